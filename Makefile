@@ -1,0 +1,54 @@
+# The same commands on a laptop, in the pre-commit hook and in CI. `make` alone lists them.
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON ?= python3
+export MLFLOW_DISABLE_TELEMETRY = true
+export DO_NOT_TRACK = true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check format lock bench bench-full clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## make the locked environment in .venv (every other command does it for you)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, found {sys.version.split()[0]}: run make PYTHON=python3.12"'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked environment into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## simulate a company and run the whole platform on it, in build/demo
+	@$(BIN)/milestones demo build/demo
+
+test: setup ## the test suite
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow
+
+check: setup ## format, lint, types, import layers, lock
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tests/lock_is_current.py
+
+format: setup ## rewrite the code in the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+bench: setup ## measure, side by side, into build/bench.json
+	@$(BIN)/python -m tests.benchmarks.features
+
+bench-full: setup ## the same at full size, without limit of time
+	@$(BIN)/python -m tests.benchmarks.features --full
+
+clean: ## remove what was built (not the environment)
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The experiments room: WHICH runs, and their record. The only room that knows MLflow."""

@@ -1,0 +1,1 @@
+"""The features room: WHAT is measured. Input tables, windows, specs, engine, observations and outcomes."""

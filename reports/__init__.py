@@ -1,0 +1,1 @@
+"""The reports room: WHAT the quarter says. Reviews, verdicts, figures and pages."""
