@@ -1,0 +1,101 @@
+"""The experiments room's commands: `train`, `sweep` and `ui`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.console import Console, JsonOption, WorkspaceOption
+
+Outcome = Annotated[str | None, typer.Option(help="Another outcome, as kind or kind:days, such as silent:60.")]
+Segment = Annotated[str | None, typer.Option(help="Only the observations where column=value, such as plan=pro.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Name = Annotated[str | None, typer.Option(help="The run's name in MLflow.")]
+Note = Annotated[str | None, typer.Option(help="A sentence to start the run's note with.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value over the framework, for this run.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("train")(train)
+    app.command("sweep")(sweep)
+    app.command("ui")(ui)
+
+
+def train(
+    workspace: WorkspaceOption = Path(),
+    outcome: Outcome = None,
+    segment: Segment = None,
+    features: Annotated[str | None, typer.Option(help="Comma-separated patterns, such as 'events_*,users_*'.")] = None,
+    estimator: Annotated[
+        str, typer.Option(help="random_forest, logistic, or a scikit-learn classifier of your own as package.module:Class.")
+    ] = "random_forest",
+    seed: Seed = 0,
+    name: Name = None,
+    note: Note = None,
+    settings: Settings = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the retention model, judge it forward in time beside its baselines, and record the run."""
+    from experiments.launch import Launch, Variation
+    from experiments.train import train as run_training
+    from features.workspace import Workspace
+
+    console = Console(as_json)
+    variation = Variation(outcome, segment, features, estimator, tuple(settings or ()), seed, name, note)
+    launch = Launch.of(Workspace(workspace.resolve()), variation)
+    with console.progress("train") as progress:
+        made = run_training(launch, progress)
+    console.say(made["sentence"])
+    model = made.get("model")
+    if model:
+        alias = "champion" if model["champion"] else "no champion: it must beat its rival beyond doubt"
+        kind = "exploratory" if variation.exploratory else alias
+        console.say(f"registered as {model['name']} version {model['version']} ({kind})")
+    console.say(f"figures and metrics in {made['folder']}")
+    console.result(made)
+
+
+def sweep(
+    milestones: Annotated[list[str] | None, typer.Argument(help="Which milestones; all without a name.")] = None,
+    workspace: WorkspaceOption = Path(),
+    outcome: Outcome = None,
+    segment: Segment = None,
+    features: Annotated[
+        str | None, typer.Option(help="Also try these events, by comma-separated patterns: they join the family that is corrected for.")
+    ] = None,
+    seed: Seed = 0,
+    name: Name = None,
+    note: Note = None,
+    settings: Settings = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sweep the threshold of milestones over every achievable cut, corrected for everything tried."""
+    from experiments.launch import Launch, Variation
+    from experiments.sweeps import sweep_milestones
+    from features.workspace import Workspace
+
+    console = Console(as_json)
+    variation = Variation(outcome, segment, features, "random_forest", tuple(settings or ()), seed, name, note)
+    launch = Launch.of(Workspace(workspace.resolve()), variation)
+    with console.progress("sweep") as progress:
+        made = sweep_milestones(launch, milestones or [], progress)
+    for found in made:
+        console.say(f"{found['milestone']}: {found['verdict']}. {found['sentence']}")
+    console.result({"sweeps": made})
+
+
+def ui(
+    workspace: WorkspaceOption = Path(),
+    port: Annotated[int | None, typer.Option(help="The port on loopback; a free one without it.")] = None,
+    browser: Annotated[bool, typer.Option("--open", help="Open the runs in a browser.")] = False,
+) -> None:
+    """Start a light MLflow server on loopback, with links straight to the runs and the newest report."""
+    from experiments.server import serve
+    from experiments.tracking import Store
+    from features.workspace import Workspace
+    from models.framework import load_framework
+
+    place = Workspace(workspace.resolve())
+    framework = load_framework(place.framework)
+    serve(Store.of(place.root, framework.name), port, browser)

@@ -1,0 +1,128 @@
+"""A launch: one run as a data scientist asked for it, resolved against the workspace's framework."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from features.document import content_hash
+from features.errors import DataError, UsageError
+from features.intake import Log, open_log
+from features.matrix import Matrix, build_frame, read_matrix
+from features.progress import ProgressCallback
+from features.version import code_version
+from features.workspace import Workspace
+from models.framework import Framework, load_framework
+from models.overrides import override
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The options of `train` and `sweep`. Anything but seed, name and note makes the run exploratory."""
+
+    outcome: str | None = None
+    segment: str | None = None
+    features: str | None = None
+    estimator: str = "random_forest"
+    settings: tuple[str, ...] = ()
+    seed: int = 0
+    name: str | None = None
+    note: str | None = None
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the run looks at something else than the framework says: it then touches no later command."""
+        return (
+            bool(self.outcome or self.segment or self.features or self.settings)
+            or self.estimator != "random_forest"
+        )
+
+    def described(self) -> dict[str, str]:
+        """The overrides as run parameters."""
+        given = {"outcome": self.outcome, "segment": self.segment, "features": self.features}
+        found = {f"override.{key}": value for key, value in given.items() if value}
+        for pair in self.settings:
+            key, _, value = pair.partition("=")
+            found[f"override.set.{key}"] = value
+        return found
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A variation with the framework it resolves to."""
+
+    workspace: Workspace
+    framework: Framework
+    variation: Variation
+
+    @classmethod
+    def of(cls, workspace: Workspace, variation: Variation) -> "Launch":
+        """Resolve the options. Raises UsageError or DataError where they make no sense."""
+        if variation.settings or variation.outcome:
+            framework = override(workspace.framework, list(variation.settings), variation.outcome)
+        else:
+            framework = load_framework(workspace.framework)
+        return cls(workspace, framework, variation)
+
+    def log(self) -> Log:
+        """The tables, opened."""
+        return open_log(self.framework.data, self.workspace.root)
+
+    def tags(self) -> dict[str, Any]:
+        """What every run says of where it comes from."""
+        return {
+            "framework.version": self.framework.version,
+            "framework.hash": self.framework.hash,
+            "framework.proposed": self.framework.proposed,
+            "code_version": code_version(),
+            "seed": self.variation.seed,
+            "exploratory": self.variation.exploratory,
+        }
+
+    def matrix(self, progress: ProgressCallback) -> Matrix:
+        """The matrix on disk if it answers this framework's data half; else one in memory for this run alone."""
+        data = self.framework.data
+        if self.variation.settings or self.variation.outcome:
+            return build_frame(self.log(), data, self.workspace.root, progress)
+        matrix = read_matrix(self.workspace)
+        if matrix.manifest["data_hash"] != content_hash(data):
+            raise DataError(
+                f"{self.workspace.features} was built from another data section: run"
+                f" `milestones features -w {self.workspace.root}` again"
+            )
+        return matrix
+
+    def chosen_features(self, names: Sequence[str]) -> list[str]:
+        """The features that match the comma-separated patterns, all where none is given."""
+        if not self.variation.features:
+            return list(names)
+        patterns = [p.strip() for p in self.variation.features.split(",") if p.strip()]
+        chosen = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+        if not chosen:
+            raise UsageError(
+                f"--features {self.variation.features}: matches none of {len(names)} features, such as {', '.join(names[:4])}"
+            )
+        return chosen
+
+    def in_segment(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the segment `column=value`, all where none is given."""
+        if not self.variation.segment:
+            return frame
+        match = re.fullmatch(r"([^=]+)=(.*)", self.variation.segment)
+        columns = ["plan"] if "plan" in frame else []
+        columns += [c for c in self.framework.data.fixed_at_signup if c in frame]
+        if not match or match[1] not in columns:
+            raise UsageError(
+                f"--segment {self.variation.segment}: write column=value with one of: {', '.join(columns) or 'none is known here'}"
+                " (the plan in force, and accounts columns listed under data.fixed_at_signup)"
+            )
+        chosen = frame[frame[match[1]].astype("string") == match[2]]
+        if chosen.empty:
+            values = sorted(frame[match[1]].dropna().astype("string").unique())[:8]
+            raise UsageError(
+                f"--segment {self.variation.segment}: no observation; {match[1]} is one of {', '.join(values)}"
+            )
+        return chosen.reset_index(drop=True)

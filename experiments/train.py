@@ -1,0 +1,207 @@
+"""`train`: one retention model, predicted forward in time, judged, explained, and recorded in MLflow."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.launch import Launch
+from experiments.tracking import Store
+from features.matrix import Matrix
+from features.progress import ProgressCallback
+from features.workspace import set_aside, write_text
+from models.estimators import find_estimator
+from models.evaluation import Evaluation, evaluate
+from models.importance import adoption, adoption_class, shap_importance
+from models.retention import Predictions, fit_final, learnable, predict_forward
+from models.splits import FEWEST_OF_A_CLASS
+
+if TYPE_CHECKING:
+    from experiments.tracking import Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training found; `model` is None where the data are insufficient."""
+
+    evaluation: Evaluation | None
+    predictions: Predictions | None
+    model: Any
+    ranking: list[dict[str, Any]]
+    sentence: str
+    X: pd.DataFrame
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the features it learned from."""
+        return list(self.X.columns)
+
+    @property
+    def n_observations(self) -> int:
+        """How many observations it could learn from."""
+        return len(self.X)
+
+    def record(self, launch: Launch) -> dict[str, Any]:
+        """model.json."""
+        block = self.evaluation.as_dict() if self.evaluation else {"sentence": self.sentence}
+        return {
+            "schema_version": 1,
+            "framework": {"version": launch.framework.version, "hash": launch.framework.hash},
+            "seed": launch.variation.seed,
+            "estimator": launch.variation.estimator,
+            "n_features": len(self.features),
+            "n_observations": self.n_observations,
+            **block,
+            "ranking": self.ranking,
+        }
+
+
+def train(launch: Launch, progress: ProgressCallback) -> dict[str, Any]:
+    """Learn, judge, write output/models (a folder of its own for an exploratory run) and record the run."""
+    matrix = launch.matrix(lambda what, share: progress(what, 0.1 * share))
+    trained = learn(launch, matrix, lambda what, share: progress(what, 0.1 + 0.7 * share))
+    folder = _folder(launch)
+    _write(launch, trained, folder)
+    progress("recording the run", 0.85)
+    recorded = _record(launch, matrix, trained, folder)
+    return {**trained.record(launch), **recorded, "folder": str(folder)}
+
+
+def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained:
+    """Everything but files and MLflow."""
+    variation = launch.variation
+    factory = find_estimator(variation.estimator)
+    features = launch.chosen_features(matrix.features)
+    frame = learnable(launch.in_segment(matrix.frame))
+    kept = sum(frame["retained"].astype(bool)) if len(frame) else 0
+    if min(kept, len(frame) - kept) < FEWEST_OF_A_CLASS:
+        sentence = (
+            f"Insufficient data: {kept:,} retained and {len(frame) - kept:,} lost observations are known;"
+            f" at least {FEWEST_OF_A_CLASS} of each are needed."
+        )
+        return Trained(None, None, None, [], sentence, frame[features])
+    main = "random_forest" if variation.estimator == "random_forest" else "model"
+    main = variation.estimator if variation.estimator == "logistic" else main
+    predictions = predict_forward(frame, features, main, factory, variation.seed, progress)
+    rng = np.random.default_rng(variation.seed)
+    evaluation = evaluate(predictions.frame, main, rng) if len(predictions.frame) else None
+    progress("explaining the model", 0.95)
+    model = fit_final(frame, features, factory, variation.seed)
+    ranking = _ranking(launch, matrix, frame, predictions, model, rng)
+    sentence = evaluation.sentence if evaluation else "Insufficient data: the log is too short to predict forward."
+    return Trained(evaluation, predictions, model, ranking, sentence, frame[features])
+
+
+def _ranking(
+    launch: Launch, matrix: Matrix, frame: pd.DataFrame, predictions: Predictions, model: Any, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Features by held-out importance, each beside its adoption; only representative ones can lead."""
+    described, declared = matrix.described(), launch.framework.data.features
+    names = [i.feature for i in predictions.importance]
+    shares = adoption(frame, names) if names else pd.Series(dtype=float)
+    explained = shap_importance(model, frame[launch.chosen_features(matrix.features)], rng) if names else None
+    rows = []
+    for found in predictions.importance:
+        name, share = found.feature, float(shares[found.feature])
+        row: dict[str, Any] = {
+            "feature": name,
+            **{key: described[name][key] for key in ("description", "unit", "category")},
+            "importance": found.value,
+            "lower": found.lower,
+            "upper": found.upper,
+            "adoption": None if np.isnan(share) else share,
+            "class": adoption_class(share, declared.niche_below, declared.ubiquitous_above),
+        }
+        if explained is not None:
+            row |= {"shap": float(explained[0][name]), "direction": float(explained[1][name])}
+        rows.append(row)
+    return rows
+
+
+def _folder(launch: Launch) -> Path:
+    if not launch.variation.exploratory:
+        return launch.workspace.models
+    return launch.workspace.output / "exploratory" / (launch.variation.name or "train")
+
+
+def _write(launch: Launch, trained: Trained, folder: Path) -> None:
+    from experiments import figures
+
+    metrics = {name: {"auc": auc} for name, auc in (trained.evaluation.overall() if trained.evaluation else {}).items()}
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_text(folder / "model.json", json.dumps(trained.record(launch), indent=1, ensure_ascii=False) + "\n")
+    predictions = trained.predictions
+    with set_aside(folder / "predictions.parquet") as path:
+        frame = predictions.frame if predictions else pd.DataFrame({"account_id": []})
+        frame.to_parquet(path, index=False)
+    if trained.evaluation:
+        for name, figure in figures.of_model(trained.record(launch)).items():
+            with set_aside(folder / f"{name}.png") as path:
+                figure.savefig(path, dpi=130)
+
+
+def _record(launch: Launch, matrix: Matrix, trained: Trained, folder: Path) -> dict[str, Any]:
+    variation = launch.variation
+    store = Store.of(launch.workspace.root, launch.framework.name)
+    outcome = launch.framework.data.outcomes
+    params = {
+        "estimator": variation.estimator,
+        "outcome": outcome.kind,
+        "horizon_days": outcome.horizon_days,
+        "n_features": len(trained.features),
+        **variation.described(),
+    }
+    with store.run(variation.name or "train", "train", note=_note(launch, trained), tags=launch.tags(), params=params) as run:
+        source = str(launch.workspace.features / "matrix.parquet")
+        columns = ["retained", *trained.features]
+        run.dataset(matrix.frame[columns].astype({"retained": "boolean"}), "observations", source=source, targets="retained", context="training", tags={"data_hash": matrix.manifest["data_hash"]})  # fmt: skip
+        run.metrics(_metrics(trained))
+        run.table(pd.DataFrame(trained.ranking), "ranking.json")
+        for path in sorted(folder.glob("*.png")):
+            run.file(path, "figures")
+        run.file(folder / "metrics.json")
+        model = _register(launch, store, run, trained) if trained.model is not None else None
+        return {"run": run.links(), "model": model}
+
+
+def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dict[str, Any]:
+    name = f"{launch.framework.name}-retention"
+    record = run.model(trained.model, trained.X, "retention", registered_name=name, metrics=_metrics(trained))
+    champion = not launch.variation.exploratory and trained.evaluation is not None and trained.evaluation.beats_rival
+    version = record.version
+    if champion and version is not None:
+        store.set_champion(name, version)
+    run.tags({"champion": champion})
+    return {"name": name, "version": version, "uri": record.uri, "champion": champion}
+
+
+def _metrics(trained: Trained) -> dict[str, float | None]:
+    if trained.evaluation is None:
+        return {"n_observations": float(trained.n_observations)}
+    found: dict[str, float | None] = {"n_observations": float(trained.n_observations)}
+    for name, auc in trained.evaluation.overall().items():
+        if auc:
+            found |= {f"auc.{name}": auc["value"], f"auc.{name}.lower": auc["lower"], f"auc.{name}.upper": auc["upper"]}
+    gain = trained.evaluation.gain
+    if gain:
+        found |= {"gain": gain.value, "gain.lower": gain.lower, "gain.upper": gain.upper}
+    plain = trained.evaluation.as_dict()["plain_forward"]
+    return found | ({"auc.plain_forward": plain["value"]} if plain else {})
+
+
+def _note(launch: Launch, trained: Trained) -> str:
+    lines = [launch.variation.note or "", trained.sentence, "", launch.framework.data.outcomes.sentence.capitalize() + "."]
+    if trained.evaluation:
+        lines += ["", "| model | AUC within quarters | 95 % interval |", "|---|---|---|"]
+        for name, auc in trained.evaluation.overall().items():
+            if auc:
+                lines.append(f"| {name} | {auc['value']:.3f} | {auc['lower']:.3f} to {auc['upper']:.3f} |")
+        lines += ["", "Each prediction comes from a model that saw neither the account nor any label known later.", ""]
+        lines += ["| feature | AUC lost when shuffled | adoption | class |", "|---|---|---|---|"]
+        for row in trained.ranking[:8]:
+            share = "unknown" if row["adoption"] is None else f"{row['adoption']:.0%}"
+            lines.append(f"| `{row['feature']}` | {row['importance']:.4f} | {share} | {row['class']} |")
+    return "\n".join(lines).strip()

@@ -1,0 +1,122 @@
+"""The catalogue: templates x events x windows, so that any log gets at least 50 features without code."""
+
+import re
+from collections.abc import Iterable
+
+from features.declaration import Data
+from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.windows import EVER, last
+
+RECENCY = "days_since_last_event"
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """A column-safe name for each text, distinct even where only punctuation tells two apart."""
+    taken: dict[str, str] = {}
+    for name in names:
+        base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:60] or "event"
+        slug, n = base, 1
+        while slug in taken.values():
+            n += 1
+            slug = f"{base}_{n}"
+        taken[name] = slug
+    return taken
+
+
+def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureSpec, ...]:
+    """Every feature of this product, each name once."""
+    specs = [*_overall(data), *_by_category(data), *_by_event(data)]
+    if has_users:
+        specs += _users(data)
+    if has_seats:
+        specs += _seats(data)
+    return tuple({spec.name: spec for spec in specs}.values())
+
+
+def _windows(data: Data) -> tuple[int, ...]:
+    return tuple(sorted(data.features.windows_days))
+
+
+def _overall(data: Data) -> list[FeatureSpec]:
+    events = tuple(dict.fromkeys([*data.events.core, *data.features.events]))
+    specs = [
+        FeatureSpec(RECENCY, "Days since the last event", Aggregation.DAYS_SINCE, EVER, unit="days", category="recency"),
+        FeatureSpec("tenure_days", "Days since signup", Aggregation.TENURE, EVER, unit="days", category="account"),
+    ]
+    if data.events.core:
+        specs.append(
+            FeatureSpec(
+                "days_since_last_core_event", "Days since the last core event", Aggregation.DAYS_SINCE, EVER,
+                events=data.events.core, unit="days", category="recency",
+            )
+        )  # fmt: skip
+    for days in _windows(data):
+        window, when = last(days), f"in the last {days} days"
+        specs += [
+            FeatureSpec(f"events_{days}d", f"Events {when}", Aggregation.COUNT, window),
+            FeatureSpec(f"active_days_{days}d", f"Days with any event {when}", Aggregation.ACTIVE_DAYS, window, unit="days"),
+            FeatureSpec(f"events_{days}d_trend", f"Events {when} against the {days} days before", Aggregation.COUNT, window, trend=True, unit="-1..1", category="trend"),
+            FeatureSpec(f"active_days_{days}d_trend", f"Active days {when} against the {days} days before", Aggregation.ACTIVE_DAYS, window, trend=True, unit="-1..1", category="trend"),
+            FeatureSpec(f"events_{days}d_per_tenure", f"Events {when}, per 30 days of tenure within them", Aggregation.COUNT, window, per=Per.TENURE, unit="events per 30 days"),
+        ]  # fmt: skip
+        if data.events.core:
+            specs += [
+                FeatureSpec(f"core_events_{days}d", f"Core events {when}", Aggregation.COUNT, window, events=data.events.core),
+                FeatureSpec(f"core_active_days_{days}d", f"Days with a core event {when}", Aggregation.ACTIVE_DAYS, window, events=data.events.core, unit="days"),
+                FeatureSpec(f"core_events_{days}d_trend", f"Core events {when} against the {days} days before", Aggregation.COUNT, window, events=data.events.core, trend=True, unit="-1..1", category="trend"),
+            ]  # fmt: skip
+        if events:
+            groups = tuple(Group((event,)) for event in events)
+            specs.append(FeatureSpec(f"distinct_events_{days}d", f"Kinds of event used {when}", Aggregation.GROUPS, window, groups=groups, unit="kinds", category="breadth"))  # fmt: skip
+        if len(data.events.categories) > 1:
+            groups = tuple(Group(members) for members in data.events.categories.values() if members)
+            specs.append(FeatureSpec(f"distinct_categories_{days}d", f"Categories used {when}", Aggregation.GROUPS, window, groups=groups, unit="categories", category="breadth"))  # fmt: skip
+    return specs
+
+
+def _by_category(data: Data) -> list[FeatureSpec]:
+    names = slugs(data.events.categories)
+    specs = []
+    for category, members in data.events.categories.items():
+        if not members:
+            continue
+        for days in sorted(data.features.event_windows_days):
+            specs.append(FeatureSpec(f"category_{names[category]}_{days}d", f"Events of the category {category} in the last {days} days", Aggregation.COUNT, last(days), events=members, category=category))  # fmt: skip
+        days = min(data.features.event_windows_days, key=lambda d: abs(d - 30))
+        specs.append(FeatureSpec(f"category_{names[category]}_{days}d_trend", f"Events of the category {category} in the last {days} days against the {days} before", Aggregation.COUNT, last(days), events=members, trend=True, unit="-1..1", category=category))  # fmt: skip
+    return specs
+
+
+def _by_event(data: Data) -> list[FeatureSpec]:
+    names = slugs(data.features.events)
+    return [
+        FeatureSpec(
+            f"{names[event]}_{days}d",
+            f"{data.events.labels.get(event, event)} in the last {days} days",
+            Aggregation.COUNT,
+            last(days),
+            events=(event,),
+            category=data.events.category_of(event),
+        )
+        for event in data.features.events
+        for days in sorted(data.features.event_windows_days)
+    ]
+
+
+def _users(data: Data) -> list[FeatureSpec]:
+    specs = []
+    for days in _windows(data):
+        when = f"in the last {days} days"
+        specs.append(FeatureSpec(f"users_{days}d", f"Distinct users {when}", Aggregation.DISTINCT_USERS, last(days), unit="users"))  # fmt: skip
+        specs.append(FeatureSpec(f"events_{days}d_per_user", f"Events {when} per active user", Aggregation.COUNT, last(days), per=Per.USER, unit="events per user"))  # fmt: skip
+    return specs
+
+
+def _seats(data: Data) -> list[FeatureSpec]:
+    specs = [FeatureSpec("seats", "Seats in force", Aggregation.SEATS, EVER, unit="seats", category="account")]
+    for days in _windows(data):
+        when = f"in the last {days} days, per seat in force at their start"
+        specs.append(FeatureSpec(f"events_{days}d_per_seat", f"Events {when}", Aggregation.COUNT, last(days), per=Per.SEAT, unit="events per seat"))  # fmt: skip
+        if data.events.core:
+            specs.append(FeatureSpec(f"core_events_{days}d_per_seat", f"Core events {when}", Aggregation.COUNT, last(days), events=data.events.core, per=Per.SEAT, unit="events per seat"))  # fmt: skip
+    return specs

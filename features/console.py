@@ -1,0 +1,59 @@
+"""How commands talk to people: sentences on standard output, progress on standard error, JSON when asked."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from features.progress import ProgressCallback
+
+WorkspaceOption = Annotated[
+    Path, typer.Option("--workspace", "-w", help="The folder with framework.yaml.", file_okay=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
+
+
+class Console:
+    """One command's voice."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._out = RichConsole(highlight=False, markup=False, soft_wrap=True)
+        self._err = RichConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    def say(self, text: str = "") -> None:
+        """A line for people; silent when JSON was asked for."""
+        if not self.as_json:
+            self._out.print(text)
+
+    def warn(self, text: str) -> None:
+        """A line that must be seen either way."""
+        self._err.print(text)
+
+    def result(self, content: dict[str, Any]) -> None:
+        """What the command made, as JSON when that was asked for."""
+        if self.as_json:
+            typer.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[ProgressCallback]:
+        """A bar on standard error that the work moves by calling it with what it does and the share done."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=28),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bar:
+            task = bar.add_task(title, total=1.0)
+
+            def advance(what: str, share: float) -> None:
+                bar.update(task, description=f"{title}: {what}", completed=min(max(share, 0.0), 1.0))
+
+            yield advance
+            bar.update(task, description=title, completed=1.0)

@@ -1,0 +1,177 @@
+"""The `data` half of framework.yaml: where the tables are, how their columns are called, what events mean.
+
+An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from features.quarters import Quarters
+from features.tables import TABLES
+
+
+class Declared(BaseModel):
+    """Base of everything that is read from framework.yaml: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(zone: str) -> str:
+    from zoneinfo import available_timezones
+
+    if zone not in available_timezones():
+        raise ValueError(f"{zone!r} is not a time zone: write one of the tz database, such as Europe/Dublin or UTC")
+    return zone
+
+
+class Sources(Declared):
+    """One source per table: file, folder, glob, `file.duckdb::table`; relative to the folder of framework.yaml."""
+
+    events: str
+    accounts: str
+    subscriptions: str | None = None
+    outcomes: str | None = None
+
+    def declared(self) -> dict[str, str]:
+        """The tables that have a source."""
+        return {table: source for table, source in self if source is not None}
+
+
+class Calendar(Declared):
+    """How times are read and quarters cut."""
+
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    fiscal_year_starts_in_month: int = Field(default=1, ge=1, le=12)
+    # A log whose events carry dates without a time of day cannot say what came first on the day of signup.
+    resolution: Literal["instant", "day"] = "instant"
+
+    @property
+    def quarters(self) -> Quarters:
+        """The quarters of this calendar."""
+        return Quarters(self.fiscal_year_starts_in_month)
+
+
+class Exclusion(Declared):
+    """Accounts left out by rule (tests, staff, trials): where `column` of the accounts table equals a value."""
+
+    column: str
+    equals: bool | int | float | str
+    reason: str
+
+
+class Events(Declared):
+    """What the events mean: `core` ones carry value to the customer, categories are product areas."""
+
+    core: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, str] = {}
+    deduplicate: bool = False
+
+    @model_validator(mode="after")
+    def _one_category_per_event(self) -> Self:
+        seen: dict[str, str] = {}
+        for category, events in self.categories.items():
+            for event in events:
+                if event in seen:
+                    raise ValueError(f"event {event!r} is in the categories {seen[event]!r} and {category!r}: choose one")
+                seen[event] = category
+        return self
+
+    def category_of(self, event: str) -> str:
+        """The category an event belongs to, 'other' where none is declared."""
+        return next((name for name, events in self.categories.items() if event in events), "other")
+
+
+class Outcome(Declared):
+    """When an account counts as lost, and how far ahead the question looks."""
+
+    kind: Literal["outcomes", "subscription_end", "silent"]
+    horizon_days: int = Field(default=180, ge=1, le=1095)
+
+    @property
+    def name(self) -> str:
+        """The column and metric name of staying, such as retained_180d."""
+        return f"retained_{self.horizon_days}d"
+
+    @property
+    def sentence(self) -> str:
+        """What 'lost' means, for people."""
+        days = self.horizon_days
+        return {
+            "outcomes": f"lost: an outcome is recorded within {days} days",
+            "subscription_end": f"lost: the last overlapping or touching subscription ends within {days} days",
+            "silent": f"lost: no core event in the following {days} days (asked of accounts active in the {days} days before)",
+        }[self.kind]
+
+
+class Features(Declared):
+    """Which features the catalogue makes."""
+
+    windows_days: tuple[int, ...] = (7, 30, 90, 180, 365)
+    event_windows_days: tuple[int, ...] = (30, 90, 365)
+    events: tuple[str, ...] = ()
+    niche_below: float = Field(default=0.05, ge=0, le=1)
+    ubiquitous_above: float = Field(default=0.95, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for name in ("windows_days", "event_windows_days"):
+            days = getattr(self, name)
+            if not days or any(d < 1 for d in days):
+                raise ValueError(f"{name} {list(days)}: give at least one window of at least one day")
+            if len(set(days)) != len(days):
+                raise ValueError(f"{name} {list(days)}: each window once")
+        if self.niche_below >= self.ubiquitous_above:
+            raise ValueError(
+                f"niche_below {self.niche_below} must be less than ubiquitous_above {self.ubiquitous_above}"
+            )
+        return self
+
+
+class Data(Declared):
+    """The data half of the framework."""
+
+    sources: Sources
+    mapping: dict[str, dict[str, str]]
+    calendar: Calendar = Calendar()
+    exclusions: tuple[Exclusion, ...] = ()
+    fixed_at_signup: tuple[str, ...] = ()
+    events: Events = Events()
+    outcomes: Outcome
+    features: Features = Features()
+
+    @model_validator(mode="after")
+    def _mapping_fits(self) -> Self:
+        declared = self.sources.declared()
+        for table, columns in self.mapping.items():
+            if table not in TABLES:
+                raise ValueError(f"mapping names the table {table!r}; tables are {', '.join(TABLES)}")
+            known = TABLES[table].columns
+            for column in columns:
+                if column not in known and table != "accounts":
+                    raise ValueError(f"mapping {table}.{column}: the columns of {table} are {', '.join(known)}")
+        for table in declared:
+            missing = [c for c in TABLES[table].required if c not in self.mapping.get(table, {})]
+            if missing:
+                raise ValueError(f"mapping {table}: say which columns hold {', '.join(missing)}")
+        needs = {"outcomes": "outcomes", "subscription_end": "subscriptions"}.get(self.outcomes.kind)
+        if needs and needs not in declared:
+            raise ValueError(f"outcomes kind {self.outcomes.kind!r} needs a source for the table {needs!r}")
+        return self
+
+
+def explain(error: Any) -> str:
+    """The messages of a pydantic ValidationError, one line each: path, value, remedy."""
+    lines = []
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        value = item.get("input")
+        shown = "" if isinstance(value, dict | list | BaseModel) or item["type"] == "missing" else f" (found {value!r})"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "is not a key here: check the spelling, or remove it"
+        elif item["type"] == "missing":
+            message = "is missing: add it"
+        lines.append(f"{path}: {message}{shown}")
+    return "\n".join(lines)

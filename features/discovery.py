@@ -1,0 +1,126 @@
+"""Find out which column of a stranger's table is which: by name first, by type and content where names fail."""
+
+from pathlib import Path
+from typing import Any
+
+from features.declaration import Data, Events, Outcome, Sources
+from features.errors import DataError, UsageError
+from features.sources import open_table, read_column, to_frame
+from features.tables import TABLES, Kind
+
+SAMPLE = 20_000
+READABLE = 0.5  # share of sampled values that must read as the kind
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, dict[str, str]]:
+    """`table.column=name` given by the user. Raises UsageError for anything else."""
+    found: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        target, _, name = pair.partition("=")
+        table, _, column = target.partition(".")
+        if not name or table not in TABLES or column not in TABLES[table].columns:
+            columns = ", ".join(f"{t}.{c}" for t in TABLES for c in TABLES[t].columns)
+            raise UsageError(f"--map {pair}: write table.column=name, where table.column is one of {columns}")
+        found.setdefault(table, {})[column] = name
+    return found
+
+
+def discover(
+    backend: Any, sources: Sources, folder: Path, overrides: dict[str, dict[str, str]], zone: str
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The mapping of every declared table, and what was guessed, in words.
+
+    Raises DataError naming the table, its columns and the --map that would settle it.
+    """
+    mapping: dict[str, dict[str, str]] = {}
+    said: list[str] = []
+    for table, source in sources.declared().items():
+        raw = open_table(backend, source, folder, table)
+        mapping[table] = _map_table(table, raw, overrides.get(table, {}), zone)
+        others = [c for c in raw.columns if c not in mapping[table].values()]
+        pairs = ", ".join(f"{logical} = {physical}" for logical, physical in mapping[table].items())
+        said.append(f"{table}: {pairs}" + (f"; not used: {', '.join(others)}" if others else ""))
+    return mapping, said
+
+
+def _map_table(table: str, raw: Any, overrides: dict[str, str], zone: str) -> dict[str, str]:
+    contract = TABLES[table]
+    for logical, physical in overrides.items():
+        if physical not in raw.columns:
+            raise DataError(f"--map {table}.{logical}={physical}: the table has {', '.join(raw.columns)}")
+    found = dict(overrides)
+    for logical, kind in contract.columns.items():
+        if logical in found:
+            continue
+        free = [c for c in raw.columns if c not in found.values()]
+        guess = _by_name(contract.synonyms.get(logical, ()), free, raw, kind, zone)
+        if guess is None and logical in contract.required:
+            guess = _by_type(free, raw, kind, zone)
+        if guess is None and logical in contract.required:
+            raise DataError(
+                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}."
+                f" Say which with --map {table}.{logical}=COLUMN"
+            )
+        if guess is not None:
+            found[logical] = guess
+    return {logical: found[logical] for logical in contract.columns if logical in found}
+
+
+def _by_name(synonyms: tuple[str, ...], free: list[str], raw: Any, kind: Kind, zone: str) -> str | None:
+    plain = {c.lower().replace(" ", "_").replace("-", "_"): c for c in reversed(free)}
+    for synonym in synonyms:
+        column = plain.get(synonym)
+        if column is not None and _readable(raw, column, kind, zone):
+            return column
+    return None
+
+
+def _by_type(free: list[str], raw: Any, kind: Kind, zone: str) -> str | None:
+    """The only column that could be it; several are no answer."""
+    if kind == "time":
+        fit = [c for c in free if not _numeric(raw, c) and _readable(raw, c, kind, zone)]
+    elif kind == "id":
+        fit = [c for c in free if c.lower().endswith(("_id", "id"))]
+    else:
+        fit = [c for c in free if raw[c].type().is_string() and not _readable(raw, c, "time", zone)]
+    return fit[0] if len(fit) == 1 else None
+
+
+def _numeric(raw: Any, column: str) -> bool:
+    return bool(raw[column].type().is_numeric())
+
+
+def _readable(raw: Any, column: str, kind: Kind, zone: str) -> bool:
+    """Whether most non-empty values of a sample read as the kind (an empty column proves nothing)."""
+    if kind in ("id", "text"):
+        return True
+    sample = raw.limit(SAMPLE)
+    read = to_frame(
+        sample.aggregate(
+            given=read_column(sample, column, "id", "UTC").count(), read=read_column(sample, column, kind, zone).count()
+        )
+    )
+    given, good = int(read["given"].iloc[0]), int(read["read"].iloc[0])
+    return given == 0 or good >= READABLE * given
+
+
+def provisional(sources: Sources, mapping: dict[str, dict[str, str]], zone: str, resolution: str) -> Data:
+    """A data half that is good enough to open the tables and look at them."""
+    return Data.model_validate(
+        {
+            "sources": sources.model_dump(),
+            "mapping": mapping,
+            "calendar": {"timezone": zone, "resolution": resolution},
+            "events": Events().model_dump(),
+            "outcomes": Outcome(kind="silent", horizon_days=90).model_dump(),
+        }
+    )
+
+
+def resolution_of(backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], zone: str) -> str:
+    """'day' where no event carries a time of day, 'instant' otherwise."""
+    raw = open_table(backend, sources.events, folder, "events")
+    time = read_column(raw, mapping["events"]["occurred_at"], "time", "UTC" if zone == "UTC" else zone)
+    local = time if zone == "UTC" else read_column(raw, mapping["events"]["occurred_at"], "time", "UTC")
+    timed = raw.select(late=local.epoch_seconds() % 86_400).filter(lambda t: t.late != 0).limit(1)
+    return "instant" if len(to_frame(timed)) else "day"

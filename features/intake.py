@@ -1,0 +1,325 @@
+"""Load the tables of a log against the input contract: bad rows are set aside with a reason and counted.
+
+Nothing is dropped in silence: every row of a source is used, set aside (quarantine), or left out by a rule
+that the framework declares, and the counts of all three add up to the rows read.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import numpy as np
+import pandas as pd
+
+from features.declaration import Data
+from features.errors import DataError
+from features.sources import connect, open_table, read_column, to_frame
+from features.tables import TABLES
+from features.workspace import set_aside
+
+EXCLUDED = "left out by rule"
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Log:
+    """The usable rows of a product's log, and what is known of the rest.
+
+    `events` is an Ibis expression (account: int32 code, signed_up_at, event, occurred_at [, user_id, quantity]);
+    `accounts` is indexed by the same code and holds account_id, signed_up_at and the attributes;
+    `subscriptions` and `outcomes` carry the code in the column `account`.
+    Knowledge reaches from `data_from` (start of its day) to just before `data_through`.
+    """
+
+    backend: Any
+    events: Any
+    accounts: pd.DataFrame
+    subscriptions: pd.DataFrame | None
+    outcomes: pd.DataFrame | None
+    data_from: pd.Timestamp
+    data_through: pd.Timestamp
+    n_events: int
+    read: dict[str, int]
+    quarantined: Counts
+    excluded: Counts
+    notes: tuple[str, ...]
+    rejected: dict[str, Any]
+
+    @property
+    def has_users(self) -> bool:
+        """Whether events say which user acted."""
+        return "user_id" in self.events.columns
+
+    @property
+    def has_seats(self) -> bool:
+        """Whether seats are known with dates."""
+        return self.subscriptions is not None and "seats" in self.subscriptions
+
+    def books(self) -> list[str]:
+        """What became of every row, in sentences."""
+        lines = []
+        for table, n in self.read.items():
+            bad, out = self.quarantined.get(table, {}), self.excluded.get(table, {})
+            line = f"{table}: {n:,} rows read, {n - sum(bad.values()) - sum(out.values()):,} used"
+            for words, counts in (("set aside", bad), ("left out by rule", out)):
+                if sum(counts.values()):
+                    reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items() if count)
+                    line += f", {sum(counts.values()):,} {words} ({reasons})"
+            lines.append(line)
+        return [*lines, f"data from {self.data_from.date()} through {self.data_through}", *self.notes]
+
+    def write_quarantine(self, folder: Path) -> None:
+        """One Parquet file per table with the rows set aside and the reason of each."""
+        for table, rows in self.rejected.items():
+            if self.quarantined.get(table):
+                with set_aside(folder / f"{table}.parquet") as path:
+                    if isinstance(rows, pd.DataFrame):
+                        rows.to_parquet(path, index=False)
+                    else:
+                        rows.to_parquet(path)
+
+
+def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
+    """Open every declared table; `folder` is what relative sources start from, `now` ends the past.
+
+    Raises DataError when a source cannot be read or no usable row is left.
+    """
+    now = now if now is not None else pd.Timestamp.now("UTC").tz_localize(None)
+    backend = connect()
+    reader = _Reader(backend, data, folder, now)
+    try:
+        accounts = reader.accounts()
+        _register_accounts(backend, accounts)
+        events, spans = reader.events()
+        subscriptions = reader.subscriptions(accounts)
+        outcomes = reader.outcomes(accounts)
+    except duckdb.Error as error:
+        raise DataError(f"the tables cannot be read: {str(error).strip().splitlines()[0]}") from error
+    first, final = spans["first"].min(), spans["final"].max()
+    one_day = pd.Timedelta(days=1)
+    return Log(
+        backend=backend,
+        events=events,
+        accounts=accounts.drop(columns="excluded"),
+        subscriptions=subscriptions,
+        outcomes=outcomes,
+        data_from=first.floor("D"),
+        data_through=final.floor("D") + one_day if data.calendar.resolution == "day" else final,
+        n_events=int(spans["n"].sum()),
+        read=reader.read,
+        quarantined=reader.quarantined,
+        excluded=reader.excluded,
+        notes=tuple(reader.notes),
+        rejected=reader.rejected,
+    )
+
+
+def _register_accounts(backend: Any, accounts: pd.DataFrame) -> None:
+    known = pd.DataFrame(
+        {
+            "account": accounts.index.astype("int32"),
+            "known_id": accounts["account_id"],
+            "signed_up_at": accounts["signed_up_at"],
+            "excluded": accounts["excluded"],
+        }
+    )
+    backend.create_table("known_accounts", known, temp=True, overwrite=True)
+
+
+class _Reader:
+    """Reads one table after the other and keeps the books."""
+
+    def __init__(self, backend: Any, data: Data, folder: Path, now: pd.Timestamp) -> None:
+        self.backend, self.data, self.folder, self.now = backend, data, folder, now
+        self.read: dict[str, int] = {}
+        self.quarantined: Counts = {}
+        self.excluded: Counts = {}
+        self.notes: list[str] = []
+        self.rejected: dict[str, Any] = {}
+
+    def accounts(self) -> pd.DataFrame:
+        raw = self._open("accounts")
+        mapping = self.data.mapping["accounts"]
+        extras = {c: raw[c].name(f"attribute_{i}") for i, c in enumerate(raw.columns) if c not in mapping.values()}
+        frame = to_frame(raw.select(**self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()}))
+        frame = frame.rename(columns={e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")})
+        reasons = _first_reason(
+            len(frame),
+            {
+                "no account_id": frame["account_id"].isna(),
+                "signup missing or unreadable": frame["signed_up_at"].isna(),
+                "signup in the future": frame["signed_up_at"] > self.now,
+                "account_id given before": frame["account_id"].duplicated(),
+            },
+        )
+        kept = self._keep("accounts", frame, reasons).reset_index(drop=True)
+        if self.data.calendar.resolution == "day":
+            kept["signed_up_at"] = kept["signed_up_at"].dt.floor("D")
+        kept["excluded"] = self._excluded_accounts(kept)
+        return kept
+
+    def _excluded_accounts(self, accounts: pd.DataFrame) -> "pd.Series[bool]":
+        excluded = pd.Series(False, index=accounts.index)
+        for rule in self.data.exclusions:
+            if rule.column not in accounts:
+                raise DataError(
+                    f"data.exclusions: the accounts table has no column {rule.column!r}; it has {', '.join(accounts.columns)}"
+                )
+            values = accounts[rule.column]
+            wanted = str(rule.equals).lower()
+            hit = values.astype("string").str.lower().eq(wanted).fillna(False).astype(bool) & ~excluded
+            self.excluded.setdefault("accounts", {})[rule.reason] = int(hit.sum())
+            excluded |= hit
+        return excluded
+
+    def events(self) -> tuple[Any, pd.DataFrame]:
+        raw = self._open("events")
+        table = raw.select(**self._columns("events", raw))
+        if self.data.events.deduplicate:
+            table = table.distinct()
+            self.notes.append("events: exact duplicates count once (data.events.deduplicate)")
+        known = self.backend.table("known_accounts")
+        joined = table.left_join(known, table.account_id == known.known_id)
+        joined = joined.mutate(reason=_event_reason(joined, self.now))
+        spans = to_frame(
+            joined.group_by("reason").aggregate(
+                n=joined.count(), first=joined.occurred_at.min(), final=joined.occurred_at.max()
+            )
+        )
+        self.read["events"] = int(spans["n"].sum()) if len(spans) else 0
+        bad = spans[spans["reason"].notna()]
+        counts = {str(r): int(n) for r, n in zip(bad["reason"], bad["n"], strict=True)}
+        if EXCLUDED in counts:
+            self.excluded["events"] = {EXCLUDED: counts.pop(EXCLUDED)}
+        self.quarantined["events"] = dict(sorted(counts.items()))
+        usable = spans[spans["reason"].isna()]
+        if not len(usable):
+            raise DataError(self._nothing_usable("events", raw))
+        keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in table.columns]
+        self.rejected["events"] = joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED).select(
+            *table.columns, "reason"
+        )
+        return joined.filter(joined.reason.isnull()).select("account", "signed_up_at", *keep), usable
+
+    def subscriptions(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
+        frame = self._with_accounts("subscriptions", accounts)
+        if frame is None:
+            return None
+        reasons = {
+            "unknown account": frame["account"].isna(),
+            "start missing or unreadable": frame["started_at"].isna(),
+        }
+        if "ended_at" in frame:
+            reasons["ends before it starts"] = frame["ended_at"] < frame["started_at"]
+            reasons["end unreadable"] = frame["unread_ended_at"]
+        for column in ("seats", "mrr"):
+            if column in frame:
+                reasons[f"{column} negative or not a number"] = ~(frame[column].fillna(0) >= 0) | frame[f"unread_{column}"]
+        return self._usable("subscriptions", frame, reasons, accounts)
+
+    def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
+        frame = self._with_accounts("outcomes", accounts)
+        if frame is None:
+            return None
+        empty = frame["occurred_at"].isna() & ~frame["unread_occurred_at"]
+        if empty.any():
+            self.notes.append(f"outcomes: {int(empty.sum()):,} rows without a date say that nothing happened")
+        reasons = {
+            "unknown account": frame["account"].isna(),
+            "date unreadable": frame["unread_occurred_at"],
+            "in the future": frame["occurred_at"] > self.now,
+        }
+        usable = self._usable("outcomes", frame, reasons, accounts)
+        return usable[usable["occurred_at"].notna()].reset_index(drop=True)
+
+    def _with_accounts(self, table: str, accounts: pd.DataFrame) -> pd.DataFrame | None:
+        """A small table in pandas with the account's code; `unread_x` marks values that could not be read."""
+        if table not in self.data.sources.declared():
+            return None
+        raw = self._open(table)
+        columns = self._columns(table, raw)
+        mapping = self.data.mapping[table]
+        unread = {
+            f"unread_{c}": columns[c].isnull() & read_column(raw, mapping[c], "id", "UTC").notnull()
+            for c in columns
+            if TABLES[table].columns[c] in ("time", "number")
+        }
+        frame = to_frame(raw.select(**columns, **unread))
+        codes = pd.Series(accounts.index, index=accounts["account_id"])
+        frame["account"] = frame["account_id"].map(codes)
+        return frame
+
+    def _usable(
+        self, table: str, frame: pd.DataFrame, reasons: "dict[str, pd.Series[bool]]", accounts: pd.DataFrame
+    ) -> pd.DataFrame:
+        kept = self._keep(table, frame, _first_reason(len(frame), reasons))
+        kept["account"] = kept["account"].astype("int64")
+        ruled_out = accounts["excluded"].reindex(kept["account"]).to_numpy(bool)
+        if ruled_out.any():
+            self.excluded[table] = {EXCLUDED: int(ruled_out.sum())}
+        kept = kept[~ruled_out]
+        return kept.drop(columns=[c for c in kept if c.startswith("unread_") or c == "account_id"]).reset_index(drop=True)
+
+    def _keep(self, table: str, frame: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
+        self.read[table] = len(frame)
+        bad = reasons.notna().to_numpy()
+        counts = reasons[bad].value_counts()
+        self.quarantined[table] = {str(reason): int(n) for reason, n in sorted(counts.items())}
+        self.rejected[table] = frame[bad].assign(reason=reasons[bad].to_numpy())
+        if bad.all():
+            raise DataError(self._nothing_usable(table, None))
+        return frame[~bad].copy()
+
+    def _open(self, table: str) -> Any:
+        source = self.data.sources.declared()[table]
+        raw = open_table(self.backend, source, self.folder, table)
+        for logical, physical in self.data.mapping[table].items():
+            if physical not in raw.columns:
+                raise DataError(
+                    f"{table}: {source} has no column {physical!r} (mapped to {logical});"
+                    f" it has {', '.join(raw.columns)}. Correct data.mapping.{table}.{logical}"
+                )
+        return raw
+
+    def _columns(self, table: str, raw: Any) -> dict[str, Any]:
+        kinds = TABLES[table].columns
+        zone = self.data.calendar.timezone
+        mapping = self.data.mapping[table]
+        return {c: read_column(raw, mapping[c], kinds[c], zone) for c in kinds if c in mapping}
+
+    def _nothing_usable(self, table: str, raw: Any) -> str:
+        source = self.data.sources.declared()[table]
+        if not self.read.get(table):
+            return f"{table}: {source} has no rows; give a table with data"
+        reasons = "; ".join(f"{reason}: {n:,}" for reason, n in self.quarantined[table].items())
+        hint = "check data.mapping and data.calendar.timezone"
+        return f"{table}: none of the {self.read[table]:,} rows of {source} can be used ({reasons}); {hint}"
+
+
+def _event_reason(joined: Any, now: pd.Timestamp) -> Any:
+    """The first reason that a row of the events cannot be used; null for a usable one."""
+    checks: list[tuple[Any, str]] = [
+        (joined.account_id.isnull(), "no account_id"),
+        (joined.event.isnull(), "no event name"),
+        (joined.occurred_at.isnull(), "time missing or unreadable"),
+        (joined.occurred_at > ibis.timestamp(now.to_pydatetime()), "in the future"),
+        (joined.account.isnull(), "unknown account"),
+        (joined.excluded, EXCLUDED),
+        (joined.occurred_at < joined.signed_up_at, "before signup"),
+    ]
+    if "quantity" in joined.columns:
+        sound = (joined.quantity >= 0) & ~joined.quantity.isnan() & ~joined.quantity.isinf()
+        checks.insert(4, (~sound.fill_null(False), "quantity negative or not a number"))
+    return ibis.cases(*checks, else_=ibis.null("string"))
+
+
+def _first_reason(n: int, checks: "dict[str, pd.Series[bool]]") -> "pd.Series[str]":
+    """The first reason that applies to each row, missing where none does."""
+    reason = np.full(n, None, dtype=object)
+    for words, hit in reversed(checks.items()):
+        reason[hit.fillna(True).to_numpy(bool)] = words
+    return pd.Series(reason, dtype="object")
+
+

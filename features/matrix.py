@@ -1,0 +1,127 @@
+"""The feature matrix on disk: matrix.parquet, written batch by batch, and the manifest that says what it is."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.catalogue import catalogue
+from features.declaration import Data
+from features.document import content_hash
+from features.errors import DataError
+from features.intake import Log
+from features.progress import ProgressCallback
+from features.observations import Question, observe_in_batches, quarterly
+from features.outcomes import in_force
+from features.sources import source_files
+from features.specs import FeatureSpec
+from features.workspace import Workspace, set_aside, write_text
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Observations of accounts alive at each quarter's close, and the manifest."""
+
+    frame: pd.DataFrame
+    manifest: dict[str, Any]
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the feature columns."""
+        return [feature["name"] for feature in self.manifest["features"]]
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Description, unit and category by feature name."""
+        return {feature["name"]: feature for feature in self.manifest["features"]}
+
+
+def build_matrix(log: Log, data: Data, folder: Path, workspace: Workspace, progress: ProgressCallback | None = None) -> dict[str, Any]:
+    """Write the matrix and its manifest into the workspace; returns the manifest."""
+    specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
+    question = Question(specs, quarterly(log, data), alive_only=True)
+    n_rows = 0
+    with set_aside(workspace.features / "matrix.parquet") as path:
+        writer: pq.ParquetWriter | None = None
+        try:
+            for batch in observe_in_batches(log, data, question, progress):
+                named = _with_names(log, data, batch)
+                table = pa.Table.from_pandas(named, preserve_index=False)
+                writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+                writer.write_table(table.cast(writer.schema))
+                n_rows += len(named)
+        finally:
+            if writer:
+                writer.close()
+    manifest = _manifest(log, data, folder, specs, n_rows)
+    write_text(workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback | None = None) -> Matrix:
+    """The same matrix in memory alone, for a look that leaves the workspace as it is."""
+    specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
+    question = Question(specs, quarterly(log, data), alive_only=True)
+    batches = [_with_names(log, data, batch) for batch in observe_in_batches(log, data, question, progress)]
+    frame = pd.concat(batches, ignore_index=True)
+    return Matrix(frame, _manifest(log, data, folder, specs, len(frame)))
+
+
+def read_matrix(workspace: Workspace) -> Matrix:
+    """The matrix that `milestones features` wrote. Raises DataError when it did not run."""
+    manifest = json.loads(workspace.require(workspace.features / "manifest.json", "features").read_text())
+    frame = pd.read_parquet(workspace.require(workspace.features / "matrix.parquet", "features"))
+    return Matrix(frame, manifest)
+
+
+def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
+    """Account ids instead of codes, the quarter of the as-of date, the plan in force."""
+    quarters = data.calendar.quarters.of(batch["as_of"])
+    extra = {"account_id": log.accounts["account_id"].to_numpy()[batch["account"]], "quarter": quarters.to_numpy()}
+    if log.subscriptions is not None and "plan" in log.subscriptions:
+        extra["plan"] = in_force(log.subscriptions, batch, "plan")["plan"].astype("string").to_numpy()
+    for column in data.fixed_at_signup:
+        if column not in log.accounts:
+            raise DataError(f"data.fixed_at_signup: the accounts table has no column {column!r}")
+        extra[column] = log.accounts[column].to_numpy()[batch["account"]]
+    return pd.concat([pd.DataFrame(extra), batch.drop(columns="account")], axis=1)
+
+
+def _manifest(log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data_hash": content_hash(data),
+        "inputs": fingerprints(data, folder),
+        "data_from": log.data_from.isoformat(),
+        "data_through": log.data_through.isoformat(),
+        "n_accounts": len(log.accounts),
+        "n_events": log.n_events,
+        "n_observations": n_rows,
+        "read": log.read,
+        "quarantined": log.quarantined,
+        "excluded": log.excluded,
+        "outcome": {"kind": data.outcomes.kind, "name": data.outcomes.name, "horizon_days": data.outcomes.horizon_days},
+        "features": [
+            {"name": s.name, "description": s.description, "unit": s.unit, "category": s.category, "aggregation": s.aggregation.value}
+            for s in specs
+        ],
+    }
+
+
+def fingerprints(data: Data, folder: Path) -> dict[str, str]:
+    """SHA-256 (first 16 hex digits) of the files behind each source."""
+    found = {}
+    for table, source in data.sources.declared().items():
+        path = (folder / source.partition("::")[0]).resolve()
+        digest = hashlib.sha256()
+        for file in source_files(path):
+            with file.open("rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
+        found[table] = digest.hexdigest()[:16]
+    return found

@@ -1,0 +1,90 @@
+"""Observations: account x as-of date, with features from before that date and the outcome from it on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.attributes import Level
+from features.composition import Moments, compose
+from features.declaration import Data
+from features.elementary import Batch, scan
+from features.intake import Log
+from features.progress import ProgressCallback
+from features.outcomes import label, outcome_specs
+from features.specs import FeatureSpec
+from features.windows import Grid
+
+IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which features, at which as-of dates. `alive_only` leaves out accounts that were gone by then."""
+
+    specs: tuple[FeatureSpec, ...]
+    grid: Grid
+    alive_only: bool = False
+
+
+def quarterly(log: Log, data: Data) -> Grid:
+    """The as-of dates at which every quarter of the log closes: its end, the first instant of the next."""
+    starts = data.calendar.quarters.starts(log.data_from, log.data_through)
+    return Grid("calendar", tuple(int(t.timestamp() // 86_400) for t in starts))
+
+
+def observe(log: Log, data: Data, question: Question, progress: ProgressCallback | None = None) -> pd.DataFrame:
+    """Every observation of the question in one frame: IDENTITY columns, then a column per feature."""
+    batches = list(observe_in_batches(log, data, question, progress))
+    return pd.concat(batches, ignore_index=True)
+
+
+def observe_in_batches(
+    log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
+) -> Iterator[pd.DataFrame]:
+    """The same by batches of accounts, so that the whole is never needed in memory."""
+    specs = (*question.specs, *outcome_specs(data))
+    if progress:
+        progress("scanning the events", 0.0)
+    table = scan(log, specs, question.grid)
+    seats = Level.of(log.subscriptions, "seats") if log.has_seats and log.subscriptions is not None else None
+    n_accounts = len(log.accounts)
+    for batch in table.batches(n_accounts):
+        moments = _moments(log, question.grid, batch)
+        columns = {spec.name: compose(spec, batch, moments, seats).ravel() for spec in specs}
+        frame = pd.DataFrame({**_identity(log, moments), **columns})
+        # An account that signs up at the very as-of date has no history yet.
+        frame = frame[(frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)].reset_index(drop=True)
+        frame = label(log, data, frame)
+        if question.alive_only:
+            frame = frame[frame["alive"]].reset_index(drop=True)
+        if progress:
+            progress("composing the windows", batch.stop / n_accounts)
+        yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
+
+
+def _moments(log: Log, grid: Grid, batch: Batch) -> Moments:
+    accounts = log.accounts.iloc[batch.first : batch.stop]
+    signed_up = accounts["signed_up_at"].to_numpy("datetime64[us]")[:, None]
+    days = np.asarray(grid.as_of_days, dtype=np.int64)
+    offset = (days * np.timedelta64(1, "D").astype("timedelta64[us]"))[None, :]
+    if grid.origin == "tenure":
+        time = signed_up + offset
+    else:
+        time = np.broadcast_to(np.datetime64(0, "us") + offset, (len(accounts), len(days))).copy()
+    one_day = np.timedelta64(1, "D")
+    tenure = (time - signed_up) / one_day
+    data_from = np.datetime64(log.data_from, "us")
+    seen = np.where(signed_up < data_from, (time - data_from) / one_day, np.inf)
+    return Moments(accounts.index.to_numpy(np.int64), days, time, tenure, seen)
+
+
+def _identity(log: Log, moments: Moments) -> dict[str, object]:
+    n_dates = len(moments.as_of_days)
+    signed_up = log.accounts["signed_up_at"].to_numpy("datetime64[us]")
+    return {
+        "account": np.repeat(moments.account, n_dates),
+        "as_of": moments.time.ravel(),
+        "signed_up_at": np.repeat(signed_up[moments.account], n_dates),
+    }

@@ -1,0 +1,182 @@
+"""Cohorts: who reached a milestone, who could, and what became of them, one row per account and date.
+
+Landmark by construction: a `once` milestone is looked at when its window ends (signup + window), among the
+accounts alive then, and only what happens from that moment on is an outcome. A worked example: activation
+within 90 days, signup 2024-01-10; landmark 2024-04-09; an account that left on 2024-03-01 is in neither group.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.declaration import Data
+from features.intake import Log
+from features.observations import Question, observe, quarterly
+from features.progress import ProgressCallback
+from features.specs import FeatureSpec
+from features.windows import Grid
+from models.framework import Framework
+from models.milestones import LINK_DAYS, RETAINED, LevelsRule, Milestone
+from models.splits import folds
+
+STATUSES = ("reached", "not_reached", "not_eligible", "not_knowable")
+RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The observations of one milestone.
+
+    frame columns: account, fold, as_of (landmark or as-of date), quarter, signed_up_at, score, status, alive, at_risk,
+    retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing where not observable).
+    """
+
+    name: str
+    milestone: Milestone
+    frame: pd.DataFrame
+
+    def judged(self, outcome: str, known_at: pd.Timestamp) -> pd.DataFrame:
+        """The rows an effect on `outcome` ("primary" or "retained") is computed from, as known at a date.
+
+        Alive at the landmark, reached or not, the label mature at known-at; for retention also at risk.
+        """
+        frame = self.frame
+        column = "retained" if outcome == RETAINED or self.milestone.primary_outcome == RETAINED else "outcome"
+        wanted = frame["alive"] & frame["status"].isin(("reached", "not_reached"))
+        wanted &= frame[column].notna() & (frame[f"{column}_known_from"] <= known_at)
+        if column == "retained":
+            wanted &= frame["at_risk"]
+        chosen = frame[wanted]
+        kept = ["account", "fold", "as_of", "quarter", "score", *(c for c in frame if c.startswith(RIVAL))]
+        return chosen[kept].assign(
+            reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)
+        )
+
+
+def tenure_question(framework: Framework, extra: Iterable[FeatureSpec] = ()) -> Question | None:
+    """What to ask at the landmarks: every once milestone, and the states that are outcomes of one."""
+    once = framework.of_kind("once")
+    if not once:
+        return None
+    specs = {name: m.rule.spec(name) for name, m in once.items()}
+    days = {m.rule.window_days for m in once.values()}
+    for m in once.values():
+        target = framework.milestones.get(m.primary_outcome)
+        if target is not None and target.kind == "state":
+            specs[m.primary_outcome] = target.rule.spec(m.primary_outcome)
+            days.add(m.rule.window_days + LINK_DAYS)
+    return Question((*specs.values(), *extra), Grid("tenure", tuple(sorted(days))))
+
+
+def quarterly_question(framework: Framework, log: Log, data: Data, extra: Iterable[FeatureSpec] = ()) -> Question | None:
+    """What to ask at every quarter's close: the states, and the categories of maturity."""
+    states = framework.of_kind("state")
+    specs = [m.rule.spec(name) for name, m in states.items()]
+    for name, m in states.items():
+        if isinstance(m.rule, LevelsRule):
+            specs += m.rule.category_specs(name).values()
+    specs += extra
+    return Question(tuple(specs), quarterly(log, data)) if specs else None
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """The cohorts of every milestone, and the frame of the quarters' closes that the states were read from."""
+
+    by_name: dict[str, Cohort]
+    closes: pd.DataFrame
+
+
+def build_cohorts(
+    framework: Framework, log: Log, rivals: Mapping[str, Iterable[FeatureSpec]] | None = None, progress: ProgressCallback | None = None
+) -> Cohorts:
+    """Every milestone of the framework, in one look at the landmarks and one at the quarters' closes.
+
+    `rivals` are candidate scores to carry along, by milestone; those of one kind share their look.
+    """
+    rivals = rivals or {}
+    data = framework.data
+    extra: dict[str, list[FeatureSpec]] = {"once": [], "state": []}
+    for name, specs in rivals.items():
+        extra[framework.milestones[name].kind] += specs
+    found: dict[str, Cohort] = {}
+    landmarks = tenure_question(framework, extra["once"])
+    if landmarks is not None:
+        frame = observe(log, data, landmarks, progress)
+        found |= {name: once_cohort(framework, name, frame, log) for name in framework.of_kind("once")}
+    question = quarterly_question(framework, log, data, extra["state"])
+    closes = observe(log, data, question or Question((), quarterly(log, data)), progress)
+    found |= {name: state_cohort(framework, name, closes, log) for name in framework.of_kind("state")}
+    return Cohorts({name: found[name] for name in framework.milestones}, closes)
+
+
+def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: Log) -> Cohort:
+    """The cohort of a once milestone from the frame that answers `tenure_question`."""
+    milestone = framework.milestones[name]
+    days = pd.Timedelta(days=milestone.rule.window_days)
+    tenure = landmarks["as_of"] - landmarks["signed_up_at"]
+    frame = landmarks[tenure == days].reset_index(drop=True)
+    result = _base(framework, name, frame, log)
+    target = framework.milestones.get(milestone.primary_outcome)
+    if target is None:
+        return Cohort(name, milestone, result)
+    later_days = target.rule.window_days if target.kind == "once" else milestone.rule.window_days + LINK_DAYS
+    later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
+    then = later.reindex(frame["account"])
+    met = then[milestone.primary_outcome].to_numpy(float) >= target.rule.at_least
+    observable = then["as_of"].notna().to_numpy()
+    if target.kind == "once":
+        # Whoever was there already at the landmark cannot get there after it.
+        already = _score_then(landmarks, tenure, days, milestone.primary_outcome, frame) >= target.rule.at_least
+        observable &= ~already
+    else:
+        met &= then["alive"].fillna(False).to_numpy(bool)
+    result["outcome"] = pd.array(met, dtype="boolean")
+    result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
+    result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
+    return Cohort(name, milestone, result)
+
+
+def _score_then(
+    landmarks: pd.DataFrame, tenure: "pd.Series[pd.Timedelta]", days: pd.Timedelta, column: str, frame: pd.DataFrame
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    return landmarks[tenure == days].set_index("account")[column].reindex(frame["account"]).to_numpy(float)
+
+
+def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log) -> Cohort:
+    """The cohort of a state milestone from the frame that answers `quarterly_question`."""
+    milestone = framework.milestones[name]
+    result = _base(framework, name, closes, log)
+    target = framework.milestones.get(milestone.primary_outcome)
+    if target is None:
+        return Cohort(name, milestone, result)
+    dates = np.sort(closes["as_of"].unique())
+    following = pd.Series(dates[1:], index=dates[:-1])
+    next_close = closes["as_of"].map(following)
+    keys = closes[["account"]].assign(as_of=next_close)
+    later = closes[["account", "as_of", "alive", milestone.primary_outcome]].rename(columns={"alive": "alive_then", milestone.primary_outcome: "then"})
+    joined = keys.merge(later, on=["account", "as_of"], how="left")
+    met = (joined["then"].to_numpy(float) >= target.rule.at_least) & joined["alive_then"].eq(True).to_numpy(bool)
+    result["outcome"] = pd.array(met, dtype="boolean")
+    result.loc[next_close.isna().to_numpy() | ~result["alive"].to_numpy(), "outcome"] = pd.NA
+    result["outcome_known_from"] = next_close.to_numpy()
+    return Cohort(name, milestone, result)
+
+
+def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:
+    milestone = framework.milestones[name]
+    score = frame[name].to_numpy(float)
+    before_tracking = (frame["signed_up_at"] < log.data_from).to_numpy()
+    status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
+    status[np.isnan(score)] = "not_eligible"
+    status[np.isnan(score) & before_tracking] = "not_knowable"
+    rivals = [column for column in frame if column.startswith(RIVAL)]
+    result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
+    result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
+    result["quarter"] = framework.data.calendar.quarters.of(frame["as_of"]).to_numpy()
+    result["score"] = score
+    result["status"] = status
+    result["retained_known_from"] = frame["known_from"]
+    return result

@@ -1,0 +1,122 @@
+"""The models room's commands: `init`, `check` and `simulate`, which make or read a framework."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from features.console import Console, JsonOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from features.intake import Log
+
+Source = Annotated[str | None, typer.Option(help="Parquet or CSV (file, folder, glob), or file.duckdb::table.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("init")(init)
+    app.command("simulate")(simulate)
+    app.command("check")(check)
+
+
+def init(
+    workspace: Annotated[Path, typer.Argument(help="The folder to make.")],
+    events: Annotated[str, typer.Option(help="The event log: Parquet or CSV (file, folder, glob), or file.duckdb::table.")],
+    accounts: Annotated[str, typer.Option(help="One row per account, with when it signed up.")],
+    subscriptions: Source = None,
+    outcomes: Source = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help="table.column=name, where a guess is wrong.")] = None,
+    timezone: Annotated[str, typer.Option(help="The zone in which times without an offset were written.")] = "UTC",
+    name: Annotated[str | None, typer.Option(help="The product's name; by default the folder's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn at random.")] = 0,
+    force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at the tables, map their columns, profile the events, and propose a framework that runs."""
+    from features.declaration import Sources
+    from features.errors import UsageError
+    from features.workspace import Workspace, write_text
+    from models.framework import load_framework
+    from models.initiation import initiate
+
+    console = Console(as_json)
+    place = Workspace(workspace.resolve())
+    if place.framework.exists() and not force:
+        raise UsageError(f"{place.framework} is there already: choose another folder, or --force to overwrite it")
+    given = {"events": events, "accounts": accounts, "subscriptions": subscriptions, "outcomes": outcomes}
+    sources = Sources.model_validate({t: _from(place.root, s) for t, s in given.items() if s is not None})
+    with console.progress("init") as progress:
+        made = initiate(sources, place.root, column or [], timezone, name or place.root.name, seed, progress)
+    write_text(place.framework, made.text)
+    framework = load_framework(place.framework)
+    for line in made.said:
+        console.say(line)
+    console.say(f"Wrote {place.framework} ({framework.hash}). Next: milestones check -w {workspace}")
+    console.result({"framework": str(place.framework), "hash": framework.hash, "said": made.said})
+
+
+def _from(root: Path, source: str) -> str:
+    """A source as the framework names it: relative to its folder, so that both can move together."""
+    if "://" in source:
+        return source
+    path, separator, table = source.partition("::")
+    return os.path.relpath(Path(path).absolute(), root) + separator + table
+
+
+def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> None:
+    """Check the framework and every table: what is used, set aside or left out, and why."""
+    from features.intake import open_log
+    from features.workspace import Workspace
+    from models.framework import load_framework
+
+    console = Console(as_json)
+    place = Workspace(workspace.resolve())
+    framework = load_framework(place.framework)
+    with console.progress("check") as progress:
+        progress("reading the tables", 0.1)
+        log = open_log(framework.data, place.root)
+        progress("writing what was set aside", 0.8)
+        log.write_quarantine(place.quarantine)
+    for line in log.books():
+        console.say(line)
+    status = "PROPOSED" if framework.proposed else "adopted"
+    console.say(
+        f"framework {framework.name} version {framework.version} ({framework.hash}), {status}:"
+        f" {', '.join(framework.milestones) or 'no milestone'}"
+    )
+    console.result(_check_result(framework.hash, log))
+
+
+def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:
+    return {
+        "framework_hash": framework_hash,
+        "read": log.read,
+        "quarantined": log.quarantined,
+        "excluded": log.excluded,
+        "data_from": log.data_from.isoformat(),
+        "data_through": log.data_through.isoformat(),
+        "notes": list(log.notes),
+    }
+
+
+def simulate(
+    workspace: Annotated[Path, typer.Argument(help="The folder to make.")],
+    scenario: Annotated[str, typer.Option(help="Which company.")] = "support",
+    accounts: Annotated[int | None, typer.Option(min=50, help="How many accounts sign up.")] = None,
+    quarters: Annotated[int | None, typer.Option(min=4, help="How many quarters the log lasts.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the company.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a company whose truth is known: its tables, truth.json and a framework."""
+    from models.demonstration import make_company
+
+    console = Console(as_json)
+    with console.progress("simulate") as progress:
+        made = make_company(workspace.resolve(), scenario, accounts, quarters, seed, progress)
+    console.say(
+        f"{made['accounts']:,} accounts and {made['events']:,} events in {workspace / 'data'};"
+        f" what was planted is in {workspace / 'data' / 'truth.json'}"
+    )
+    console.result(made)

@@ -1,0 +1,104 @@
+"""The framework: a versioned, hashed set of milestones with the data half it is measured on. One loader."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from features.declaration import Data, Declared
+from features.document import content_hash, read_document, validate
+from models.milestones import RETAINED, Milestone
+
+
+class Hypothesis(Declared):
+    """What somebody believed before looking."""
+
+    claim: str
+    by: str
+    features: tuple[str, ...] = ()
+    direction: Literal["positive", "negative"] = "positive"
+
+
+class Annotation(Declared):
+    """Something that happened: a pricing change, a campaign, a launch."""
+
+    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    text: str
+    affects: tuple[str, ...] = ()
+
+
+class ReviewSettings(Declared):
+    """How reviews are made."""
+
+    settling_lag_days: int = Field(default=14, ge=0, le=180)
+    adoption_band: tuple[float, float] = (0.2, 0.6)
+    hypotheses: tuple[Hypothesis, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+    @model_validator(mode="after")
+    def _band(self) -> Self:
+        low, high = self.adoption_band
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"adoption_band {[low, high]}: the lower share must be less than the upper, both within 0 and 1")
+        return self
+
+
+class Framework(Declared):
+    """framework.yaml, validated."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str = Field(min_length=1)
+    version: int = Field(ge=1)
+    data: Data
+    milestones: dict[str, Milestone] = {}
+    not_defined: dict[str, str] = {}
+    review: ReviewSettings = ReviewSettings()
+
+    @model_validator(mode="after")
+    def _links(self) -> Self:
+        for name, milestone in self.milestones.items():
+            target = milestone.primary_outcome
+            if target == RETAINED:
+                continue
+            if target not in self.milestones or target == name:
+                raise ValueError(
+                    f"milestones.{name}.primary_outcome {target!r}: name another milestone ("
+                    f"{', '.join(m for m in self.milestones if m != name) or 'none is defined'}) or {RETAINED!r}"
+                )
+            self._check_link(name, milestone, target, self.milestones[target])
+        return self
+
+    def _check_link(self, name: str, milestone: Milestone, target: str, following: Milestone) -> None:
+        if milestone.kind == "state" and following.kind == "once":
+            raise ValueError(f"milestones.{name}.primary_outcome {target!r}: a state cannot lead to something reached once")
+        if milestone.kind == following.kind == "once":
+            if following.rule.window_days <= milestone.rule.window_days:
+                raise ValueError(
+                    f"milestones.{target}.rule.window_days {following.rule.window_days} must be more than the"
+                    f" {milestone.rule.window_days} days of {name!r}, whose outcome it is"
+                )
+            shared = milestone.rule.all_events & following.rule.all_events
+            if shared:
+                raise ValueError(
+                    f"milestones.{name}: {', '.join(sorted(shared))} would be counted in its window and in the window of"
+                    f" its outcome {target!r}: use different events, or another primary_outcome"
+                )
+
+    @property
+    def hash(self) -> str:
+        """Content hash without `version`: comments and order do not matter."""
+        return content_hash(self, exclude={"version"})
+
+    @property
+    def proposed(self) -> bool:
+        """Some milestone was not adopted by anybody yet."""
+        return any(m.proposed for m in self.milestones.values())
+
+    def of_kind(self, kind: Literal["once", "state"]) -> dict[str, Milestone]:
+        """The milestones of one kind, in the order of the file."""
+        return {name: m for name, m in self.milestones.items() if m.kind == kind}
+
+
+def load_framework(path: Path) -> Framework:
+    """Read and validate framework.yaml. Raises DataError naming path, value and remedy of every fault."""
+    return validate(Framework, read_document(path), path)

@@ -1,0 +1,59 @@
+"""framework.yaml as `init` writes it: validated values, with comments for the person who edits it next."""
+
+from typing import Any
+
+import yaml
+
+from features.declaration import Data
+from models.framework import Framework
+from models.milestones import Milestone
+
+
+def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
+    """The whole file. `notes` are comment lines by section (data, outcomes, events, milestones)."""
+    data = framework.data
+    parts = [
+        "# The customer milestones framework of this product. Every command reads this file; edit it freely.",
+        "# Its meaning has a hash (comments and order do not count); raise `version` when you change a milestone.",
+        _section({"schema": 1, "name": framework.name, "version": framework.version}),
+        _comments(notes.get("data", []), 0),
+        "data:",
+        _section(_dump(data, "sources", "mapping", "calendar", "exclusions", "fixed_at_signup"), 2),
+        _comments(notes.get("events", []), 2),
+        _section({"events": data.events.model_dump(mode="json")}, 2),
+        _comments(notes.get("outcomes", []), 2),
+        _section({"outcomes": data.outcomes.model_dump(mode="json")}, 2),
+        "  # Windows in days, half-open [t - w, t). `events` get features of their own.",
+        _section({"features": data.features.model_dump(mode="json")}, 2),
+        "",
+        _comments(notes.get("milestones", []), 0),
+        "milestones:" + ("" if framework.milestones else " {}"),
+        *(_milestone(name, milestone) for name, milestone in framework.milestones.items()),
+        "",
+        "# Left out because the data cannot support them; the review says so.",
+        _section({"not_defined": framework.not_defined}),
+        "# A review closes a quarter and is due settling_lag_days later; adoption_band is where a cut is useful.",
+        _section({"review": framework.review.model_dump(mode="json")}),
+    ]
+    return "\n".join(part for part in parts if part is not None and part.strip() or part == "") + "\n"
+
+
+def _milestone(name: str, milestone: Milestone) -> str:
+    status = "PROPOSED: nobody has adopted it yet" if milestone.proposed else f"adopted {milestone.adopted_at}"
+    lines = ["", f"  # {status}", f"  # {' '.join(milestone.rule.words.split())}"]
+    return "\n".join(lines) + "\n" + _section({name: milestone.model_dump(mode="json", exclude_none=True)}, 2)
+
+
+def _dump(data: Data, *keys: str) -> dict[str, Any]:
+    content = data.model_dump(mode="json", exclude_none=True)
+    return {key: content[key] for key in keys}
+
+
+
+def _section(content: dict[str, Any], indent: int = 0) -> str:
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    return "\n".join(" " * indent + line if line else line for line in text.rstrip("\n").split("\n"))
+
+
+def _comments(lines: list[str], indent: int) -> str:
+    return "\n".join(" " * indent + "# " + " ".join(line.split()) for line in lines)

@@ -1,0 +1,122 @@
+"""`init` without the command line: from sources to the text of a framework that already runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from features.declaration import Data, Events, Outcome, Sources
+from features.discovery import discover, parse_overrides, provisional, resolution_of
+from features.document import validate
+from features.intake import Log, open_log
+from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
+from features.progress import ProgressCallback
+from features.sources import connect
+from models.framework import Framework
+from models.framework_text import framework_text
+from models.proposal import propose
+
+TWO_YEARS_DAYS = 730
+MOST_EVENTS_WITH_FEATURES = 40
+TEST_COLUMNS = ("is_test", "test", "is_internal", "internal", "is_staff", "is_demo")
+
+
+@dataclass(frozen=True)
+class Initiation:
+    """The text of framework.yaml, and what was guessed, in sentences."""
+
+    text: str
+    said: list[str]
+
+
+def initiate(
+    sources: Sources, folder: Path, overrides: list[str], zone: str, name: str, seed: int, progress: ProgressCallback
+) -> Initiation:
+    """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
+    progress("mapping the columns", 0.05)
+    backend = connect()
+    mapping, mapped = discover(backend, sources, folder, parse_overrides(overrides), zone)
+    resolution = resolution_of(backend, sources, folder, mapping, zone)
+    data = provisional(sources, mapping, zone, resolution)
+    data = _with_exclusions(data, backend, folder)
+    progress("profiling the events", 0.15)
+    log = open_log(data, folder)
+    profile = profile_events(log)
+    data = data.model_copy(update={"events": _meaning(profile)})
+    data, outcome_said = _with_outcome(data, log)
+    data = _with_features(data, profile)
+    progress("proposing milestones", 0.4)
+    proposal = propose(log, data, profile, seed, lambda what, share: progress(what, 0.4 + 0.6 * share))
+    framework = validate(
+        Framework,
+        {
+            "schema": 1, "name": name, "version": 1, "data": data.model_dump(),
+            "milestones": {k: m.model_dump() for k, m in proposal.milestones.items()},
+            "not_defined": proposal.not_defined,
+        },
+        folder / "framework.yaml",
+    )  # fmt: skip
+    passive = [e for e in profile["event"] if not carries_value(e)]
+    notes = {
+        "data": ["Columns as they were recognised:", *mapped],
+        "events": _event_notes(profile, passive),
+        "outcomes": [outcome_said],
+        "milestones": ["PROPOSED from the earlier half of the mature quarters; set adopted_at and adopted_by when the review agrees."],
+    }
+    said = [*mapped, *log.books(), outcome_said, *proposal.said]
+    said += [f"{milestone}: not defined, {reason}" for milestone, reason in proposal.not_defined.items()]
+    return Initiation(framework_text(framework, notes), said)
+
+
+def _with_exclusions(data: Data, backend: object, folder: Path) -> Data:
+    from features.sources import open_table
+
+    columns = open_table(backend, data.sources.accounts, folder, "accounts").columns
+    rules = [{"column": c, "equals": True, "reason": f"{c} is true"} for c in columns if c.lower() in TEST_COLUMNS]
+    return Data.model_validate({**data.model_dump(), "exclusions": rules}) if rules else data
+
+
+def _meaning(profile: pd.DataFrame) -> Events:
+    """Core events and categories from the names, until somebody who knows the product corrects them."""
+    names = list(profile["event"])
+    core = tuple(e for e in names if carries_value(e))
+    return Events(core=core or tuple(names), categories=group_by_name(core or names))
+
+
+def _with_outcome(data: Data, log: Log) -> tuple[Data, str]:
+    days = (log.data_through - log.data_from).days
+    horizon = 180 if days >= TWO_YEARS_DAYS else 90
+    sources = data.sources
+    if sources.outcomes:
+        outcome, words = Outcome(kind="outcomes", horizon_days=horizon), "the table of outcomes says who was lost and when"
+    elif sources.subscriptions and "ended_at" in data.mapping.get("subscriptions", {}):
+        outcome, words = Outcome(kind="subscription_end", horizon_days=horizon), "subscriptions say who was lost and when"
+    else:
+        choice = choose_silent_days(log, data)
+        outcome, words = Outcome(kind="silent", horizon_days=choice.days), _silent_words(choice)
+    return data.model_copy(update={"outcomes": outcome}), f"outcome: {words}; {outcome.sentence}"
+
+
+def _silent_words(choice: SilentChoice) -> str:
+    if choice.rate is None:
+        return f"nobody records who was lost, and no quarter is old enough to see who fell silent for {choice.days} days"
+    share = f"{choice.rate:.1%} of {choice.n_observations:,} active account-quarters"
+    if choice.in_band:
+        return f"nobody records who was lost, so {choice.days} days of silence stand for it: {share}"
+    return f"no length of silence is met by 5 to 60 % of active account-quarters; {choice.days} days come nearest: {share}"
+
+
+def _with_features(data: Data, profile: pd.DataFrame) -> Data:
+    events = tuple(profile["event"].head(MOST_EVENTS_WITH_FEATURES))
+    features = data.features.model_copy(update={"events": events})
+    return data.model_copy(update={"features": features})
+
+
+def _event_notes(profile: pd.DataFrame, passive: list[str]) -> list[str]:
+    lines = ["core: events by which the customer gets value (silence is their absence). Categories: product areas."]
+    if passive:
+        lines.append(f"Judged by their names, these happen to an account and are not core: {', '.join(passive)}")
+    for row in profile.head(12).itertuples():
+        lines.append(f"{row.event}: {row.n:,} events, {row.adoption:.0%} of accounts, {row.per_account:.1f} per account")
+    return lines
+

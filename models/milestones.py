@@ -1,0 +1,198 @@
+"""Milestones as data: a kind, a rule whose score is one feature, and the outcome it is judged by.
+
+`once` milestones (setup, activation) are reached within so many days of signup; their landmark is the end of that
+window. `state` milestones (utilization, maturity) are met or not at every as-of date. Reached means
+score >= at_least, always.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from features.declaration import Declared
+from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.windows import last
+
+RETAINED = "retained"
+LINK_DAYS = 90  # a state is looked at this long after a landmark: far enough for its window to be disjoint
+
+
+def number(value: float) -> str:
+    """A threshold for people: 20, 2.5, 1,000."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def listing(names: tuple[str, ...], most: int = 4) -> str:
+    """A few names, and how many more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+class CountRule(Declared):
+    """So many events of a set within a window, or so many per seat in force at the start of the window."""
+
+    events: tuple[str, ...] = Field(min_length=1)
+    window_days: int = Field(ge=1, le=730)
+    per_seat: bool = False
+    at_least: float = Field(gt=0)
+
+    def spec(self, name: str) -> FeatureSpec:
+        """The score as a feature."""
+        return FeatureSpec(
+            name, self.words, Aggregation.COUNT, last(self.window_days), events=self.events,
+            per=Per.SEAT if self.per_seat else None, unit=self.unit,
+        )  # fmt: skip
+
+    @property
+    def unit(self) -> str:
+        """What the score counts."""
+        return "events per seat" if self.per_seat else "events"
+
+    @property
+    def words(self) -> str:
+        """The rule for people."""
+        per = " per seat" if self.per_seat else ""
+        return f"at least {number(self.at_least)} × {listing(self.events)}{per} within {self.window_days} days"
+
+    @property
+    def all_events(self) -> frozenset[str]:
+        """Every event the score counts."""
+        return frozenset(self.events)
+
+
+class StepsRule(Declared):
+    """So many different steps done at least once within a window."""
+
+    steps: tuple[str, ...] = Field(min_length=2)
+    window_days: int = Field(ge=1, le=730)
+    at_least: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.at_least > len(self.steps):
+            raise ValueError(f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps")
+        return self
+
+    def spec(self, name: str) -> FeatureSpec:
+        """The score as a feature."""
+        groups = tuple(Group((step,)) for step in self.steps)
+        return FeatureSpec(name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit)
+
+    unit: ClassVar[str] = "steps"
+
+    @property
+    def words(self) -> str:
+        """The rule for people."""
+        return f"at least {self.at_least} of {len(self.steps)} steps ({listing(self.steps)}) within {self.window_days} days"
+
+    @property
+    def all_events(self) -> frozenset[str]:
+        """Every event the score counts."""
+        return frozenset(self.steps)
+
+
+class Level(Declared):
+    """One product area: its events, and from how many on its use is basic and mature."""
+
+    events: tuple[str, ...] = Field(min_length=1)
+    basic: float = Field(default=1, gt=0)
+    mature: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.basic > self.mature:
+            raise ValueError(f"basic {self.basic} must not be more than mature {self.mature}")
+        return self
+
+
+class LevelsRule(Declared):
+    """So many categories used at their mature level within a window."""
+
+    categories: dict[str, Level] = Field(min_length=2)
+    window_days: int = Field(ge=1, le=LINK_DAYS)
+    at_least: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.at_least > len(self.categories):
+            raise ValueError(f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories")
+        return self
+
+    def spec(self, name: str) -> FeatureSpec:
+        """The score as a feature."""
+        groups = tuple(Group(level.events, level.mature) for level in self.categories.values())
+        return FeatureSpec(name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit)
+
+    def category_specs(self, prefix: str) -> dict[str, FeatureSpec]:
+        """The count of each category over the same window, by category name."""
+        return {
+            name: FeatureSpec(f"{prefix}:{name}", name, Aggregation.COUNT, last(self.window_days), events=level.events)
+            for name, level in self.categories.items()
+        }
+
+    unit: ClassVar[str] = "categories"
+
+    @property
+    def words(self) -> str:
+        """The rule for people."""
+        names = listing(tuple(self.categories), most=5)
+        return f"at least {self.at_least} of {len(self.categories)} categories ({names}) at the mature level within {self.window_days} days"
+
+    @property
+    def all_events(self) -> frozenset[str]:
+        """Every event the score counts."""
+        return frozenset(event for level in self.categories.values() for event in level.events)
+
+
+def _which(rule: Any) -> str:
+    keys = rule if isinstance(rule, dict) else rule.model_dump()
+    return "steps" if "steps" in keys else "levels" if "categories" in keys else "count"
+
+
+Rule = Annotated[
+    Annotated[CountRule, Tag("count")] | Annotated[StepsRule, Tag("steps")] | Annotated[LevelsRule, Tag("levels")],
+    Discriminator(_which),
+]
+Quarter = Annotated[str, Field(pattern=r"^\d{4}Q[1-4]$")]
+
+
+class Milestone(Declared):
+    """One milestone of a framework, with what was expected of it when it was adopted."""
+
+    kind: Literal["once", "state"]
+    rule: Rule
+    primary_outcome: str = RETAINED
+    defined_on: tuple[Quarter, Quarter] | None = None  # [from, to)
+    adopted_at: str | None = None
+    adopted_by: str | None = None
+    why: str | None = None
+    expected_effect: float | None = Field(default=None, ge=-1, le=1)
+    minimum_effect: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.kind == "once" and isinstance(self.rule, CountRule) and self.rule.per_seat:
+            raise ValueError("a milestone reached once counts events, not events per seat: make it a state, or drop per_seat")
+        if self.kind == "state" and self.rule.window_days > LINK_DAYS:
+            raise ValueError(
+                f"window_days {self.rule.window_days}: a state looks back at most {LINK_DAYS} days, so that two quarters share no event"
+            )
+        if self.defined_on and self.defined_on[0] >= self.defined_on[1]:
+            raise ValueError(f"defined_on {list(self.defined_on)}: the first quarter must come before the end (half-open)")
+        return self
+
+    @property
+    def proposed(self) -> bool:
+        """Nobody has adopted it yet."""
+        return self.adopted_at is None
+
+    @property
+    def smallest_useful_effect(self) -> float | None:
+        """The declared minimum effect, by default half of what was expected; None where nothing was."""
+        if self.minimum_effect is not None:
+            return self.minimum_effect
+        return None if self.expected_effect is None else max(self.expected_effect / 2, 0.0)
+
+    def defined_in(self, quarter: str) -> bool:
+        """Whether the milestone was chosen on this quarter."""
+        return self.defined_on is not None and self.defined_on[0] <= quarter < self.defined_on[1]

@@ -1,0 +1,111 @@
+"""The retention model, predicted forward in time, beside the baselines it has to beat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.catalogue import RECENCY
+from features.progress import ProgressCallback
+from models.estimators import Factory, logistic
+from models.importance import Importance, permutation_importance
+from models.splits import N_FOLDS, Block, folds, forward_blocks
+
+
+BASELINES = ("logistic", "recency", "base_rate")
+PLAIN_FORWARD = "plain_forward"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Out-of-sample predictions.
+
+    frame: account_id, as_of, quarter, known_from, retained (bool), then P(retained) by each model: the main one under
+    its own name, logistic, recency, base_rate, and plain_forward, in which an account may be in training and test.
+    importance: of the main model's features on the newest predicted block, None without predictions.
+    """
+
+    main: str
+    frame: pd.DataFrame
+    importance: tuple[Importance, ...]
+    n_refits: int
+
+
+def learnable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The observations a model may learn from or be judged on: alive, at risk, label known."""
+    return frame[frame["alive"] & frame["at_risk"] & frame["retained"].notna()].reset_index(drop=True)
+
+
+def predict_forward(
+    frame: pd.DataFrame, features: Sequence[str], main: str, factory: Factory, seed: int, progress: ProgressCallback | None = None
+) -> Predictions:
+    """Predict every observation that can be, from models that saw neither its account nor its future.
+
+    frame: learnable observations with account_id, as_of, quarter, known_from, retained and the features.
+    """
+    X = frame[list(features)].to_numpy(np.float32)
+    y = frame["retained"].to_numpy(bool)
+    fold = folds(frame["account_id"])
+    blocks = list(forward_blocks(frame["as_of"], frame["known_from"], y))
+    fitting = _Fitting(X, y, fold, list(features).index(RECENCY), factory, seed)
+    scores = {name: np.full(len(frame), np.nan) for name in (main, *BASELINES, PLAIN_FORWARD)}
+    fitted: list[tuple[Any, NDArray[np.intp]]] = []
+    for i, block in enumerate(blocks):
+        fitted = []
+        for k in range(N_FOLDS):
+            if progress:
+                progress(f"training on what was known by {block.first.date()}", (i + k / N_FOLDS) / len(blocks))
+            fitted += fitting.fold(block, k, main, scores)
+        fitting.plain(block, scores[PLAIN_FORWARD])
+        # One constant per block: rates of folds differ by who is left out, and would rank accounts by that.
+        scores["base_rate"][block.rows] = y[block.training].mean()
+    predicted = ~np.isnan(scores[main])
+    columns = frame[["account_id", "as_of", "quarter", "known_from", "retained"]]
+    result = columns.assign(**scores)[predicted].reset_index(drop=True)
+    importance: tuple[Importance, ...] = ()
+    if fitted:
+        importance = permutation_importance(fitted, X, y, features, np.random.default_rng(seed), progress)
+    return Predictions(main, result, importance, n_refits=len(blocks))
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """The arrays every fit shares. X: (n, k) float32; y, fold: (n,)."""
+
+    X: NDArray[np.float32]
+    y: NDArray[np.bool_]
+    fold_of: NDArray[np.int64]
+    recency: int
+    factory: Factory
+    seed: int
+
+    def fold(
+        self, block: Block, k: int, main: str, scores: dict[str, NDArray[np.float64]]
+    ) -> list[tuple[Any, NDArray[np.intp]]]:
+        """Fit without fold k, predict fold k of the block; returns the main model with the rows it predicted."""
+        training = block.training[self.fold_of[block.training] != k]
+        rows = block.rows[self.fold_of[block.rows] == k]
+        if not len(rows) or len(np.unique(self.y[training])) < 2:
+            return []
+        model = self.factory(self.seed).fit(self.X[training], self.y[training])
+        scores[main][rows] = model.predict_proba(self.X[rows])[:, 1]
+        if main != "logistic":
+            baseline = logistic(self.seed).fit(self.X[training], self.y[training])
+            scores["logistic"][rows] = baseline.predict_proba(self.X[rows])[:, 1]
+        since = self.X[:, [self.recency]]
+        recency = logistic(self.seed).fit(since[training], self.y[training])
+        scores["recency"][rows] = recency.predict_proba(since[rows])[:, 1]
+        return [(model, rows)]
+
+    def plain(self, block: Block, score: NDArray[np.float64]) -> None:
+        """The plain forward figure: the block predicted by one model of all accounts."""
+        model = self.factory(self.seed).fit(self.X[block.training], self.y[block.training])
+        score[block.rows] = model.predict_proba(self.X[block.rows])[:, 1]
+
+
+def fit_final(frame: pd.DataFrame, features: Sequence[str], factory: Factory, seed: int) -> Any:
+    """The model to use from now on, fitted on every learnable observation by column name."""
+    return factory(seed).fit(frame[list(features)].astype("float64"), frame["retained"].to_numpy(bool).astype(int))

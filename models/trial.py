@@ -1,0 +1,126 @@
+"""From a cohort to what a sweep eats: one row per account, an outcome, and every candidate score."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.specs import FeatureSpec
+from models.cohorts import RIVAL, Cohort
+from models.milestones import CountRule, Milestone
+from models.sweep import Candidate, SweepResult, sweep
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The rows of one sweep. outcome, block (quarter), fold: (n,), one row per account.
+
+    quarters: first and last cohort quarter. excluded: observations left out, by reason.
+    """
+
+    candidates: tuple[Candidate, ...]
+    outcome: NDArray[np.bool_]
+    block: NDArray[np.int64]
+    fold: NDArray[np.int64]
+    quarters: tuple[str, str] | None
+    excluded: dict[str, int]
+
+
+def rival_rules(milestone: Milestone, events: Iterable[str]) -> dict[str, CountRule]:
+    """The same question asked of other events, each counted alone over the milestone's window."""
+    rule = milestone.rule
+    per_seat = isinstance(rule, CountRule) and rule.per_seat
+    own = rule.events if isinstance(rule, CountRule) else ()
+    return {
+        RIVAL + event: CountRule(events=(event,), window_days=rule.window_days, per_seat=per_seat, at_least=1)
+        for event in events
+        if (event,) != own
+    }
+
+
+def rival_specs(rivals: dict[str, CountRule]) -> tuple[FeatureSpec, ...]:
+    """The rivals as features to be asked for together with the milestone."""
+    return tuple(rule.spec(column) for column, rule in rivals.items())
+
+
+def mature_quarters(cohort: Cohort, outcome: str, known_at: pd.Timestamp) -> list[str]:
+    """Cohort quarters with at least one judged observation, in order."""
+    return sorted(cohort.judged(outcome, known_at)["quarter"].unique())
+
+
+def build_trial(
+    cohort: Cohort,
+    outcome: str,
+    known_at: pd.Timestamp,
+    rng: np.random.Generator,
+    rivals: dict[str, CountRule] | None = None,
+    within: tuple[str, str] | None = None,
+) -> Trial:
+    """The rows to sweep: judged at known-at, in the cohort quarters [from, to) where `within` is given.
+
+    An account seen at several as-of dates gives one of them, drawn at random: its rows are alike, and a
+    permutation may only exchange what is exchangeable.
+    """
+    rows = cohort.judged(outcome, known_at)
+    excluded = _excluded(cohort, len(rows))
+    if within:
+        inside = (rows["quarter"] >= within[0]) & (rows["quarter"] < within[1])
+        excluded["outside the quarters asked for"] = int((~inside).sum())
+        rows = rows[inside]
+    drawn = rows.iloc[rng.permutation(len(rows))].drop_duplicates("account").sort_index()
+    excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
+    rivals = rivals or {}
+    complete = drawn[list(rivals)].notna().all(axis=1) if rivals else pd.Series(True, index=drawn.index)
+    drawn = drawn[complete]
+    quarters, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
+    return Trial(
+        candidates=(_own(cohort, drawn), *(_candidate(c, rule, drawn[c]) for c, rule in rivals.items())),
+        outcome=drawn["outcome"].to_numpy(bool),
+        block=block.astype(np.int64),
+        fold=drawn["fold"].to_numpy(np.int64),
+        quarters=(str(quarters[0]), str(quarters[-1])) if len(quarters) else None,
+        excluded={reason: n for reason, n in excluded.items() if n},
+    )
+
+
+def run_trial(
+    trial: Trial, cohort: Cohort, rng: np.random.Generator, band: tuple[float, float], n_permutations: int = 1000
+) -> SweepResult:
+    """Sweep every achievable cut of every candidate of the trial."""
+    return sweep(
+        trial.candidates,
+        trial.outcome,
+        trial.block,
+        rng,
+        current=(cohort.name, float(cohort.milestone.rule.at_least)),
+        band=band,
+        n_permutations=n_permutations,
+        group=trial.fold,
+    )
+
+
+def _own(cohort: Cohort, rows: pd.DataFrame) -> Candidate:
+    rule = cohort.milestone.rule
+    per_seat = isinstance(rule, CountRule) and rule.per_seat
+    events = tuple(sorted(rule.all_events))
+    return Candidate(cohort.name, events, rule.window_days, per_seat, rows["score"].to_numpy(float))
+
+
+def _candidate(column: str, rule: CountRule, values: "pd.Series[float]") -> Candidate:
+    name = f"{column.removeprefix(RIVAL)} in {rule.window_days} days"
+    return Candidate(name, rule.events, rule.window_days, rule.per_seat, values.to_numpy(float))
+
+
+def _excluded(cohort: Cohort, n_judged: int) -> dict[str, int]:
+    frame = cohort.frame
+    gone = ~frame["alive"]
+    status = frame.loc[~gone, "status"].value_counts()
+    left = {
+        "no longer alive at the landmark": int(gone.sum()),
+        "not eligible": int(status.get("not_eligible", 0)),
+        "not knowable": int(status.get("not_knowable", 0)),
+    }
+    left["not at risk, or the outcome not yet known"] = len(frame) - n_judged - sum(left.values())
+    return left

@@ -1,0 +1,49 @@
+"""The reports room's commands: `review` and `demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.console import Console, JsonOption, WorkspaceOption
+
+
+def mount(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("review")(review)
+    app.command("demo")(demo)
+
+
+def review(
+    quarter: Annotated[str, typer.Argument(help="A closed quarter such as 2024Q3, `latest`, or `all`.")] = "latest",
+    workspace: WorkspaceOption = Path(),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the framework review of a quarter: what each milestone still predicts, as known at its close."""
+    from features.workspace import Workspace
+    from reports.publication import publish
+
+    console = Console(as_json)
+    place = Workspace(workspace.resolve())
+    with console.progress("review") as progress:
+        made = publish(place, quarter, seed, progress)
+    for item in made[-1:]:
+        console.say(f"{item['quarter']}: {item['headline']}")
+        console.say(f"report: {item['report']}")
+    if len(made) > 1:
+        console.say(f"{len(made)} reviews, {made[0]['quarter']} to {made[-1]['quarter']}, in {place.output / 'reviews'}")
+    console.result({"reviews": made})
+
+
+def demo(
+    workspace: Annotated[Path, typer.Argument(help="The folder; what an earlier demo left there is replaced.")] = Path(
+        "build/demo"
+    ),
+    accounts: Annotated[int, typer.Option(min=200, help="How many accounts sign up.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of the company.")] = 0,
+) -> None:
+    """All of it on a simulated company: check, features, train, sweep, review."""
+    from reports.demonstration import run_demo
+
+    run_demo(workspace.resolve(), accounts, seed)

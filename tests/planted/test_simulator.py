@@ -1,0 +1,500 @@
+"""The simulated company: what is planted must be in the log, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from features.errors import UsageError
+from features.planted import CATEGORIES, NO_EFFECTS
+from features.simulator import SCENARIOS, Company, Effects, Scenario, simulate, strictly_increasing, write
+
+Rows = list[tuple[Any, ...]]
+FILES = ("events.parquet", "accounts.parquet", "subscriptions.parquet", "truth.json")
+
+
+class Log:
+    """A company that answers SQL."""
+
+    def __init__(self, company: Company) -> None:
+        self.truth = company.truth
+        self.database = duckdb.connect()
+        self.database.register("events", company.events)
+        self.database.register("accounts", company.accounts)
+        self.database.register("subscriptions", company.subscriptions)
+
+    def ask(self, query: str) -> Rows:
+        return self.database.execute(query).fetchall()
+
+    def one(self, query: str) -> Any:
+        return self.ask(query)[0][0]
+
+
+def log_of(name: str, n_accounts: int, n_quarters: int) -> Log:
+    planted = SCENARIOS[name]
+    scenario = Scenario(name, n_accounts, n_quarters, planted.first_quarter, 11, planted.effects)
+    log = Log(simulate(scenario, np.random.default_rng(scenario.seed)))
+    # The first stretch of an account: touching spells belong together, a gap ends it.
+    log.ask("""
+        create table stretches as
+        with spells as (
+            select *, lag(ended_at) over (partition by account_id order by started_at) as left_at
+            from subscriptions
+        ), numbered as (
+            select *, sum((left_at is not null and left_at < started_at)::int)
+                over (partition by account_id order by started_at) as stretch from spells
+        )
+        select account_id, max(coalesce(ended_at, timestamp '2999-01-01')) as ended_at
+        from numbered where stretch = 0 group by account_id
+    """)
+    log.ask(
+        "create view customers as select * from accounts join stretches using (account_id) where not is_test"
+    )
+    return log
+
+
+@pytest.fixture(scope="module")
+def small() -> Log:
+    return log_of("support", 500, 8)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Log:
+    return log_of("support", 3000, 9)
+
+
+@pytest.fixture(scope="module")
+def null() -> Log:
+    return log_of("null", 3000, 9)
+
+
+# What a log must be, whatever is planted
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    for folder, seed in (("first", 1), ("second", 1), ("other", 2)):
+        write(simulate(Scenario(n_accounts=40, n_quarters=4), np.random.default_rng(seed)), tmp_path / folder)
+    for name in FILES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert (tmp_path / "first" / FILES[0]).read_bytes() != (tmp_path / "other" / FILES[0]).read_bytes()
+
+
+def test_files_appear_whole_and_alone(tmp_path: Path) -> None:
+    company = simulate(Scenario(n_accounts=30, n_quarters=4), np.random.default_rng(0))
+    write(company, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    assert json.loads((tmp_path / "truth.json").read_text()) == company.truth
+    written = (
+        duckdb.connect()
+        .execute(f"select count(*), max(occurred_at) from '{tmp_path}/events.parquet'")
+        .fetchone()
+    )
+    assert written == (company.events.num_rows, company.events["occurred_at"][-1].as_py())
+
+
+def test_progress_names_stages_and_ends_at_one() -> None:
+    told: list[tuple[str, float]] = []
+    scenario = Scenario(n_accounts=20, n_quarters=4)
+    simulate(scenario, np.random.default_rng(0), lambda stage, share: told.append((stage, share)))
+    shares = [share for _, share in told]
+    assert [stage for stage, _ in told] == ["accounts", "months", "events", "tables", "done"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_every_event_lies_in_a_spell_of_its_account(small: Log) -> None:
+    assert small.truth["realised"]["n_returned"] > 0  # so that there are gaps to keep free of events
+    inside = small.one("""
+        select count(*) from events e join subscriptions s on e.account_id = s.account_id
+        and e.occurred_at >= s.started_at and (s.ended_at is null or e.occurred_at < s.ended_at)
+    """)
+    assert inside == small.truth["realised"]["n_events"]
+
+
+def test_the_log_keeps_to_its_quarters_and_signups(small: Log) -> None:
+    log = small.truth["log"]
+    assert log == {"from": "2022-01-01", "to": "2024-01-01"}
+    assert small.one(f"select min(signed_up_at) >= '{log['from']}' from accounts")
+    assert small.one(f"select max(occurred_at) < '{log['to']}' from events")
+    assert small.one(f"select max(ended_at) < '{log['to']}' from subscriptions")
+    assert small.one("""
+        select count(*) from accounts a
+        where signed_up_at <> (select min(started_at) from subscriptions s where s.account_id = a.account_id)
+    """) == 0  # fmt: skip
+
+
+def test_no_row_is_there_twice(small: Log) -> None:
+    twice = "select count(*) - count(distinct (account_id, event, occurred_at, user_id)) from events"
+    assert small.one(twice) == 0
+
+
+def test_equal_instants_are_moved_apart() -> None:
+    assert strictly_increasing(np.array([5, 5, 6, 9, 9])).tolist() == [5, 6, 7, 9, 10]
+
+
+def test_spells_touch_or_have_real_gaps(small: Log) -> None:
+    small.ask("""
+        create or replace table steps as
+        select *, lag(ended_at) over before as left_at, lag((seats, plan)) over before as was,
+            lag(renews_at) over before as due
+        from subscriptions window before as (partition by account_id order by started_at)
+    """)
+    assert small.one("select min(started_at - left_at) from steps").days == 0
+    gaps = small.one("select count(*) from steps where started_at > left_at + interval 30 day")
+    assert gaps == small.truth["realised"]["n_returned"]
+    assert small.one("select count(*) from steps where started_at > left_at") == gaps
+    assert small.one("""
+        select count(*) from steps
+        where started_at = left_at and (seats, plan) = was and due is distinct from left_at
+    """) == 0  # fmt: skip
+    assert small.one("select count(*) from subscriptions where ended_at <= started_at") == 0
+
+
+def test_annual_accounts_leave_at_a_renewal_only(small: Log) -> None:
+    assert (
+        small.one("select count(*) from subscriptions where term_months = 12 and ended_at > renews_at") == 0
+    )
+    assert (
+        small.one("select count(*) from subscriptions where term_months = 1 and renews_at is not null") == 0
+    )
+    leavers = small.ask("""
+        select ended_at = renews_at from subscriptions s
+        where term_months = 12 and ended_at is not null and not exists
+        (select 1 from subscriptions t where t.account_id = s.account_id and t.started_at = s.ended_at)
+    """)
+    assert len(leavers) > 10
+    assert all(at_renewal for (at_renewal,) in leavers)
+
+
+def test_users_are_bounded_by_seats(small: Log) -> None:
+    assert small.one("""
+        select max(users - most) from
+        (select account_id, count(distinct user_id) as users from events group by 1) join
+        (select account_id, max(seats) as most from subscriptions group by 1) using (account_id)
+    """) <= 0  # fmt: skip
+    assert (
+        small.one(
+            "select max(users) from (select count(distinct user_id) as users from events group by account_id)"
+        )
+        > 5
+    )
+
+
+def test_prices_rise_on_the_annotated_day(small: Log) -> None:
+    day = small.truth["annotations"][0]["date"]
+    per_seat = (
+        "select distinct round(mrr / seats) from subscriptions where plan = 'essential' and term_months = 1"
+    )
+    assert small.ask(f"{per_seat} and started_at < '{day}'") == [(29,)]
+    assert small.ask(f"{per_seat} and started_at >= '{day}'") == [(31,)]
+
+
+def test_work_is_done_in_working_hours(small: Log) -> None:
+    assert small.one("select avg((isodow(occurred_at) >= 6)::int) from events") < 0.12
+    assert small.one("select avg((hour(occurred_at) between 8 and 18)::int) from events") > 0.75
+    assert small.one("select count(distinct occurred_at::time) from events") > 10_000
+
+
+def test_a_few_accounts_hold_much_of_the_volume(planted: Log) -> None:
+    top = planted.one("""
+        select sum(n) filter (place <= 30) / sum(n) from
+        (select count(*) as n, row_number() over (order by count(*) desc) as place
+        from events group by account_id)
+    """)
+    assert 0.12 < top < 0.35
+
+
+def test_about_one_account_in_a_hundred_is_a_test(planted: Log) -> None:
+    assert 0.004 < planted.one("select avg(is_test::int) from accounts") < 0.02
+    assert planted.one("""
+        select count(*) from accounts join stretches using (account_id)
+        where is_test and ended_at < '2999-01-01'
+    """) == 0  # fmt: skip
+
+
+def test_adoption_is_spread(planted: Log) -> None:
+    rows = planted.ask("""
+        with recent as (select * from customers where ended_at > '2024-04-01' and signed_up_at < '2023-10-01')
+        select event, count(distinct account_id) / (select count(*) from recent)
+        from events join recent using (account_id) where occurred_at >= '2024-01-01' group by 1
+    """)
+    adoption: dict[str, float] = dict(rows)
+    features = planted.truth["features"]
+    assert 0.95 < adoption[features["ubiquitous"]] < 0.99
+    assert 0.015 < adoption[features["niche_premium"]["event"]] < 0.045
+    others = [event for events in CATEGORIES.values() for event in events]
+    others += [*features["noise"], features["twin"]["event"]]
+    assert min(adoption[event] for event in others) > 0.10
+    assert max(adoption[event] for event in others) < 0.80
+
+
+# The truth speaks of the log
+
+
+def test_the_truth_names_the_events_of_the_log(planted: Log) -> None:
+    truth = planted.truth
+    events = {event for (event,) in planted.ask("select distinct event from events")}
+    assert set(truth["events"]) == events
+    assert 28 <= len(events) <= 32
+    milestones = truth["milestones"]
+    named = {
+        milestones["activation"]["event"],
+        milestones["utilization"]["event"],
+        *milestones["setup"]["events"],
+    }
+    named |= {
+        event for category in milestones["maturity"]["categories"].values() for event in category["events"]
+    }
+    named |= {truth["features"][key] for key in ("ubiquitous", "driver")} | set(truth["features"]["noise"])
+    twin, niche = truth["features"]["twin"], truth["features"]["niche_premium"]
+    named |= {twin["event"], twin["of"], niche["event"]}
+    assert named == events
+
+
+def test_the_truth_counts_what_is_in_the_log(planted: Log) -> None:
+    truth, milestones = planted.truth["realised"], planted.truth["milestones"]
+    assert truth["n_events"] == planted.one("select count(*) from events")
+    assert truth["n_accounts"] == planted.one("select count(*) from accounts")
+    assert truth["n_test_accounts"] == planted.one("select count(*) filter (is_test) from accounts")
+    assert truth["n_left"] == planted.one("select count(*) from stretches where ended_at < '2999-01-01'")
+    counted = at_landmark(planted)
+    assert truth["activation"] == {
+        "reached": sum(row[0] >= milestones["activation"]["cut"] for row in counted),
+        "of": len(counted),
+    }
+    setup = ", ".join(f"'{event}'" for event in milestones["setup"]["events"])
+    steps = planted.ask(f"""
+        select count(distinct event)
+            filter (event in ({setup}) and occurred_at < signed_up_at + interval 30 day)
+        from customers c left join events e using (account_id)
+        where c.ended_at >= signed_up_at + interval 30 day
+        and signed_up_at + interval 30 day <= '{planted.truth["log"]["to"]}' group by account_id
+    """)
+    reached = sum(n >= milestones["setup"]["at_least"] for (n,) in steps)
+    assert truth["setup"] == {"reached": reached, "of": len(steps)}
+
+
+def test_milestones_have_the_base_rates_of_a_real_company(planted: Log) -> None:
+    realised = planted.truth["realised"]
+    rate = {name: realised[name]["reached"] / realised[name]["of"] for name in planted.truth["milestones"]}
+    assert 0.55 < rate["setup"] < 0.68
+    assert 0.35 < rate["activation"] < 0.50
+    assert 0.30 < rate["utilization"] < 0.60
+    assert 0.20 < rate["maturity"] < 0.45
+    assert 0.15 < realised["yearly_leaving_rate"] < 0.30
+    assert realised["twin_correlation"] == pytest.approx(0.95, abs=0.01)
+
+
+# The chain
+
+
+def at_landmark(log: Log) -> Rows:
+    """Customers alive at day 90: (conversations, utilized a month later or null, setup steps, landmark)."""
+    milestones, end = log.truth["milestones"], log.truth["log"]["to"]
+    setup = ", ".join(f"'{event}'" for event in milestones["setup"]["events"])
+    return log.ask(f"""
+        with alive as (
+            select account_id, signed_up_at, signed_up_at + interval 90 day as landmark, ended_at
+            from customers where ended_at >= signed_up_at + interval 90 day
+            and signed_up_at + interval 90 day <= '{end}'
+        ), counted as (
+            select account_id, landmark, ended_at,
+                count(*) filter (event = 'conversation_started' and occurred_at < landmark) as started,
+                count(*) filter (event = 'conversation_resolved' and occurred_at >= landmark
+                                 and occurred_at < landmark + interval 30 day) as resolved,
+                count(distinct event) filter (event in ({setup})
+                                              and occurred_at < signed_up_at + interval 30 day) as steps
+            from alive left join events using (account_id) group by all
+        )
+        select started, case when least(c.ended_at, '{end}') >= landmark + interval 30 day
+            then (resolved >= {milestones["utilization"]["cut"]} * seats)::int end,
+            steps, landmark::date::text
+        from counted c left join subscriptions s on c.account_id = s.account_id
+            and s.started_at <= landmark and (s.ended_at is null or s.ended_at > landmark)
+    """)
+
+
+def difference(below: list[int], above: list[int]) -> tuple[float, float]:
+    """Difference of two shares and its standard error."""
+    low, high = np.mean(below), np.mean(above)
+    error = np.sqrt(low * (1 - low) / len(below) + high * (1 - high) / len(above))
+    return float(high - low), float(error)
+
+
+def utilized(rows: Rows, low: int, high: int) -> list[int]:
+    return [row[1] for row in rows if low <= row[0] < high and row[1] is not None]
+
+
+def test_utilization_jumps_exactly_at_the_cut_of_activation(planted: Log) -> None:
+    rows = [row for row in at_landmark(planted) if row[3] < planted.truth["drift"]["from"]]
+    cut = planted.truth["milestones"]["activation"]["cut"]
+    across, error = difference(utilized(rows, cut - 5, cut), utilized(rows, cut, cut + 6))
+    assert across > 0.15
+    assert across > 3 * error
+    for low, middle, high in ((cut - 12, cut - 6, cut), (cut, cut + 8, cut + 20)):
+        beside, its_error = difference(utilized(rows, low, middle), utilized(rows, middle, high))
+        assert across - beside > 2 * np.hypot(error, its_error)
+        assert abs(beside) < 3 * its_error
+
+
+def test_activation_works_half_after_the_drift(planted: Log) -> None:
+    rows, drift = at_landmark(planted), planted.truth["drift"]
+    cut = planted.truth["milestones"]["activation"]["cut"]
+    early = [row for row in rows if row[3] < drift["from"]]
+    late = [row for row in rows if row[3] >= drift["from"]]
+    before, error = difference(utilized(early, 0, cut), utilized(early, cut, 10**6))
+    after, its_error = difference(utilized(late, 0, cut), utilized(late, cut, 10**6))
+    # A state is not the month's count: a busy month falls short now and then, a calm one gets there.
+    assert before == pytest.approx(drift["effect_before"], abs=0.12)
+    assert after == pytest.approx(before / 2, abs=0.08)
+    assert before - after > 2 * np.hypot(error, its_error)
+
+
+def test_activation_jumps_at_the_fifth_setup_step(planted: Log) -> None:
+    rows = at_landmark(planted)
+    cut = planted.truth["milestones"]["activation"]["cut"]
+    by_steps = {steps: [int(row[0] >= cut) for row in rows if row[2] == steps] for steps in range(3, 8)}
+    at_least = planted.truth["milestones"]["setup"]["at_least"]
+    for steps in range(4, 8):
+        jump, error = difference(by_steps[steps - 1], by_steps[steps])
+        assert (jump > 3 * error) == (steps == at_least), steps
+
+
+def mature_at(log: Log, day: int, horizon: int) -> Rows:
+    """Customers alive at a day of tenure: (mature, utilized, mature a horizon later, alive by then)."""
+    milestones, end = log.truth["milestones"], log.truth["log"]["to"]
+    categories = milestones["maturity"]["categories"].values()
+
+    def mature(of_day: int) -> str:
+        window = f"age < interval {of_day} day and age >= interval {of_day - 90} day"
+        return " + ".join(
+            f"(count(*) filter (event in {tuple(item['events'])} and {window}) >= {item['mature']})::int"
+            for item in categories
+        )
+
+    return log.ask(f"""
+        with aged as (
+            select account_id, signed_up_at, ended_at, event, occurred_at - signed_up_at as age
+            from customers join events using (account_id)
+            where ended_at >= signed_up_at + interval {day} day
+            and signed_up_at + interval {day + horizon} day <= '{end}'
+        ), counted as (
+            select account_id, ended_at >= signed_up_at + interval {day + horizon} day as stays,
+                signed_up_at + interval {day - 30} day as month, {mature(day)} as now,
+                {mature(day + horizon)} as later,
+                count(*) filter (event = 'conversation_resolved' and age < interval {day} day
+                                 and age >= interval {day - 30} day) as resolved
+            from aged group by all
+        )
+        select (now >= 3)::int, (resolved >= {milestones["utilization"]["cut"]} * seats)::int,
+            (later >= 3)::int, stays::int
+        from counted c join subscriptions s on c.account_id = s.account_id
+            and s.started_at <= month and (s.ended_at is null or s.ended_at > month)
+    """)
+
+
+def test_the_utilized_mature_and_the_mature_stay(planted: Log) -> None:
+    rows = mature_at(planted, day=240, horizon=150)
+    yet = [row for row in rows if not row[0] and row[3]]
+    maturing, error = difference([row[2] for row in yet if not row[1]], [row[2] for row in yet if row[1]])
+    assert maturing > max(0.12, 3 * error)
+    staying, error = difference([row[3] for row in rows if not row[0]], [row[3] for row in rows if row[0]])
+    assert staying > max(0.05, 3 * error)
+
+
+def test_nothing_is_planted_in_the_null_company(null: Log) -> None:
+    assert null.truth["drift"] is None
+    assert null.truth["confounder"] is None
+    assert not any(milestone["works"] for milestone in null.truth["milestones"].values())
+    rows = at_landmark(null)
+    cut = null.truth["milestones"]["activation"]["cut"]
+    steps = [[int(row[0] >= cut) for row in rows if (row[2] >= 5) == reached] for reached in (False, True)]
+    later = mature_at(null, day=240, horizon=150)
+    yet = [row for row in later if not row[0] and row[3]]
+    pairs = {
+        "setup": (steps[0], steps[1]),
+        "activation": (utilized(rows, 0, cut), utilized(rows, cut, 10**6)),
+        "utilization": ([row[2] for row in yet if not row[1]], [row[2] for row in yet if row[1]]),
+        "maturity": ([row[3] for row in later if not row[0]], [row[3] for row in later if row[0]]),
+    }
+    for name, (below, above) in pairs.items():
+        effect, error = difference(below, above)
+        assert abs(effect) < 2.5 * error, name
+
+
+def test_leavers_use_less_only_at_the_end(planted: Log) -> None:
+    used = planted.ask("""
+        select count(*) filter (days between 0 and 7), count(*) filter (days between 38 and 45),
+            count(*) filter (days between 68 and 75)
+        from (
+            select datediff('day', occurred_at, ended_at) as days
+            from customers join events using (account_id)
+            join (select account_id from subscriptions group by 1 having max(term_months) = 1)
+            using (account_id) where ended_at < '2999-01-01' and ended_at > signed_up_at + interval 200 day
+        )
+    """)[0]
+    assert used[0] < 0.6 * used[1]
+    assert 0.8 < used[1] / used[2] < 1.25
+
+
+def test_size_keeps_accounts_in_the_size_company_alone(null: Log) -> None:
+    def kept(log: Log) -> tuple[float, float]:
+        rows = log.ask("""
+            select seats >= 8, (ended_at > c.signed_up_at + interval 300 day)::int
+            from customers c join
+            (select account_id, arg_min(seats, started_at) as seats from subscriptions group by 1)
+            using (account_id) where signed_up_at < '2023-06-01'
+        """)
+        return difference(
+            [stays for large, stays in rows if not large], [stays for large, stays in rows if large]
+        )
+
+    effect, error = kept(log_of("size", 2500, 9))
+    assert effect > 3 * error
+    effect, error = kept(null)
+    assert abs(effect) < 2.5 * error
+
+
+# What cannot be built
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": ""}, "name is empty: give the scenario a name"),
+        ({"n_accounts": 0}, "n_accounts is 0: choose between 1 and 1000000 accounts"),
+        ({"n_quarters": 3}, "n_quarters is 3: choose between 4 and 40 quarters"),
+        ({"n_quarters": 41}, "n_quarters is 41: choose between 4 and 40 quarters"),
+        ({"first_quarter": "2022-Q1"}, "'2022-Q1' is not a quarter"),
+        ({"first_quarter": "9000Q1"}, "first_quarter is 9000Q1: choose a year between 1971 and 2200"),
+        ({"seed": -1}, "seed is -1: choose 0 or a positive number"),
+    ],
+)
+def test_a_scenario_without_meaning_cannot_be_built(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Scenario(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hazard": 1.5}, "hazard is 1.5: give a share between 0 and 1"),
+        ({"setup_lift": -1.0}, "setup_lift is -1.0: an effect is a chance or a ratio, from 0 on"),
+        ({"maturing_lift": float("nan")}, "maturing_lift is nan"),
+    ],
+)
+def test_an_effect_without_meaning_cannot_be_built(fields: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Effects(**fields)
+
+
+def test_the_smallest_company_has_a_truth() -> None:
+    for seed in range(3):
+        company = simulate(
+            Scenario(n_accounts=1, n_quarters=4, effects=NO_EFFECTS), np.random.default_rng(seed)
+        )
+        assert company.accounts.num_rows == 1
+        json.dumps(company.truth, allow_nan=False)
