@@ -1,7 +1,88 @@
-"""Figures of runs."""
+"""Pictures of one run: a model beside its baselines, and a milestone along every cut. Tables in, figures out."""
+
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
 
-def of_model(record: dict[str, Any]) -> dict[str, Any]:
-    """None yet."""
-    return {}
+from models.evaluation import label
+from models.sweep import SweepResult
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
+MOST_FEATURES = 15
+
+
+def of_model(record: Mapping[str, Any]) -> dict[str, Figure]:
+    """auc: every model with its interval; importance: the features that matter most."""
+    found = {"auc": auc(record)}
+    if record["ranking"]:
+        found["importance"] = importance(record["ranking"])
+    return found
+
+
+def auc(record: Mapping[str, Any]) -> Figure:
+    """AUC within quarters of each model with its 95 % interval; 0.5 is chance."""
+    models = [(name, found) for name, found in record["overall"].items() if found]
+    figure = Figure(figsize=(7, 0.6 * len(models) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for place, (_, found) in enumerate(reversed(models)):
+        error = [[found["value"] - found["lower"]], [found["upper"] - found["value"]]]
+        axes.errorbar([found["value"]], [place], xerr=error, fmt="o", color=BLUE, capsize=4)
+        axes.annotate(f"{found['value']:.3f}", (found["value"], place), (0, 7), textcoords="offset points", ha="center")
+    axes.set_yticks(range(len(models)), [label(name) for name, _ in reversed(models)])
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+    axes.set_ylim(-0.6, len(models) - 0.3)
+    axes.set_xlabel("AUC within quarters, 95 % interval by account")
+    return figure
+
+
+def importance(ranking: list[dict[str, Any]]) -> Figure:
+    """AUC lost when a feature is shuffled; hatched bars are niche or ubiquitous and cannot carry a milestone."""
+    rows = ranking[:MOST_FEATURES][::-1]
+    figure = Figure(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(range(len(rows)), [row["importance"] for row in rows], color=BLUE)
+    for bar, row in zip(bars, rows, strict=True):
+        if row["class"] != "representative":
+            bar.set(facecolor="white", edgecolor=GREY, hatch="////")
+        share = "" if row["adoption"] is None else f"  {row['adoption']:.0%}"
+        axes.annotate(share, (max(bar.get_width(), 0), bar.get_y() + bar.get_height() / 2), va="center", fontsize=8)
+    axes.set_yticks(range(len(rows)), [row["feature"] for row in rows], fontsize=8)
+    axes.set_xlabel("AUC lost when shuffled (held out); beside each bar the share of accounts that use it")
+    return figure
+
+
+def of_sweep(record: Mapping[str, Any], result: SweepResult) -> dict[str, Figure]:
+    """cuts: phi along every cut of the best candidate; empty where there is no cut."""
+    grid = result.grid
+    if not grid or not len(grid["cut"]):
+        return {}
+    return {"cuts": cuts(record, grid)}
+
+
+def cuts(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Figure:
+    """Phi and adoption along the cuts of the candidate that the record names."""
+    own = np.asarray(grid["candidate"]) == record["feature"]
+    cut, phi, share = (np.asarray(grid[key])[own] for key in ("cut", "phi", "share_reached"))
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(cut, phi, color=BLUE, marker="o", markersize=3, label="phi")
+    axes.set_xlabel(f"cut: {record['feature']} at least")
+    axes.set_ylabel("phi with the outcome")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    if record["plateau"]:
+        axes.axvspan(*record["plateau"], color=BLUE, alpha=0.12, label="as good as the best")
+    if record["operating_cut"]:
+        axes.axvline(record["operating_cut"]["value"], color=ORANGE, label="proposed cut")
+    if record["feature"] == record["milestone"]:
+        axes.axvline(record["current_threshold"], color=GREY, linestyle="--", label="current cut")
+    other = axes.twinx()
+    other.plot(cut, share, color=GREY, linestyle=":", label="adoption")
+    other.set_ylabel("share of accounts that reach it")
+    other.set_ylim(0, 1)
+    if len(cut) > 1 and cut[-1] / max(cut[0], 1e-9) > 50:
+        axes.set_xscale("log")
+    handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
+    axes.legend(handles=handles, loc="upper right", fontsize=8)
+    return figure

@@ -13,7 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,6 @@ def log(
         info = mlflow.sklearn.log_model(
             estimator,
             name=registry_name(name),
-            registered_model_name=registry_name(registered_name) if registered_name else None,
             pyfunc_predict_fn="predict_proba",
             signature=infer_signature(example, estimator.predict_proba(example)),
             input_example=example,
@@ -101,11 +100,17 @@ def log(
             params={key: str(value) for key, value in (params or {}).items()},
             tags={"model.format": chosen},
         )
-    version = info.registered_model_version
+    version = _register(info.model_uri, registered_name) if registered_name else None
     caution = _caution(estimator, untrusted) if untrusted else ""
-    return ModelRecord(
-        info.model_uri, info.model_id, str(version) if version is not None else None, chosen, caution
-    )
+    return ModelRecord(info.model_uri, info.model_id, version, chosen, caution)
+
+
+def _register(uri: str, name: str) -> str:
+    """Register a logged model, without the lines that MLflow prints about it; returns the new version."""
+    import mlflow
+
+    with redirect_stderr(io.StringIO()):
+        return str(mlflow.register_model(uri, registry_name(name)).version)
 
 
 def example_rows(X: pd.DataFrame) -> pd.DataFrame:

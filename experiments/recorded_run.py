@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-# What MLflow takes in one call, and the longest tag and key.
-METRICS_PER_CALL = 1000
-PARAMS_PER_CALL = 100
+# The longest value of a tag and the longest key that MLflow takes. It splits long lists into calls itself.
 LONGEST_TAG = 8000
 LONGEST_KEY = 250
 
@@ -83,8 +81,7 @@ class Run:
         with self._asking("log its parameters"):
             standing = self._client.get_run(self.run_id).data.params if texts else {}
             fresh = [Param(key, text) for key, text in texts.items() if key not in standing]
-            for part in _parts(fresh, PARAMS_PER_CALL):
-                self._client.log_batch(self.run_id, params=part)
+            self._client.log_batch(self.run_id, params=fresh)
         self.tags({f"param.{k}": text for k, text in texts.items() if standing.get(k, text) != text})
 
     def tags(self, values: Mapping[str, object]) -> None:
@@ -95,8 +92,7 @@ class Run:
             key: _text(value)[:LONGEST_TAG] for key, value in _keyed(values).items() if value is not None
         }
         with self._asking("set its tags"):
-            for part in _parts([RunTag(key, text) for key, text in texts.items()], PARAMS_PER_CALL):
-                self._client.log_batch(self.run_id, tags=part)
+            self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in texts.items()])
 
     def note(self, markdown: str) -> None:
         """Set the text on the run's page, in Markdown; cautions about a logged model stay below it."""
@@ -212,8 +208,7 @@ class Run:
 
     def _log_metrics(self, metrics: Sequence[Metric]) -> None:
         with self._asking("log its metrics"):
-            for part in _parts(metrics, METRICS_PER_CALL):
-                self._client.log_batch(self.run_id, metrics=part)
+            self._client.log_batch(self.run_id, metrics=metrics)
 
 
 def key_of(name: str) -> str:
@@ -267,10 +262,6 @@ def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 @contextmanager

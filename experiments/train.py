@@ -1,7 +1,8 @@
 """`train`: one retention model, predicted forward in time, judged, explained, and recorded in MLflow."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from features.progress import ProgressCallback
 from features.workspace import set_aside, write_text
 from models.estimators import find_estimator
 from models.evaluation import Evaluation, evaluate
-from models.importance import adoption, adoption_class, shap_importance
+from models.importance import Importance, adoption, adoption_class, shap_importance
 from models.retention import Predictions, fit_final, learnable, predict_forward
 from models.splits import FEWEST_OF_A_CLASS
 
@@ -33,6 +34,7 @@ class Trained:
     ranking: list[dict[str, Any]]
     sentence: str
     X: pd.DataFrame
+    blocks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def features(self) -> list[str]:
@@ -56,6 +58,7 @@ class Trained:
             "n_observations": self.n_observations,
             **block,
             "ranking": self.ranking,
+            "importance": self.blocks,
         }
 
 
@@ -67,7 +70,9 @@ def train(launch: Launch, progress: ProgressCallback) -> dict[str, Any]:
     _write(launch, trained, folder)
     progress("recording the run", 0.85)
     recorded = _record(launch, matrix, trained, folder)
-    return {**trained.record(launch), **recorded, "folder": str(folder)}
+    summary = trained.record(launch)
+    del summary["importance"]  # one list per block: model.json keeps them
+    return {**summary, **recorded, "folder": str(folder)}
 
 
 def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained:
@@ -92,32 +97,44 @@ def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained
     model = fit_final(frame, features, factory, variation.seed)
     ranking = _ranking(launch, matrix, frame, predictions, model, rng)
     sentence = evaluation.sentence if evaluation else "Insufficient data: the log is too short to predict forward."
-    return Trained(evaluation, predictions, model, ranking, sentence, frame[features])
+    blocks = [
+        {"known_from": block.known_from.isoformat(), "features": _described(matrix, block.features)}
+        for block in predictions.importance
+    ]
+    return Trained(evaluation, predictions, model, ranking, sentence, frame[features], blocks)
+
+
+def _described(matrix: Matrix, found: Sequence[Importance]) -> list[dict[str, Any]]:
+    words = matrix.described()
+    return [
+        {
+            "feature": i.feature,
+            **{key: words[i.feature][key] for key in ("description", "unit", "category")},
+            "importance": i.value,
+            "lower": i.lower,
+            "upper": i.upper,
+        }
+        for i in found
+    ]
 
 
 def _ranking(
     launch: Launch, matrix: Matrix, frame: pd.DataFrame, predictions: Predictions, model: Any, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """Features by held-out importance, each beside its adoption; only representative ones can lead."""
-    described, declared = matrix.described(), launch.framework.data.features
-    names = [i.feature for i in predictions.importance]
-    shares = adoption(frame, names) if names else pd.Series(dtype=float)
-    explained = shap_importance(model, frame[launch.chosen_features(matrix.features)], rng) if names else None
-    rows = []
-    for found in predictions.importance:
-        name, share = found.feature, float(shares[found.feature])
-        row: dict[str, Any] = {
-            "feature": name,
-            **{key: described[name][key] for key in ("description", "unit", "category")},
-            "importance": found.value,
-            "lower": found.lower,
-            "upper": found.upper,
-            "adoption": None if np.isnan(share) else share,
-            "class": adoption_class(share, declared.niche_below, declared.ubiquitous_above),
-        }
+    """Features by importance on the newest block, each beside its adoption; SHAP of the final model beside both."""
+    if not predictions.importance:
+        return []
+    rows = _described(matrix, predictions.importance[-1].features)
+    names = [row["feature"] for row in rows]
+    declared = launch.framework.data.features
+    shares = adoption(frame, names)
+    explained = shap_importance(model, frame[launch.chosen_features(matrix.features)], rng)
+    for row in rows:
+        share = float(shares[row["feature"]])
+        row["adoption"] = None if np.isnan(share) else share
+        row["class"] = adoption_class(share, declared.niche_below, declared.ubiquitous_above)
         if explained is not None:
-            row |= {"shap": float(explained[0][name]), "direction": float(explained[1][name])}
-        rows.append(row)
+            row |= {"shap": float(explained[0][row["feature"]]), "direction": float(explained[1][row["feature"]])}
     return rows
 
 

@@ -20,6 +20,7 @@ from features.tables import TABLES
 from features.workspace import set_aside
 
 EXCLUDED = "left out by rule"
+LATE_IN_THE_DAY = pd.Timedelta(hours=18)
 Counts = dict[str, dict[str, int]]
 
 
@@ -99,6 +100,9 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
         raise DataError(f"the tables cannot be read: {str(error).strip().splitlines()[0]}") from error
     first, final = spans["first"].min(), spans["final"].max()
     one_day = pd.Timedelta(days=1)
+    # A day whose last event comes in its last quarter is taken as whole: else a log that runs to the very end of a
+    # quarter would never close it.
+    whole_day = data.calendar.resolution == "day" or final - final.floor("D") >= LATE_IN_THE_DAY
     return Log(
         backend=backend,
         events=events,
@@ -106,7 +110,7 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
         subscriptions=subscriptions,
         outcomes=outcomes,
         data_from=first.floor("D"),
-        data_through=final.floor("D") + one_day if data.calendar.resolution == "day" else final,
+        data_through=final.floor("D") + one_day if whole_day else final,
         n_events=int(spans["n"].sum()),
         read=reader.read,
         quarantined=reader.quarantined,

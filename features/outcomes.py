@@ -7,13 +7,12 @@ none from t on.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.attributes import Times, composite_key
+from features.attributes import Timeline, Times
 from features.declaration import Data
 from features.intake import Log
 from features.specs import Aggregation, FeatureSpec
@@ -64,12 +63,10 @@ class Lives:
 
     def end_of_life(self, account: NDArray[np.int64], time: Times) -> Times:
         """The end of the life each account is in at each time; NaT where it is in none."""
-        place = np.searchsorted(composite_key(self.account, self.start), composite_key(account, time), side="right") - 1
+        place = Timeline(self.account, self.start).latest(account, time, inclusive=True)
         result = np.full(len(account), np.datetime64("NaT"), dtype="datetime64[us]")
-        if len(self.account):
-            at = np.maximum(place, 0)
-            inside = (place >= 0) & (self.account[at] == account) & (self.end[at] >= time)
-            result[inside] = self.end[at[inside]]
+        result[place >= 0] = self.end[place[place >= 0]]
+        result[result < time] = np.datetime64("NaT")
         return result
 
 
@@ -127,32 +124,27 @@ def could_leave(log: Log, frame: pd.DataFrame, horizon: pd.Timedelta) -> NDArray
     everybody = np.ones(len(frame), dtype=bool)
     if spells is None or "term_months" not in spells:
         return everybody
-    term = in_force(spells, frame, "term_months")
-    started = in_force(spells, frame, "started_at")
-    bound = term["term_months"].to_numpy(float) > 1
-    t = frame["as_of"].to_numpy("datetime64[us]")
-    start = started["started_at"].to_numpy("datetime64[us]")
-    months = term["term_months"].to_numpy(float)
-    elapsed = (t - start) / np.timedelta64(1, "D") / (365.25 / 12)
-    due = np.ceil(np.maximum(elapsed, 0) / np.where(bound, months, 1)) * np.where(bound, months, 1)
-    due = np.maximum(due, np.where(bound, months, 1))
-    days_to_renewal = (due - elapsed) * (365.25 / 12)
+    known = [c for c in ("term_months", "started_at", "renews_at") if c in spells]
+    contract = in_force(spells, frame, *known)
+    months = contract["term_months"].to_numpy(float)
+    bound = months > 1
+    to_start = (contract["started_at"] - frame["as_of"]).dt.total_seconds().to_numpy() / 86_400
+    # The first renewal not before t, counted in terms from the start of the spell.
+    term_days = np.where(bound, months, 1) * (365.25 / 12)
+    days_to_renewal = to_start + np.maximum(np.ceil(-to_start / term_days), 1) * term_days
+    if "renews_at" in known:
+        declared = (contract["renews_at"] - frame["as_of"]).dt.total_seconds().to_numpy() / 86_400
+        days_to_renewal = np.where(declared >= 0, declared, days_to_renewal)
     return np.asarray(~bound | (days_to_renewal < horizon.days))
 
 
 def in_force(spells: pd.DataFrame, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Columns of the spell that started last before each as-of date; missing where none had, (rows of frame,)."""
     ordered = spells.sort_values(["account", "started_at"], kind="stable")
-    keys = composite_key(ordered["account"].to_numpy(np.int64), _times(ordered["started_at"]))
-    wanted = composite_key(frame["account"].to_numpy(np.int64), _times(frame["as_of"]))
-    place = np.searchsorted(keys, wanted, side="left") - 1
-    found = (place >= 0) & (ordered["account"].to_numpy()[np.maximum(place, 0)] == frame["account"].to_numpy())
+    spells_of = Timeline(ordered["account"].to_numpy(np.int64), _times(ordered["started_at"]))
+    place = spells_of.latest(frame["account"].to_numpy(np.int64), _times(frame["as_of"]), inclusive=False)
     taken = ordered[list(columns)].iloc[np.maximum(place, 0)].set_axis(frame.index)
-    return taken.where(pd.Series(found, index=frame.index), other=_missing())
-
-
-def _missing() -> Any:
-    return np.nan
+    return taken.where(pd.Series(place >= 0, index=frame.index))
 
 
 def _times(column: "pd.Series[pd.Timestamp]") -> Times:

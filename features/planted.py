@@ -73,9 +73,9 @@ class Effects:
     maturing_lift: float = 8.0  # ratio of that chance once utilization was reached in the month before
     expansion_chance: float = 0.012  # chance a month to buy seats
     expansion_lift: float = 3.0  # ratio of that chance once utilization was reached in the month before
-    hazard: float = 0.031  # chance a month to leave: typical size, no milestone met
-    utilization_hazard_ratio: float = 0.75
-    maturity_hazard_ratio: float = 0.32
+    hazard: float = 0.042  # chance a month to leave: typical size, no milestone met
+    utilization_hazard_ratio: float = 0.45
+    maturity_hazard_ratio: float = 0.22
     size_exponent: float = -0.25  # hazard x (seats / typical seats) ** this: the confounder, no milestone
     leaving_use: float = 0.45  # share of usage left in the days before an account leaves
 

@@ -126,13 +126,13 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
     met = then[milestone.primary_outcome].to_numpy(float) >= target.rule.at_least
-    observable = then["as_of"].notna().to_numpy()
+    observable = then["as_of"].notna().to_numpy(copy=True)
     if target.kind == "once":
         # Whoever was there already at the landmark cannot get there after it.
         already = _score_then(landmarks, tenure, days, milestone.primary_outcome, frame) >= target.rule.at_least
         observable &= ~already
     else:
-        met &= then["alive"].fillna(False).to_numpy(bool)
+        met = met & then["alive"].eq(True).to_numpy(bool)
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)

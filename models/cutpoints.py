@@ -1,7 +1,7 @@
 """Every achievable cut of every candidate, its association with the outcome, and what noise would reach.
 
-Worked example: values 0 0 1 3 3 with a minimum support of one account have the cuts 1 and 3 ("value >= cut"; the
-cut 0 would leave nobody below). Two cuts that split the accounts alike never both appear.
+Worked example: values 0 0 1 3 3 with a minimum support of one account have the cuts 1 and 3 ("value >= cut";
+the cut 0 would leave nobody below). Two cuts that split the accounts alike never both appear.
 
 All association is measured *within blocks* (cohort quarters): usage and base rates both drift from quarter to
 quarter, so accounts are exchangeable inside a quarter only. With one block this is the ordinary phi.
@@ -57,8 +57,8 @@ def minimum_support(n: int) -> int:
 def achievable_cuts(values: FloatArray, support: int) -> FloatArray:
     """Distinct cuts, ascending, that leave `support` accounts on both sides of "value >= cut".
 
-    At most 200: of a continuous value every 200th part of the accounts is a cut, which moves none of them by more
-    than half a per cent of the accounts.
+    At most 200: of a continuous value every 200th part of the accounts is a cut, which moves none of them by
+    more than half a per cent of the accounts.
     """
     distinct, counts = np.unique(values, return_counts=True)
     below = np.cumsum(counts) - counts
@@ -109,7 +109,7 @@ class CutFamily:
     @property
     def n_blocks(self) -> int:
         """How many blocks there are."""
-        return int(self.block.max()) + 1 if len(self.block) else 0
+        return int(self.block.max()) + 1 if len(self.block) else 1
 
     def histogram(self, which: int, weights: FloatArray | None = None) -> FloatArray:
         """(bins, blocks): accounts of one candidate by how many cuts they reach, or a sum of weights."""
@@ -123,8 +123,9 @@ class CutFamily:
 class Association:
     """What every cut says about the outcome; all arrays are (K,).
 
-    phi: correlation of reached and outcome within blocks, positive where reaching goes with the good outcome; 0
-    where nothing varies. z: the same in standard errors under permutation within blocks. allowed: enough support.
+    phi: correlation of reached and outcome within blocks, positive where reaching goes with the good outcome;
+    0 where nothing varies. z: the same in standard errors under permutation within blocks. allowed: enough
+    support.
     """
 
     n_reached: FloatArray
@@ -195,7 +196,7 @@ def permutation_maxima(
     rate = np.bincount(family.block, weights=outcome, minlength=family.n_blocks) / size
     reached = [upper_sums(family.histogram(i)) for i in range(len(family.cuts))]
     spread = [(part * (1 - part / size)).sum(axis=1) for part in reached]
-    # Which accounts fall into which bin, as a sparse matrix: the sums over bins are one product per candidate.
+    # Which accounts fall into which bin, as a sparse matrix: sums over bins are one product per candidate.
     members = [_membership(bins, len(cuts)) for bins, cuts in zip(family.bins, family.cuts, strict=True)]
     chunk = max(1, min(n_permutations, _PERMUTED_CELLS // max(len(outcome), 1)))
     maxima = []

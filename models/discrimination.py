@@ -105,9 +105,9 @@ def auc_interval(value: float, n_positive: int, n_negative: int, level: float = 
         error = math.sqrt(max(auc * (1 - auc), 0.0) * factor / (n_positive * n_negative))
         return abs(auc - value) - z * error
 
-    tiny = 1e-9
-    lower = brentq(excess, tiny, value) if value > tiny and excess(tiny) > 0 else 0.0
-    upper = brentq(excess, value, 1 - tiny) if value < 1 - tiny and excess(1 - tiny) > 0 else 1.0
+    tiny = 1e-9  # a step off the value itself, which at 0 and 1 is a root and not the limit that is sought
+    lower = brentq(excess, tiny, value - tiny) if value > 2 * tiny and excess(tiny) > 0 else 0.0
+    upper = brentq(excess, value + tiny, 1 - tiny) if value < 1 - 2 * tiny and excess(1 - tiny) > 0 else 1.0
     return float(lower), float(upper)
 
 

@@ -238,8 +238,9 @@ def phi(
 ) -> Estimate | None:
     """Correlation of two yes/no columns in [-1, 1]; arguments as `risk_difference`.
 
-    phi is the difference of the rates times sd(reached) / sd(outcome). Its interval is the difference's, times
-    the same: Fisher's scale fails on the rare cells that milestones have. None where a column is constant.
+    phi is the difference of the rates times sd(reached) / sd(outcome). Its interval is the difference's,
+    times the same: Fisher's scale fails on the rare cells that milestones have. None where a column is
+    constant.
     """
     difference = risk_difference(reached, outcome, account, level)
     if difference is None or outcome.min() == outcome.max():

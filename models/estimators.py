@@ -18,13 +18,13 @@ Factory = Callable[[int], Any]
 
 
 def random_forest(seed: int) -> Any:
-    """A forest that takes missing values as they are; leaves of 10 accounts keep the probabilities honest."""
+    """A forest that takes missing values as they are; leaves of 20 accounts keep the probabilities honest."""
     return Pipeline(
         [
             (
                 "random_forest",
                 RandomForestClassifier(
-                    n_estimators=150, min_samples_leaf=10, max_features="sqrt", max_samples=0.6, n_jobs=-1, random_state=seed
+                    n_estimators=150, min_samples_leaf=20, max_features="sqrt", max_samples=0.6, n_jobs=-1, random_state=seed
                 ),
             )
         ]

@@ -12,7 +12,7 @@ from models.milestones import Milestone
 def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
     """The whole file. `notes` are comment lines by section (data, outcomes, events, milestones)."""
     data = framework.data
-    parts = [
+    parts: list[str] = [
         "# The customer milestones framework of this product. Every command reads this file; edit it freely.",
         "# Its meaning has a hash (comments and order do not count); raise `version` when you change a milestone.",
         _section({"schema": 1, "name": framework.name, "version": framework.version}),
@@ -35,7 +35,16 @@ def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
         "# A review closes a quarter and is due settling_lag_days later; adoption_band is where a cut is useful.",
         _section({"review": framework.review.model_dump(mode="json")}),
     ]
-    return "\n".join(part for part in parts if part is not None and part.strip() or part == "") + "\n"
+    return "\n".join(parts) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Mappings one key a line, lists within one line: what people expect of a configuration file."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
 
 
 def _milestone(name: str, milestone: Milestone) -> str:
@@ -51,7 +60,7 @@ def _dump(data: Data, *keys: str) -> dict[str, Any]:
 
 
 def _section(content: dict[str, Any], indent: int = 0) -> str:
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return "\n".join(" " * indent + line if line else line for line in text.rstrip("\n").split("\n"))
 
 

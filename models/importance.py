@@ -13,10 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from features.progress import ProgressCallback
-
 N_REPEATS = 3
-MOST_ROWS = 1500
+MOST_ROWS = 1000
 COLUMNS_AT_ONCE = 16
 SHAP_ROWS = 200
 
@@ -39,13 +37,14 @@ def permutation_importance(
     y: NDArray[np.bool_],
     features: Sequence[str],
     rng: np.random.Generator,
-    progress: ProgressCallback | None = None,
 ) -> tuple[Importance, ...]:
     """Held-out permutation importance of the AUC.
 
     fitted: (model, rows it never saw) per fold; X: (n, k); y: (n,). Rows are capped, at random, to keep it quick.
     Breiman 2001; on held-out rows, because in-sample a forest finds importance in noise.
     """
+    if not fitted:
+        return ()
     parts = [(model, rng.permutation(rows)[: MOST_ROWS // len(fitted)]) for model, rows in fitted]
     truth = np.concatenate([y[rows] for _, rows in parts])
     if len(np.unique(truth)) < 2:
@@ -54,8 +53,6 @@ def permutation_importance(
     found = []
     for first in range(0, len(features), COLUMNS_AT_ONCE):
         columns = range(first, min(first + COLUMNS_AT_ONCE, len(features)))
-        if progress:
-            progress("shuffling each feature", first / len(features))
         shuffled = np.concatenate([_shuffled_scores(model, X[rows], columns, rng) for model, rows in parts], axis=2)
         for column, repeats in zip(columns, shuffled, strict=True):
             losses = [whole - roc_auc_score(truth, scores) for scores in repeats]

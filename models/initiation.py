@@ -16,7 +16,7 @@ from models.framework import Framework
 from models.framework_text import framework_text
 from models.proposal import propose
 
-TWO_YEARS_DAYS = 730
+TWO_YEARS_DAYS = 24 * 30  # a month is 30 days
 MOST_EVENTS_WITH_FEATURES = 40
 TEST_COLUMNS = ("is_test", "test", "is_internal", "internal", "is_staff", "is_demo")
 

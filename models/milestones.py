@@ -166,7 +166,8 @@ class Milestone(Declared):
     adopted_at: str | None = None
     adopted_by: str | None = None
     why: str | None = None
-    expected_effect: float | None = Field(default=None, ge=-1, le=1)
+    expected_effect: float | None = Field(default=None, ge=-1, le=1)  # out of sample, at adoption
+    expected_interval: tuple[float, float] | None = None
     minimum_effect: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")

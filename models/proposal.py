@@ -19,7 +19,7 @@ from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort
 from models.framework import Framework
 from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, StepsRule
 from models.sweep import SweepResult
-from models.trial import build_trial, mature_quarters, rival_rules, rival_specs, run_trial
+from models.trial import build_trial, mature_quarters, rival_rules, rival_specs, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90
 MOST_CANDIDATES = 24
@@ -60,7 +60,8 @@ class _Proposer:
         core = events[events["event"].isin(data.events.core)]
         usual = core[(core["adoption"] >= NICHE) & (core["adoption"] <= UBIQUITOUS)]
         self.events = events
-        self.core = list((usual if len(usual) else core)["event"].head(MOST_CANDIDATES))
+        self.core = tuple((usual if len(usual) else core)["event"].head(MOST_CANDIDATES))
+        self.all_core = tuple(core["event"])
         self.found = Proposal()
 
     def maturity(self) -> None:
@@ -89,7 +90,7 @@ class _Proposer:
         if not self.core:
             self.found.not_defined["utilization"] = NO_CORE
             return
-        rule = CountRule(events=(self.core[0],), window_days=UTILIZATION_DAYS, per_seat=True, at_least=1)
+        rule = CountRule(events=self.all_core, window_days=UTILIZATION_DAYS, per_seat=True, at_least=1)
         primary = "maturity" if "maturity" in self.found.milestones else RETAINED
         self._propose("utilization", Milestone(kind="state", rule=rule, primary_outcome=primary), rivals=True)
 
@@ -97,7 +98,7 @@ class _Proposer:
         if not self.core:
             self.found.not_defined["activation"] = NO_CORE
             return
-        rule = CountRule(events=(self.core[0],), window_days=ACTIVATION_DAYS, at_least=1)
+        rule = CountRule(events=self.all_core, window_days=ACTIVATION_DAYS, at_least=1)
         primary = next((name for name in ("utilization", "maturity") if name in self.found.milestones), RETAINED)
         self._propose("activation", Milestone(kind="once", rule=rule, primary_outcome=primary), rivals=True)
 
@@ -150,11 +151,11 @@ class _Proposer:
             return
         half = self._earlier_half(cohort)
         trial = build_trial(cohort, milestone.primary_outcome, self.log.data_through, self.rng, others, half)
-        result = run_trial(trial, cohort, self.rng, BAND, N_PERMUTATIONS)
+        result = run_trial(within_band(trial, BAND), cohort, self.rng, BAND, N_PERMUTATIONS)
         chosen, why, expected = _choice(cohort, milestone, result, others)
         self.found.said.append(f"{name}: {chosen.words}. {why}")
         self.found.milestones[name] = milestone.model_copy(
-            update={"rule": chosen, "defined_on": half, "why": why, "expected_effect": expected}
+            update={"rule": chosen, "defined_on": half, "why": why, **expected}
         )
 
     def _earlier_half(self, cohort: Cohort) -> tuple[str, str] | None:
@@ -167,25 +168,30 @@ class _Proposer:
 NO_CORE = "needs an event by which the customer gets value, and none was recognised: declare data.events.core"
 
 
-def _choice(cohort: Cohort, milestone: Milestone, result: SweepResult, rivals: dict[str, CountRule]) -> tuple[Any, str, float | None]:
+def _choice(
+    cohort: Cohort, milestone: Milestone, result: SweepResult, rivals: dict[str, CountRule]
+) -> tuple[Any, str, dict[str, Any]]:
     """The rule to propose, why, and what to expect of it out of sample."""
     rule = milestone.rule
     if result.operating_cut is not None:
         by_name = {f"{column.partition(':')[2]} in {rival.window_days} days": rival for column, rival in rivals.items()}
-        chosen = by_name.get(result.candidate or "", rule)
-        effect = result.out_of_sample
-        expected = None if effect is None else round(max(effect.value, 0.0), 4)
+        chosen = by_name.get(result.best or "", rule)
+        effect = result.effect("out_of_sample")
+        expected: dict[str, Any] = {}
+        if effect is not None:
+            interval = (round(effect.lower, 4), round(effect.upper, 4))
+            expected = {"expected_effect": round(effect.value, 4), "expected_interval": interval}
         cut = float(result.operating_cut.value)
         update = {"at_least": int(cut) if not isinstance(rule, CountRule) else cut}
-        return chosen.model_copy(update=update), f"{result.sentence} {result.operating_cut.reason}", expected
+        return chosen.model_copy(update=update), result.sentence, expected
     if not isinstance(rule, CountRule):
-        return rule, f"A convention; {result.sentence}", None
+        return rule, f"A convention; {result.sentence}", {}
     score = cohort.frame.loc[cohort.frame["alive"], "score"].dropna()
     cut = round_number(float(score.quantile(0.6))) if len(score) else 1.0
     cut = cut if rule.per_seat else max(1.0, round(cut))
     reached = float((score >= cut).mean()) if len(score) else 0.0
     why = f"A convention that {reached:.0%} of accounts reach; {result.sentence}"
-    return rule.model_copy(update={"at_least": cut}), why, None
+    return rule.model_copy(update={"at_least": cut}), why, {}
 
 
 def round_number(value: float) -> float:

@@ -25,13 +25,20 @@ class Predictions:
 
     frame: account_id, as_of, quarter, known_from, retained (bool), then P(retained) by each model: the main one under
     its own name, logistic, recency, base_rate, and plain_forward, in which an account may be in training and test.
-    importance: of the main model's features on the newest predicted block, None without predictions.
+    importance: of the main model's features, a list per block of predictions in time order.
     """
 
     main: str
     frame: pd.DataFrame
-    importance: tuple[Importance, ...]
-    n_refits: int
+    importance: tuple["BlockImportance", ...]
+
+
+@dataclass(frozen=True)
+class BlockImportance:
+    """Importance on one block of predictions; known from when the last of its outcomes was."""
+
+    known_from: pd.Timestamp
+    features: tuple[Importance, ...]
 
 
 def learnable(frame: pd.DataFrame) -> pd.DataFrame:
@@ -52,9 +59,10 @@ def predict_forward(
     blocks = list(forward_blocks(frame["as_of"], frame["known_from"], y))
     fitting = _Fitting(X, y, fold, list(features).index(RECENCY), factory, seed)
     scores = {name: np.full(len(frame), np.nan) for name in (main, *BASELINES, PLAIN_FORWARD)}
-    fitted: list[tuple[Any, NDArray[np.intp]]] = []
+    importance = []
+    rng = np.random.default_rng(seed)
     for i, block in enumerate(blocks):
-        fitted = []
+        fitted: list[tuple[Any, NDArray[np.intp]]] = []
         for k in range(N_FOLDS):
             if progress:
                 progress(f"training on what was known by {block.first.date()}", (i + k / N_FOLDS) / len(blocks))
@@ -62,13 +70,12 @@ def predict_forward(
         fitting.plain(block, scores[PLAIN_FORWARD])
         # One constant per block: rates of folds differ by who is left out, and would rank accounts by that.
         scores["base_rate"][block.rows] = y[block.training].mean()
+        found = permutation_importance(fitted, X, y, features, rng)
+        importance.append(BlockImportance(frame["known_from"].iloc[block.rows].max(), found))
     predicted = ~np.isnan(scores[main])
     columns = frame[["account_id", "as_of", "quarter", "known_from", "retained"]]
     result = columns.assign(**scores)[predicted].reset_index(drop=True)
-    importance: tuple[Importance, ...] = ()
-    if fitted:
-        importance = permutation_importance(fitted, X, y, features, np.random.default_rng(seed), progress)
-    return Predictions(main, result, importance, n_refits=len(blocks))
+    return Predictions(main, result, tuple(importance))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Step or smooth curve: which of the two can the data rule out?
 
 Both are fitted within blocks to the share with the good outcome: a step at the best cut, and a curve in the
-logarithm of the value with a bend. They have about equally many free parts and neither contains the other, so no
-textbook p-value fits; each model in turn is taken as true, outcomes are drawn from it, and *both* are fitted again,
-the cut searched again (Cox 1961; Wahrendorf, Becher & Brown 1987). A test that only asks which of the two fits
-better (Vuong 1989) needs about twice the accounts for the same certainty.
+logarithm of the value with a bend. They have about equally many free parts and neither contains the other, so
+no textbook p-value fits; each model in turn is taken as true, outcomes are drawn from it, and *both* are
+fitted again, the cut searched again (Cox 1961; Wahrendorf, Becher & Brown 1987). A test of which one predicts
+better (Vuong 1989, on cross-validated log-loss) was decisive at 5,000 accounts as often as this at 2,000.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ _MARGIN = 3.84  # chi-square, one degree of freedom: what a single free part may
 class Shape:
     """`difference`: chi-square explained by the best step minus that explained by the curve.
 
-    p_smooth: how often a world with the curve favours the step as much as this; p_step: how often a world with
-    the step favours the curve as much as this.
+    p_smooth: how often a world with the curve favours the step as much as this; p_step: how often a world
+    with the step favours the curve as much as this.
     """
 
     verdict: Literal["threshold", "gradual", "cannot_tell"]
@@ -43,7 +43,7 @@ class _Fits:
     curve: FloatArray  # (bins, blocks, d) orthonormal columns of the curve, centred within blocks
 
     def explained(self, good: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Sum of squares explained per cut (r, cuts) and by the curve (r,), for good outcomes (r, bins, blocks)."""
+        """Sum of squares explained per cut (r, cuts) and by the curve (r,); good: (r, bins, blocks)."""
         rate = good.sum(axis=1) / np.maximum(self.size.sum(axis=0), 1)
         above = np.cumsum(good.sum(axis=2)[:, ::-1], axis=1)[:, ::-1][:, 1:]
         excess = np.maximum(above - rate @ self.reached.T, 0.0)  # a milestone is a rise
@@ -71,9 +71,9 @@ def step_or_smooth(
 ) -> Shape:
     """Which shape the rise has, from a histogram of one candidate.
 
-    level: (bins,) mean value in each bin, ascending; size, good: (bins, blocks) accounts and good outcomes. Every
-    boundary between two bins is a possible step. With two bins a step is all there can be. Raises ValueError for
-    fewer.
+    level: (bins,) mean value in each bin, ascending; size, good: (bins, blocks) accounts and good outcomes.
+    Every boundary between two bins is a possible step. With two bins a step is all there can be. Raises
+    ValueError for fewer.
     """
     if len(level) < 2:
         raise ValueError(f"a shape needs at least two bins, not {len(level)}")
@@ -118,7 +118,7 @@ def _prepared(level: FloatArray, size: FloatArray) -> _Fits:
 
 
 def _bend(level: FloatArray, weight: FloatArray, degree: int) -> FloatArray:
-    """(bins, degree): powers of the logarithm of the value, counted from its least and scaled by its small values."""
+    """(bins, degree): powers of the logarithm of the value, from its least on, scaled by its small values."""
     raised = level - level[0]
     scale = np.interp(0.1, np.cumsum(weight[1:]) / weight[1:].sum(), raised[1:])
     x = np.log1p(raised / scale)

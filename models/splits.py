@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 N_FOLDS = 5
 QUARTERS_PER_REFIT = 4  # at most one refit per year of data
-FEWEST_OF_A_CLASS = 30
+FEWEST_OF_A_CLASS = 100  # before a first model: fewer taught it the quirks of one quarter (worse than chance)
 
 
 def folds(account_ids: "pd.Series[str]", n_folds: int = N_FOLDS) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """From a cohort to what a sweep eats: one row per account, an outcome, and every candidate score."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,25 @@ def build_trial(
         quarters=(str(quarters[0]), str(quarters[-1])) if len(quarters) else None,
         excluded={reason: n for reason, n in excluded.items() if n},
     )
+
+
+def within_band(trial: Trial, band: tuple[float, float]) -> Trial:
+    """The same trial with only those cuts achievable that a share of accounts within the band reaches.
+
+    Values below the lowest such cut become one value, those above the highest another; outcomes play no part.
+    """
+    return replace(trial, candidates=tuple(_clipped(candidate, band) for candidate in trial.candidates))
+
+
+def _clipped(candidate: Candidate, band: tuple[float, float]) -> Candidate:
+    values = candidate.values
+    distinct, counts = np.unique(values, return_counts=True)
+    share = np.cumsum(counts[::-1])[::-1] / max(len(values), 1)
+    inside = distinct[(share >= band[0]) & (share <= band[1])]
+    if not len(inside):
+        return replace(candidate, values=np.zeros(len(values)))
+    below = min(0.0, float(distinct[0]))
+    return replace(candidate, values=np.where(values < inside[0], below, np.minimum(values, inside[-1])))
 
 
 def run_trial(

@@ -15,7 +15,9 @@ def mount(app: typer.Typer) -> None:
 
 
 def review(
-    quarter: Annotated[str, typer.Argument(help="A closed quarter such as 2024Q3, `latest`, or `all`.")] = "latest",
+    quarter: Annotated[
+        str, typer.Argument(help="A closed quarter such as 2024Q3, `latest`, or `all`.")
+    ] = "latest",
     workspace: WorkspaceOption = Path(),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
@@ -32,14 +34,16 @@ def review(
         console.say(f"{item['quarter']}: {item['headline']}")
         console.say(f"report: {item['report']}")
     if len(made) > 1:
-        console.say(f"{len(made)} reviews, {made[0]['quarter']} to {made[-1]['quarter']}, in {place.output / 'reviews'}")
+        console.say(
+            f"{len(made)} reviews, {made[0]['quarter']} to {made[-1]['quarter']}, in {place.output / 'reviews'}"
+        )
     console.result({"reviews": made})
 
 
 def demo(
-    workspace: Annotated[Path, typer.Argument(help="The folder; what an earlier demo left there is replaced.")] = Path(
-        "build/demo"
-    ),
+    workspace: Annotated[
+        Path, typer.Argument(help="The folder; what an earlier demo left there is replaced.")
+    ] = Path("build/demo"),
     accounts: Annotated[int, typer.Option(min=200, help="How many accounts sign up.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the company.")] = 0,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What every figure is drawn with: colours, an empty figure, and the way to inline SVG of reproducible bytes."""
+"""What every figure is drawn with: colours, an empty figure, and inline SVG of reproducible bytes."""
 
 import html
 import re
@@ -9,16 +9,19 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reports import wording
 
 # Okabe & Ito 2008: told apart with any colour vision. Figures never rely on them alone: markers, line styles,
 # hatches and words carry the same difference.
-BLACK, GREY, PALE, RULE = "#1b1f24", "#5a6470", "#eef1f4", "#cfd5dc"
+BLACK, GREY, PALE, SHADE, RULE = "#1b1f24", "#5a6470", "#eef1f4", "#e9ebef", "#c3cad2"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE = "#56B4E9", "#CC79A7"
 
 WIDTH = 5.4  # inches of 72 SVG units: 518 CSS pixels, half of a page
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
@@ -48,7 +51,9 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def canvas(height: float, rows: tuple[float, ...] = (1.0,), *, margins: dict[str, float]) -> tuple[Figure, list[Axes]]:
+def canvas(
+    height: float, rows: tuple[float, ...] = (1.0,), *, margins: dict[str, float]
+) -> tuple[Figure, list[Axes]]:
     """An empty figure of `height` inches with one axes per row, sharing x; no state outside of it.
 
     `margins` are inches: left, right, top, bottom, and gap between rows. Measured by hand rather than by a
@@ -57,8 +62,9 @@ def canvas(height: float, rows: tuple[float, ...] = (1.0,), *, margins: dict[str
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height))
         left, right = margins["left"] / WIDTH, 1 - margins["right"] / WIDTH
+        drawn: list[Axes] = []
         room = height - margins["top"] - margins["bottom"] - margins.get("gap", 0.0) * (len(rows) - 1)
-        top, drawn = height - margins["top"], []
+        top = height - margins["top"]
         for part in rows:
             tall = room * part / sum(rows)
             box = (left, (top - tall) / height, right - left, tall / height)
@@ -76,6 +82,19 @@ def horizontal_lines(axes: Axes) -> None:
     """Faint lines to read values from, and no left spine."""
     axes.grid(axis="y", color=PALE, linewidth=0.9)
     axes.spines["left"].set_visible(False)
+
+
+def few_ticks() -> MaxNLocator:
+    """At most three intervals on a low panel."""
+    return MaxNLocator(3, min_n_ticks=2)
+
+
+def say_nothing(axes: Axes) -> None:
+    """Say in an empty panel that there is nothing to draw yet, instead of leaving a hole."""
+    note: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY, "style": "italic"}
+    axes.text(0.5, 0.5, wording.NOT_ENOUGH, transform=axes.transAxes, **note)
+    axes.set_xticks([])
+    axes.set_yticks([])
 
 
 def svg(figure: Figure, key: str, label: str | None = None) -> str:
@@ -98,7 +117,12 @@ def svg(figure: Figure, key: str, label: str | None = None) -> str:
 
 
 def _own(tag: str, key: str) -> str:
-    """One tag with its ids and references made this figure's own, and the page's fonts."""
+    """One tag with ids and references of this figure's own, the page's fonts, and hundredths of a unit."""
+    if tag.startswith("<g id="):
+        return "<g>"  # nothing refers to a group
+    tag = tag.replace('transform="rotate(-0 ', 'transform="rotate(0 ')
+    tag = re.sub(r' transform="rotate\(0 [^"]*"', "", tag)
+    tag = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}", tag)
     tag = re.sub(r'(\sid=")', rf"\1{key}-", tag)
     tag = re.sub(r"url\(#", f"url(#{key}-", tag)
     tag = re.sub(r'xlink:href="#', f'href="#{key}-', tag)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Shape: TypeAlias = "dict[str, Any] | list[Any] | None"
+Parts: TypeAlias = dict[str, Any]
 
-_INTERVAL: Shape = {"value": None, "lower": None, "upper": None}
-_WITH_N: Shape = {**_INTERVAL, "n": None}
+_INTERVAL: Parts = {"value": None, "lower": None, "upper": None}
+_WITH_N: Parts = {**_INTERVAL, "n": None}
 
-MILESTONE: dict[str, Any] = {
+MILESTONE: Parts = {
     "name": None,
     "kind": None,
     "rule": None,
@@ -75,7 +76,7 @@ MILESTONE: dict[str, Any] = {
     ],
 }
 
-REVIEW: dict[str, Any] = {
+REVIEW: Parts = {
     "schema_version": None,
     "product": None,
     "quarter": None,

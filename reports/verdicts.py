@@ -6,7 +6,7 @@
 The statistics of both stand in `reports.budget`; this module holds the rules and the words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, get_args
@@ -174,7 +174,14 @@ def _against_expected(milestone: Mapping[str, Any]) -> str:
     expected = milestone.get("expected")
     if not expected or not wording.known(expected.get("value")):
         return ""
-    return f" against {wording.points(expected['value'])} expected at adoption"
+    return f"; {wording.points(expected['value'])} were expected at adoption"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """("a", "b", "c") -> "a, b, and c"."""
+    if len(parts) < 3:
+        return " and ".join(parts)
+    return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _cut(milestone: Mapping[str, Any]) -> str:
@@ -211,7 +218,7 @@ def _watch_sentence(milestone: Mapping[str, Any]) -> str:
         "powered": True,
     }
     reasons = reasons_to_watch(Evidence(**(quiet | {key: known[key] for key in quiet if key in known})))
-    why = " and ".join(reasons) if reasons else "not everything needed to hold is shown"
+    why = _listed(reasons) if reasons else "not everything needed to hold is shown"
     minimum = milestone.get("minimum_effect")
     floor = f" The minimum effect is {wording.size(minimum)}." if wording.known(minimum) else ""
     return f"{why}: {_realised(milestone)}{_against_expected(milestone)}.{floor}"

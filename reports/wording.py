@@ -33,6 +33,14 @@ def count(value: float | None, missing: str = NOT_ENOUGH) -> str:
     return _signed(f"{value:,.0f}") if value is not None and known(value) else missing
 
 
+def compact(value: float) -> str:
+    """A count on an axis: 950, 1.5 k, 20 k, 1.2 M."""
+    for unit, sign in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= unit:
+            return _signed(f"{value / unit:.3g}{sign}")
+    return _signed(f"{value:.3g}")
+
+
 def number(value: float | None, missing: str = NOT_DEFINED) -> str:
     """A value of a feature, three significant digits at most behind the point: 5, 0.75, 1,200."""
     if value is None or not known(value):
@@ -67,11 +75,11 @@ def size(value: float | None, missing: str = NOT_DEFINED) -> str:
     return f"{100 * abs(value):.1f} points" if value is not None and known(value) else missing
 
 
-def _between(lower: object, upper: object, scale: float, digits: int) -> str:
+def _between(lower: Any, upper: Any, scale: float, digits: int) -> str:
     """The bounds in brackets, or a note that there are none: " (8.1 to 15.6)"."""
     if not (known(lower) and known(upper)):
         return " (no interval)"
-    low, high = (_signed(f"{scale * float(bound):.{digits}f}") for bound in (lower, upper))  # type: ignore[arg-type]
+    low, high = (_signed(f"{scale * bound:.{digits}f}") for bound in (lower, upper))
     return f" ({low} to {high})"
 
 

@@ -93,12 +93,16 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def alive(pids: set[int]) -> set[int]:
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True
-    ).stdout
-    states = dict(line.split()[:2] for line in listed.splitlines())
-    return {pid for pid in pids if states.get(str(pid), "Z")[0] != "Z"}
+def still_alive(pids: set[int], seconds: float = 5.0) -> set[int]:
+    """Those of the processes that are there after a moment of grace; zombies are not."""
+    until = time.monotonic() + seconds
+    while True:
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True)
+        states = dict(line.split()[:2] for line in listed.stdout.splitlines())
+        there = {pid for pid in pids if states.get(str(pid), "Z")[0] != "Z"}
+        if not there or time.monotonic() > until:
+            return there
+        time.sleep(0.1)
 
 
 def asked(url: str, body: object) -> Any:
@@ -184,6 +188,12 @@ def stands_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(Server, "_command", lambda _server: [sys.executable, "-c", code])
 
 
+def wait_for_up(started: Server) -> None:
+    until = time.monotonic() + 10
+    while "up" not in started._last_words() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def test_a_server_that_ends_while_it_starts_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stands_in(monkeypatch, "raise SystemExit('disk full at postgresql://ann:secret@db/mlflow')")
     with (
@@ -216,13 +226,25 @@ def test_a_worker_that_will_not_end_is_ended_with_its_server(
     )
     monkeypatch.setattr(server, "STOP_SECONDS", 1.0)
     with Server(Store("acme", tmp_path, "sqlite://")) as stubborn:
-        until = time.monotonic() + 10
-        while "up" not in stubborn._last_words() and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for_up(stubborn)
         started = descendants(os.getpid())
     assert len(started) >= 2
     assert still_alive(started) == set()
     assert not stubborn.is_running
+
+
+def test_a_server_is_asked_to_end_before_it_is_made_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands_in(
+        monkeypatch,
+        "import signal, time; from pathlib import Path\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: exit(Path({str(tmp_path / 'bye')!r}).touch()))\n"
+        "print('up', flush=True); time.sleep(60)",
+    )
+    with Server(Store("acme", tmp_path, "sqlite://")) as polite:
+        wait_for_up(polite)
+    assert (tmp_path / "bye").exists()
 
 
 def test_the_store_stays_off_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

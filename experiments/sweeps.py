@@ -1,0 +1,205 @@
+"""`sweep`: every achievable cut of a milestone, corrected for everything tried, one MLflow run each."""
+
+import fnmatch
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments import figures
+from experiments.launch import Launch
+from experiments.tracking import Store
+from features.errors import UsageError
+from features.intake import Log
+from features.progress import ProgressCallback
+from features.version import code_version
+from features.workspace import set_aside, write_text
+from models.cohorts import Cohort, build_cohorts
+from models.estimates import Effect
+from models.milestones import RETAINED, CountRule
+from models.sweep import SweepEffect, SweepResult
+from models.trial import Trial, build_trial, rival_rules, rival_specs, run_trial
+
+N_PERMUTATIONS = 1000
+
+
+def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallback) -> list[dict[str, Any]]:
+    """Sweep the named milestones, all without a name; returns what each sweep.json holds."""
+    milestones = launch.framework.milestones
+    unknown = [name for name in names if name not in milestones]
+    if unknown:
+        raise UsageError(f"there is no milestone {unknown[0]!r}; the framework has {', '.join(milestones) or 'none'}")
+    chosen = names or list(milestones)
+    progress("reading the events", 0.05)
+    log = launch.log()
+    rivals = {name: _rivals(launch, log, name) for name in chosen}
+    cohorts = build_cohorts(launch.framework, log, {name: rival_specs(rules) for name, rules in rivals.items()})
+    store = Store.of(launch.workspace.root, launch.framework.name)
+    made = []
+    for i, name in enumerate(chosen):
+        progress(f"sweeping {name}", 0.2 + 0.8 * i / len(chosen))
+        cohort = _in_segment(launch, log, cohorts.by_name[name])
+        made.append(_sweep_one(launch, log, store, cohort, rivals[name]))
+    return made
+
+
+def _rivals(launch: Launch, log: Log, name: str) -> dict[str, CountRule]:
+    """The events asked for with --features, as candidates beside the milestone's own score."""
+    if not launch.variation.features:
+        return {}
+    data = launch.framework.data
+    known = list(dict.fromkeys([*data.events.core, *data.features.events]))
+    patterns = [p.strip() for p in launch.variation.features.split(",") if p.strip()]
+    events = [e for e in known if any(fnmatch.fnmatchcase(e, p) for p in patterns)]
+    if not events:
+        raise UsageError(f"--features {launch.variation.features}: matches none of the {len(known)} events, such as {', '.join(known[:4])}")
+    return rival_rules(launch.framework.milestones[name], events)
+
+
+def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
+    if not launch.variation.segment:
+        return cohort
+    frame = cohort.frame.copy()
+    for column in launch.framework.data.fixed_at_signup:
+        frame[column] = log.accounts[column].to_numpy()[frame["account"]]
+    if log.subscriptions is not None and "plan" in log.subscriptions:
+        from features.outcomes import in_force
+
+        frame["plan"] = in_force(log.subscriptions, frame, "plan")["plan"]
+    return Cohort(cohort.name, cohort.milestone, launch.in_segment(frame))
+
+
+def _sweep_one(launch: Launch, log: Log, store: Store, cohort: Cohort, rivals: dict[str, CountRule]) -> dict[str, Any]:
+    rng = np.random.default_rng(launch.variation.seed)
+    primary = cohort.milestone.primary_outcome
+    trial = build_trial(cohort, "primary", log.data_through, rng, rivals)
+    result = run_trial(trial, cohort, rng, launch.framework.review.adoption_band, N_PERMUTATIONS)
+    record = sweep_record(launch, cohort, trial, result, primary)
+    folder = _folder(launch, cohort.name)
+    grid = pd.DataFrame(dict(result.grid))
+    write_text(folder / "sweep.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    with set_aside(folder / "grid.parquet") as path:
+        grid.to_parquet(path, index=False)
+    for name, figure in figures.of_sweep(record, result).items():
+        with set_aside(folder / f"{name}.png") as path:
+            figure.savefig(path, dpi=130)
+    return {**record, "folder": str(folder), "run": _record(launch, store, record, grid, folder)}
+
+
+def _folder(launch: Launch, name: str) -> Path:
+    if launch.variation.exploratory:
+        return launch.workspace.output / "exploratory" / (launch.variation.name or "sweep") / name
+    return launch.workspace.sweep(name)
+
+
+def sweep_record(launch: Launch, cohort: Cohort, trial: Trial, result: SweepResult, outcome: str) -> dict[str, Any]:
+    """sweep.json."""
+    own = trial.candidates[0]
+    best = next((c for c in trial.candidates if c.name == result.best), own)
+    cut = result.operating_cut
+    framework = launch.framework
+    return {
+        "schema_version": 1,
+        "milestone": cohort.name,
+        "framework": {"version": framework.version, "hash": framework.hash},
+        "code_version": code_version(),
+        "seed": launch.variation.seed,
+        "feature": best.name,
+        "event": list(best.events),
+        "window_days": best.window_days,
+        "per_seat": best.per_seat,
+        "landmark_days": cohort.milestone.rule.window_days if cohort.milestone.kind == "once" else None,
+        "outcome": outcome,
+        "horizon_days": _horizon(launch, outcome),
+        "objective": "phi",
+        "phi": result.phi,
+        "n_accounts": result.n_accounts,
+        "excluded": trial.excluded,
+        "family": {**result.family, "hypotheses": 0},
+        "verdict": result.verdict,
+        "sentence": result.sentence,
+        "current_threshold": float(cohort.milestone.rule.at_least),
+        "threshold": result.threshold,
+        "best_cut": result.best_cut,
+        "operating_cut": None if cut is None else {"value": cut.value, "reason": cut.reason},
+        "plateau": None if result.plateau is None else list(result.plateau),
+        "stability_range": None if result.stability_range is None else list(result.stability_range),
+        "p_corrected": result.p_corrected,
+        "smallest_detectable": result.smallest_detectable,
+        "effects": [_effect(launch, cohort, outcome, effect) for effect in result.effects],
+        "e_value": None,
+        "hypotheses": [],
+        "by_segment": [],
+        "grid_file": "grid.parquet",
+        "defined_on": _defined_on(framework.data.calendar.quarters, trial),
+    }
+
+
+def _defined_on(quarters: Any, trial: Trial) -> list[str] | None:
+    """[from, to): the cohort quarters this sweep looked at; a cut adopted from it is not judged on them."""
+    return None if trial.quarters is None else [trial.quarters[0], quarters.shift(trial.quarters[1], 1)]
+
+
+def _horizon(launch: Launch, outcome: str) -> int:
+    return launch.framework.data.outcomes.horizon_days if outcome == RETAINED else 90
+
+
+def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -> dict[str, Any]:
+    once = cohort.milestone.kind == "once"
+    when: dict[str, Any] = {"landmark_day": cohort.milestone.rule.window_days} if once else {"as_of": "one per account"}
+    record = Effect.of(
+        effect.estimate,
+        outcome=outcome,
+        horizon_days=_horizon(launch, outcome),
+        population="alive at the landmark" if once else "alive at the as-of date",
+        method=effect.method,
+        in_definition=effect.in_sample,
+        primary=True,
+        **when,
+    ).as_dict()
+    return {"name": effect.name, "candidate": effect.candidate, "cut": effect.cut, **record}
+
+
+def _record(launch: Launch, store: Store, record: dict[str, Any], grid: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    variation = launch.variation
+    params = {
+        "milestone": record["milestone"],
+        "feature": record["feature"],
+        "window_days": record["window_days"],
+        "threshold": record["current_threshold"],
+        "outcome": record["outcome"],
+        "n_permutations": N_PERMUTATIONS,
+        **variation.described(),
+    }
+    tags = {**launch.tags(), "milestone": record["milestone"], "verdict": record["verdict"]}
+    name = variation.name or f"sweep {record['milestone']}"
+    with store.run(name, "sweep", note=_note(variation.note, record), tags=tags, params=params) as run:
+        cut = record["operating_cut"]
+        run.metrics(
+            {
+                "phi": record["phi"],
+                "p_corrected": record["p_corrected"],
+                "operating_cut": cut["value"] if cut else None,
+                "n_accounts": record["n_accounts"],
+                "smallest_detectable": record["smallest_detectable"],
+                **{f"effect.{e['name']}": e["value"] for e in record["effects"]},
+            }
+        )
+        run.table(grid, "grid.json")
+        for path in sorted(folder.glob("*.png")):
+            run.file(path, "figures")
+        run.file(folder / "sweep.json")
+        return run.links()
+
+
+def _note(first: str | None, record: dict[str, Any]) -> str:
+    lines = [first or "", f"**{record['verdict']}** — {record['sentence']}", ""]
+    lines.append(f"Tried {record['family']['cuts']} cuts of {record['family']['candidates']} candidates on {record['n_accounts']:,} accounts.")
+    if record["p_corrected"] is not None:
+        lines.append(f"Corrected p = {record['p_corrected']:.3f}; phi = {record['phi']:.3f}.")
+    lines += ["", "| effect | points | 95 % interval |", "|---|---|---|"]
+    for e in record["effects"]:
+        lines.append(f"| {e['name']} | {100 * e['value']:+.1f} | {100 * e['lower']:+.1f} to {100 * e['upper']:+.1f} |")
+    return "\n".join(lines).strip()

@@ -1,0 +1,56 @@
+"""Volumes of a log per quarter: events, accounts that did anything, and when accounts reached something."""
+
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from features.declaration import Data
+from features.intake import Log
+from features.sources import to_frame
+
+
+def quarterly_volumes(log: Log, data: Data) -> pd.DataFrame:
+    """One row per quarter with events, in order: quarter, events, active_accounts, signups."""
+    quarters = data.calendar.quarters
+    days = pd.date_range(log.data_from, log.data_through, freq="D").to_series()
+    calendar = pd.DataFrame({"day": days.dt.date.to_numpy(), "quarter": quarters.of(days).to_numpy()})
+    table = log.backend.create_table("calendar_quarters", calendar, temp=True, overwrite=True)
+    events = log.events.mutate(day=log.events.occurred_at.date()).join(table, "day")
+    found = to_frame(
+        events.group_by("quarter").aggregate(events=events.count(), active_accounts=events.account.nunique())
+    )
+    signups = quarters.of(log.accounts["signed_up_at"]).value_counts()
+    found["signups"] = found["quarter"].map(signups).fillna(0).astype(int)
+    return found.sort_values("quarter", ignore_index=True)
+
+
+def days_to_count(log: Log, events: tuple[str, ...], at_least: float, within_days: int) -> "pd.Series[float]":
+    """Days from signup to the event with which each account reached a count, by account code.
+
+    Only accounts that got there within `within_days`; with quantities, the event at which their sum did.
+    """
+    table = _early(log, within_days).filter(lambda t: t.event.isin(events))
+    table = table.mutate(weight=table.quantity if "quantity" in table.columns else ibis.literal(1))
+    window = ibis.cumulative_window(group_by="account", order_by="elapsed")
+    reached = table.mutate(total=table.weight.sum().over(window)).filter(lambda t: t.total >= at_least)
+    return _first(reached.group_by("account").aggregate(elapsed=reached.elapsed.min()))
+
+
+def days_to_steps(log: Log, steps: tuple[str, ...], at_least: int, within_days: int) -> "pd.Series[float]":
+    """Days from signup to the first time that `at_least` different steps were done, by account code."""
+    table = _early(log, within_days).filter(lambda t: t.event.isin(steps))
+    first = to_frame(table.group_by(["account", "event"]).aggregate(elapsed=table.elapsed.min()))
+    nth = first.sort_values("elapsed").groupby("account").nth(at_least - 1)
+    return nth.set_index("account")["elapsed"] / 86_400e6
+
+
+def _early(log: Log, within_days: int) -> Any:
+    events = log.events
+    elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")
+    return events.mutate(elapsed=elapsed).filter(lambda t: t.elapsed < within_days * 86_400_000_000)
+
+
+def _first(table: Any) -> "pd.Series[float]":
+    frame = to_frame(table)
+    return frame.set_index("account")["elapsed"] / 86_400e6

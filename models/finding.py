@@ -1,0 +1,106 @@
+"""What a sweep found, as a record and in words."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
+
+from models.estimates import Estimate, Method
+from models.plateau import CurvePoint, OperatingCut
+from models.shape import Shape
+
+Verdict: TypeAlias = Literal["threshold", "gradual", "none", "cannot_tell", "insufficient_data"]
+
+_WORTH_EXCLUDING = 0.10  # "no effect above X" is said only where X is small enough to be news
+
+
+@dataclass(frozen=True)
+class SweepEffect:
+    """A risk difference of the sweep.
+
+    `name`: best, best_within_blocks, out_of_sample, out_of_sample_within_blocks or current. `cut` is None
+    where the folds chose for themselves; `in_sample` marks a figure that was selected on the very accounts it
+    is computed from, and is therefore too large.
+    """
+
+    name: str
+    method: Method
+    candidate: str | None
+    cut: float | None
+    in_sample: bool
+    estimate: Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """What a sweep found. Fields that have no value are None, never NaN.
+
+    `smallest_detectable` is a risk difference; `excluded_above` a simultaneous upper bound on it at any cut
+    within the adoption band. `grid` holds one row per candidate x cut; `curves` the share with the good
+    outcome along the best and the current candidate.
+    """
+
+    verdict: Verdict
+    sentence: str
+    n_accounts: int
+    family: Mapping[str, int]
+    best: str | None = None
+    best_cut: float | None = None
+    threshold: float | None = None
+    operating_cut: OperatingCut | None = None
+    plateau: tuple[float, float] | None = None
+    stability_range: tuple[float, float] | None = None
+    p_corrected: float | None = None
+    phi: float | None = None
+    smallest_detectable: float | None = None
+    excluded_above: float | None = None
+    shape: Shape | None = None
+    effects: tuple[SweepEffect, ...] = ()
+    grid: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    curves: Mapping[str, tuple[CurvePoint, ...]] = field(default_factory=dict, repr=False)
+
+    def effect(self, name: str) -> Estimate | None:
+        """The estimate of that name, or None where it could not be estimated."""
+        return next((one.estimate for one in self.effects if one.name == name), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the grid, as JSON writes it."""
+        record = asdict(self)
+        del record["grid"]
+        return record
+
+
+def none_sentence(found: Mapping[str, Any]) -> str:
+    """What to say where nothing is supported: what could have been seen, never "no effect"."""
+    least, n = found.get("smallest_detectable"), found["n_accounts"]
+    if least is None:
+        return f"No milestone is supported among {n:,} accounts."
+    text = (
+        f"No milestone is supported: with {n:,} accounts an effect under {100 * least:.1f} points "
+        "could not have been seen."
+    )
+    bound = found["excluded_above"]
+    if bound is not None and bound <= _WORTH_EXCLUDING:
+        text += f" No effect above {100 * bound:.1f} points at any cut within the adoption band."
+    return text
+
+
+def supported_sentence(shape: Shape, operating: OperatingCut, found: Mapping[str, Any]) -> str:
+    """What to say of a milestone that is supported, with the figure measured out of sample."""
+    name, cut, (low, high) = found["best"], found["best_cut"], found["plateau"]
+    text = {
+        "threshold": f"A step is supported at {name} >= {cut:g}.",
+        "gradual": f"The outcome rises gradually with {name}, without a jump; the best cut is {cut:g}.",
+        "cannot_tell": f"The outcome rises with {name}; a step at {cut:g} or a gradual rise cannot be told.",
+    }[shape.verdict]
+    if low < high:
+        text += f" Cuts from {low:g} to {high:g} cannot be told apart from it."
+    text += f" Operating cut {operating.value:g}: {operating.reason}."
+    held_out = next((one.estimate for one in found["effects"] if one.name == "out_of_sample"), None)
+    if held_out is None:
+        return text
+    return text + (
+        f" Out of sample, reaching the chosen cut goes with {100 * held_out.value:+.1f} points"
+        f" ({100 * held_out.lower:+.1f} to {100 * held_out.upper:+.1f})."
+    )

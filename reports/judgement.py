@@ -1,0 +1,280 @@
+"""What a review knows of one milestone at a date: its history, its baseline, and the evidence for a verdict.
+
+Two rules hold everywhere: nothing is used that was not known by then, and a milestone is never judged on the
+quarters it was chosen on. Those stay in the history, marked.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from models.cohorts import Cohort
+from models.estimates import Effect, Estimate, phi, risk_difference, risk_ratio
+from models.milestones import RETAINED
+from models.sweep import SweepResult
+from models.trial import build_trial, run_trial
+from reports.verdicts import (
+    Evidence,
+    Interval,
+    Predicts,
+    changed,
+    looks_a_year,
+    power_to_see_total_loss,
+    powered,
+    predicts,
+)
+
+RECENT_QUARTERS = 2
+DEFAULT_MINIMUM = 0.05  # where nobody declared what an effect must be to be useful
+SWEEP_PERMUTATIONS = 300
+Cut = Literal["inside", "outside", "outside_twice", "unknown"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every judgement of a review shares."""
+
+    horizon_days: int
+    band: tuple[float, float]
+    n_milestones: int
+    seed: int
+    data_through: pd.Timestamp
+
+
+class Judgement:
+    """One milestone as known at a date, computed on demand and once."""
+
+    def __init__(self, cohort: Cohort, known_at: pd.Timestamp, settings: Settings) -> None:
+        self.cohort, self.known_at, self.settings = cohort, known_at, settings
+        self.milestone = cohort.milestone
+
+    @cached_property
+    def judged(self) -> pd.DataFrame:
+        """Observations with the primary outcome known by then."""
+        return self.cohort.judged("primary", self.known_at)
+
+    @cached_property
+    def held_out(self) -> pd.DataFrame:
+        """The judged observations outside the quarters the milestone was chosen on."""
+        inside = [self.milestone.defined_in(q) for q in self.judged["quarter"]]
+        return self.judged[~np.asarray(inside, dtype=bool)]
+
+    @cached_property
+    def recent(self) -> pd.DataFrame:
+        """The newest two held-out mature quarters."""
+        quarters = sorted(self.held_out["quarter"].unique())[-RECENT_QUARTERS:]
+        return self.held_out[self.held_out["quarter"].isin(quarters)]
+
+    @cached_property
+    def baseline(self) -> Interval | None:
+        """What was expected at adoption, with its interval; else the held-out quarters before the newest two."""
+        expected, interval = self.milestone.expected_effect, self.milestone.expected_interval
+        if expected is not None and interval is not None:
+            return Interval(expected, *interval)
+        before = self.held_out[~self.held_out["quarter"].isin(self.recent["quarter"].unique())]
+        found = difference_in(before)
+        return None if found is None else Interval(found.value, found.lower, found.upper)
+
+    @property
+    def minimum_effect(self) -> float:
+        """The smallest effect that is useful."""
+        declared = self.milestone.smallest_useful_effect
+        return DEFAULT_MINIMUM if declared is None else declared
+
+    @cached_property
+    def recent_effect(self) -> Estimate | None:
+        """The effect pooled over the newest two held-out mature quarters."""
+        return difference_in(self.recent)
+
+    @cached_property
+    def predicts(self) -> Predicts:
+        """Does it still predict?"""
+        return predicts(self.recent_effect, self.minimum_effect)
+
+    @cached_property
+    def sweep(self) -> SweepResult:
+        """The milestone's own score swept on the held-out quarters; on all known ones before there are any."""
+        name = self.cohort.name
+        seed = [self.settings.seed, zlib.crc32(name.encode()), int(self.known_at.timestamp())]
+        rng = np.random.default_rng(seed)
+        quarters = sorted(self.held_out["quarter"].unique())
+        within = (quarters[0], "9999Q4") if quarters else None
+        trial = build_trial(self.cohort, "primary", self.known_at, rng, within=within)
+        return run_trial(trial, self.cohort, rng, self.settings.band, SWEEP_PERMUTATIONS)
+
+    @property
+    def cut(self) -> Cut:
+        """Where the current cut stands against the plateau of the newest sweep."""
+        plateau = self.sweep.plateau
+        if (
+            plateau is None or self.sweep.operating_cut is None
+        ):  # nothing is supported: there is no plateau to leave
+            return "unknown"
+        low, high = plateau
+        return "inside" if low <= float(self.milestone.rule.at_least) <= high else "outside"
+
+    @property
+    def better_cut_supported(self) -> bool:
+        """Another cut is supported, and keeps an effect out of sample."""
+        effect = self.sweep.effect("out_of_sample")
+        return (
+            self.cut == "outside"
+            and self.sweep.operating_cut is not None
+            and effect is not None
+            and effect.lower > 0
+        )
+
+    def evidence(self, before: "Judgement | None") -> Evidence:
+        """Everything the verdict depends on. `before` is the same milestone at the review before."""
+        n_tests = looks_a_year(self.settings.n_milestones)
+        recent = self.recent_effect
+        cut = self.cut
+        if cut == "outside" and before is not None and before.cut == "outside":
+            cut = "outside_twice"
+        power = power_to_see_total_loss(recent, self.baseline, n_tests, self.minimum_effect)
+        return Evidence(
+            predicts=self.predicts,
+            changed=changed(recent, self.baseline, n_tests),
+            cause=None,
+            cut=cut,
+            better_cut_supported=self.better_cut_supported,
+            no_twice=self.predicts == "no" and before is not None and before.predicts == "no",
+            powered=powered(power),
+        )
+
+    def history(self, quarters: Sequence[str]) -> list[dict[str, Any]]:
+        """One row per cohort quarter that had begun by then: adoption of all, effects of the mature."""
+        frame = self.cohort.frame
+        seen = frame[
+            (frame["as_of"] <= self.known_at)
+            & frame["alive"]
+            & frame["status"].isin(("reached", "not_reached"))
+        ]
+        judged, retained = (
+            dict(list(self.judged.groupby("quarter"))),
+            dict(list(self.retained.groupby("quarter"))),
+        )
+        rows = []
+        for quarter, group in seen.groupby("quarter"):
+            if quarter not in quarters:
+                continue
+            mature = judged.get(quarter)
+            rows.append(
+                {
+                    "quarter": quarter,
+                    "n_observations": len(group),
+                    "n_accounts": int(group["account"].nunique()),
+                    "n_mature": 0 if mature is None else len(mature),
+                    "adoption": float((group["status"] == "reached").mean()),
+                    "effect": brief(None if mature is None else difference_in(mature)),
+                    "retained_effect": brief(difference_in(retained[quarter]))
+                    if quarter in retained
+                    else None,
+                    "in_definition": self.milestone.defined_in(str(quarter)),
+                }
+            )
+        return rows
+
+    @cached_property
+    def retained(self) -> pd.DataFrame:
+        """Observations with retention known by then, among accounts at risk."""
+        return self.cohort.judged(RETAINED, self.known_at)
+
+    @cached_property
+    def retained_held_out(self) -> pd.DataFrame:
+        """The same outside the quarters the milestone was chosen on."""
+        inside = [self.milestone.defined_in(q) for q in self.retained["quarter"]]
+        return self.retained[~np.asarray(inside, dtype=bool)]
+
+    def effects(self) -> list[dict[str, Any]]:
+        """Effect records: the primary outcome and retention, held out, and the naive number beside the fair one."""
+        primary = self.milestone.primary_outcome
+        found: list[Effect | None] = [
+            self._effect(risk_difference, self.held_out, primary, "crude", primary=True),
+            self._effect(risk_ratio, self.held_out, primary, "crude", primary=True),
+            self._effect(phi, self.held_out, primary, "crude", primary=True),
+        ]
+        if primary != RETAINED:
+            found.append(
+                self._effect(risk_difference, self.retained_held_out, RETAINED, "crude", primary=False)
+            )
+        if self.milestone.kind == "once":
+            found.append(self._effect(risk_difference, self._naive(), RETAINED, "naive", primary=False))
+        return [effect.as_dict() for effect in found if effect is not None]
+
+    def _naive(self) -> pd.DataFrame:
+        """The comparison without a landmark: everybody who signed up, so that an early end counts as not reached.
+
+        It flatters the milestone, because only who stayed long enough could reach it (immortal time); it is shown
+        beside the fair number, never used.
+        """
+        frame = self.cohort.frame
+        rows = frame[
+            (frame["retained_known_from"] <= self.known_at) & frame["status"].isin(("reached", "not_reached"))
+        ]
+        rows = rows[rows["at_risk"] | ~rows["alive"]]
+        rows = rows[~rows["quarter"].map(self.milestone.defined_in).astype(bool)]
+        known = rows["retained"].notna() | ~rows["alive"]
+        rows = rows[known & (rows["retained_known_from"] <= self.settings.data_through)]
+        return rows.assign(
+            reached=rows["status"] == "reached", outcome=rows["retained"].fillna(False).astype(bool)
+        )
+
+    def _effect(
+        self, measure: Any, rows: pd.DataFrame, outcome: str, method: str, *, primary: bool
+    ) -> Effect | None:
+        estimate = estimate_in(measure, rows)
+        if estimate is None:
+            return None
+        once = self.milestone.kind == "once"
+        when: dict[str, Any] = (
+            {"landmark_day": self.milestone.rule.window_days} if once else {"as_of": "every quarter's close"}
+        )
+        population = (
+            "every sign-up"
+            if method == "naive"
+            else "alive at the landmark"
+            if once
+            else "alive at the as-of date"
+        )
+        if outcome == RETAINED and method != "naive":
+            population += " and at risk"
+        return Effect.of(
+            estimate,
+            outcome=outcome,
+            horizon_days=self.settings.horizon_days if outcome == RETAINED else 90,
+            population=population,
+            method=method,
+            in_definition=False,
+            primary=primary,
+            **when,
+        )
+
+
+def estimate_in(measure: Any, rows: pd.DataFrame) -> Estimate | None:
+    """A measure of association between reaching and the outcome in rows with account, reached, outcome."""
+    if not len(rows):
+        return None
+    found: Estimate | None = measure(
+        rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
+    )
+    return found
+
+
+def difference_in(rows: pd.DataFrame) -> Estimate | None:
+    """The risk difference of rows, None where one of the groups is empty."""
+    return estimate_in(risk_difference, rows)
+
+
+def brief(estimate: Estimate | None) -> dict[str, float] | None:
+    """{value, lower, upper} of an estimate."""
+    return (
+        None
+        if estimate is None
+        else {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
+    )

@@ -1,0 +1,185 @@
+"""Intervals that hold what they promise, also where an account appears more than once."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.estimates import (
+    BoolArray,
+    Effect,
+    Estimate,
+    IntArray,
+    minimum_detectable_difference,
+    phi,
+    proportion,
+    risk_difference,
+    risk_ratio,
+    stratified_risk_difference,
+    wilson,
+)
+
+
+def _table(good1: int, n1: int, good0: int, n0: int) -> tuple[BoolArray, BoolArray]:
+    """Reached and outcome of a two-by-two table."""
+    reached = np.repeat([True, False], [n1, n0])
+    outcome = np.repeat([True, False, True, False], [good1, n1 - good1, good0, n0 - good0])
+    return reached, outcome
+
+
+def _repeated(
+    rng: np.random.Generator, n_accounts: int, n_dates: int
+) -> tuple[BoolArray, BoolArray, IntArray]:
+    """Accounts at several dates: 70 % of outcomes follow the account's own luck; 85 % against 70 % good."""
+    account = np.repeat(np.arange(n_accounts), n_dates)
+    own = rng.random(n_accounts) < 0.4
+    changed = rng.random(len(account)) < 0.2
+    reached = np.where(changed, rng.random(len(account)) < 0.4, own[account])
+    luck = np.where(rng.random(len(account)) < 0.7, rng.random(n_accounts)[account], rng.random(len(account)))
+    return reached, luck < np.where(reached, 0.85, 0.70), account
+
+
+def test_wilson_interval_of_a_textbook_case() -> None:
+    # 81 of 263, the worked example of Newcombe 1998
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_newcombe_interval_of_a_textbook_case() -> None:
+    # 56/70 against 48/80 is the first example of Newcombe 1998: 0.2, score interval 0.0524 to 0.3339
+    estimate = risk_difference(*_table(56, 70, 48, 80))
+    assert estimate is not None
+    assert (estimate.value, estimate.lower, estimate.upper) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_extreme_rates_keep_an_interval() -> None:
+    estimate = risk_difference(*_table(10, 10, 0, 20))
+    assert estimate is not None
+    # Newcombe 1998, example 10/10 against 0/20: 0.6791 to 1
+    assert (estimate.value, estimate.lower, estimate.upper) == pytest.approx((1.0, 0.6791, 1.0), abs=5e-5)
+
+
+def test_accounts_not_rows_count_where_a_rate_is_extreme() -> None:
+    reached, outcome = _table(40, 40, 0, 40)
+    account = np.arange(80) // 4
+    estimate, rows = risk_difference(reached, outcome, account), risk_difference(*_table(10, 10, 0, 10))
+    assert estimate is not None
+    assert rows is not None
+    assert estimate.lower == pytest.approx(rows.lower)
+    assert (estimate.n_observations, estimate.n_accounts) == (80, 20)
+
+
+def test_copies_of_the_same_account_add_nothing() -> None:
+    reached, outcome = _table(56, 70, 48, 80)
+    once = risk_difference(reached, outcome)
+    copied = risk_difference(np.repeat(reached, 5), np.repeat(outcome, 5), np.repeat(np.arange(150), 5))
+    assert once is not None
+    assert copied is not None
+    assert copied.lower == pytest.approx(once.lower, abs=0.005)
+    assert copied.upper == pytest.approx(once.upper, abs=0.005)
+
+
+@pytest.mark.parametrize(("n_accounts", "n_dates"), [(300, 1), (300, 6)])
+def test_coverage_by_simulation(n_accounts: int, n_dates: int) -> None:
+    rng = np.random.default_rng(7)
+    held = {"clustered": 0, "as if rows were accounts": 0, "ratio": 0, "stratified": 0}
+    n_seeds = 600
+    for _ in range(n_seeds):
+        reached, outcome, account = _repeated(rng, n_accounts, n_dates)
+        ratio = risk_ratio(reached, outcome, account)
+        for name, estimate, truth in (
+            ("clustered", risk_difference(reached, outcome, account), 0.15),
+            ("as if rows were accounts", risk_difference(reached, outcome), 0.15),
+            ("ratio", ratio, 0.85 / 0.70),
+            ("stratified", stratified_risk_difference(reached, outcome, account * 0, account), 0.15),
+        ):
+            assert estimate is not None
+            held[name] += estimate.lower <= truth <= estimate.upper
+    coverage = {name: count / n_seeds for name, count in held.items()}
+    assert 0.93 <= coverage["clustered"] <= 0.97
+    assert 0.92 <= coverage["ratio"] <= 0.975
+    assert 0.92 <= coverage["stratified"] <= 0.975
+    if n_dates > 1:
+        assert coverage["as if rows were accounts"] < 0.85
+
+
+def test_phi_is_the_correlation_and_the_ratio_the_ratio() -> None:
+    reached, outcome = _table(56, 70, 48, 80)
+    correlation, ratio = phi(reached, outcome), risk_ratio(reached, outcome)
+    assert correlation is not None
+    assert ratio is not None
+    assert correlation.value == pytest.approx(np.corrcoef(reached, outcome)[0, 1])
+    assert correlation.lower > 0
+    assert ratio.value == pytest.approx(0.8 / 0.6)
+    assert 1 < ratio.lower < ratio.value < ratio.upper
+
+
+def test_what_cannot_be_estimated_is_none() -> None:
+    nobody, some = np.zeros(20, bool), np.arange(20) < 7
+    assert risk_difference(nobody, some) is None
+    assert risk_ratio(some, nobody) is None
+    assert phi(some, nobody) is None
+    assert proportion(np.zeros(0, bool)) is None
+    assert stratified_risk_difference(some, some, some.astype(np.int64)) is None
+
+
+def test_strata_are_compared_within() -> None:
+    # Good everywhere in stratum 1, nowhere in 0, and reaching is common in 1: the crude gap is all stratum.
+    stratum = np.repeat([0, 1], 100)
+    reached = np.concatenate([np.arange(100) < 20, np.arange(100) < 80])
+    outcome = stratum == 1
+    crude, within = risk_difference(reached, outcome), stratified_risk_difference(reached, outcome, stratum)
+    assert crude is not None
+    assert within is not None
+    assert crude.value == pytest.approx(0.6)
+    assert within.value == pytest.approx(0.0)
+
+
+def test_estimate_refuses_a_hole_and_crossed_limits() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        Estimate("phi", math.nan, 0.0, 1.0, 10, 10)
+    with pytest.raises(ValueError, match="must not be above"):
+        Estimate("phi", 0.5, 0.6, 0.4, 10, 10)
+
+
+def test_effect_has_the_written_form_of_the_contract() -> None:
+    estimate = Estimate("risk_difference", 0.12, 0.08, 0.16, 412, 400)
+    context = {"outcome": "retained", "horizon_days": 180, "population": "all", "method": "crude"}
+    effect = Effect.of(estimate, **context, landmark_day=90, in_definition=False, primary=True)
+    record = effect.as_dict()
+    assert set(record) == {
+        *(
+            "outcome",
+            "horizon_days",
+            "landmark_day",
+            "population",
+            "method",
+            "measure",
+            "value",
+            "lower",
+            "upper",
+        ),
+        *("level", "n_observations", "n_accounts", "in_definition", "primary"),
+    }
+    assert Effect.from_dict(record) == effect
+    with pytest.raises(ValueError, match="one of the two"):
+        Effect.of(estimate, **context, in_definition=False, primary=True)
+    with pytest.raises(ValueError, match="'guess'"):
+        Effect.of(
+            estimate, **{**context, "method": "guess"}, as_of="2024Q3", in_definition=False, primary=True
+        )
+
+
+def test_minimum_detectable_difference_is_seen_four_times_in_five() -> None:
+    least = minimum_detectable_difference(400, 600, 0.70)
+    rng = np.random.default_rng(1)
+    good1, good0 = rng.binomial(400, 0.70 + least, 4000), rng.binomial(600, 0.70, 4000)
+    pooled = (good1 + good0) / 1000
+    z = (good1 / 400 - good0 / 600) / np.sqrt(pooled * (1 - pooled) * (1 / 400 + 1 / 600))
+    assert float((np.abs(z) > 1.96).mean()) == pytest.approx(0.8, abs=0.02)
+
+
+def test_an_effect_that_cannot_be_seen_is_larger_than_the_room() -> None:
+    assert minimum_detectable_difference(20, 20, 0.92) > 0.08
+    assert minimum_detectable_difference(20, 20, 1.0) > 0
+    with pytest.raises(ValueError, match="both groups"):
+        minimum_detectable_difference(0, 20, 0.5)
