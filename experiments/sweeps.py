@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
         from features.outcomes import in_force
 
         frame["plan"] = in_force(log.subscriptions, frame, "plan")["plan"]
-    return Cohort(cohort.name, cohort.milestone, launch.in_segment(frame))
+    return replace(cohort, frame=launch.in_segment(frame))
 
 
 def _sweep_one(launch: Launch, log: Log, store: Store, cohort: Cohort, rivals: dict[str, CountRule]) -> dict[str, Any]:

@@ -210,7 +210,7 @@ def _metrics(trained: Trained) -> dict[str, float | None]:
 
 
 def _note(launch: Launch, trained: Trained) -> str:
-    lines = [launch.variation.note or "", trained.sentence, "", launch.framework.data.outcomes.sentence.capitalize() + "."]
+    lines = [launch.variation.note or "", trained.sentence, "", f"Lost means: {launch.framework.data.outcomes.sentence}."]
     if trained.evaluation:
         lines += ["", "| model | AUC within quarters | 95 % interval |", "|---|---|---|"]
         for name, auc in trained.evaluation.overall().items():

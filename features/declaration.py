@@ -99,9 +99,9 @@ class Outcome(Declared):
         """What 'lost' means, for people."""
         days = self.horizon_days
         return {
-            "outcomes": f"lost: an outcome is recorded within {days} days",
-            "subscription_end": f"lost: the last overlapping or touching subscription ends within {days} days",
-            "silent": f"lost: no core event in the following {days} days (asked of accounts active in the {days} days before)",
+            "outcomes": f"an outcome is recorded within {days} days",
+            "subscription_end": f"the last overlapping or touching subscription ends within {days} days",
+            "silent": f"no core event in the following {days} days (asked of accounts active in the {days} days before)",
         }[self.kind]
 
 

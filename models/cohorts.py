@@ -7,6 +7,7 @@ within 90 days, signup 2024-01-10; landmark 2024-04-09; an account that left on 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from features.declaration import Data
 from features.intake import Log
 from features.observations import Question, observe, quarterly
 from features.progress import ProgressCallback
+from features.quarters import Quarters
 from features.specs import FeatureSpec
 from features.windows import Grid
 from models.framework import Framework
@@ -23,6 +25,25 @@ from models.splits import folds
 
 STATUSES = ("reached", "not_reached", "not_eligible", "not_knowable")
 RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """When the outcomes of a cohort quarter are known: so long after its last landmark, or its one as-of date.
+
+    lag: from the landmark or as-of date to the outcome, by column; None where it is the next quarter's close.
+    """
+
+    quarters: Quarters
+    kind: Literal["once", "state"]
+    lag: dict[str, pd.Timedelta | None]
+
+    def matures_at(self, quarter: str, column: str) -> pd.Timestamp:
+        """The date from which a whole cohort quarter is known."""
+        lag = self.lag[column]
+        if lag is None:
+            return self.quarters.end(quarter)
+        return (self.quarters.end(quarter) if self.kind == "once" else self.quarters.start(quarter)) + lag
 
 
 @dataclass(frozen=True)
@@ -36,15 +57,26 @@ class Cohort:
     name: str
     milestone: Milestone
     frame: pd.DataFrame
+    maturity: "Maturity"
+
+    def column(self, outcome: str) -> str:
+        """The column that holds an outcome ("primary" or "retained")."""
+        return RETAINED if outcome == RETAINED or self.milestone.primary_outcome == RETAINED else "outcome"
+
+    def matures_at(self, quarter: str, outcome: str) -> pd.Timestamp:
+        """When the last outcome of a cohort quarter can be known."""
+        return self.maturity.matures_at(quarter, self.column(outcome))
 
     def judged(self, outcome: str, known_at: pd.Timestamp) -> pd.DataFrame:
         """The rows an effect on `outcome` ("primary" or "retained") is computed from, as known at a date.
 
-        Alive at the landmark, reached or not, the label mature at known-at; for retention also at risk.
+        Alive at the landmark, reached or not, the label known, of quarters that are mature as a whole: the first
+        to be known of a quarter are not like the rest. For retention also at risk.
         """
         frame = self.frame
-        column = "retained" if outcome == RETAINED or self.milestone.primary_outcome == RETAINED else "outcome"
-        wanted = frame["alive"] & frame["status"].isin(("reached", "not_reached"))
+        column = self.column(outcome)
+        mature = [q for q in frame["quarter"].unique() if self.maturity.matures_at(q, column) <= known_at]
+        wanted = frame["alive"] & frame["status"].isin(("reached", "not_reached")) & frame["quarter"].isin(mature)
         wanted &= frame[column].notna() & (frame[f"{column}_known_from"] <= known_at)
         if column == "retained":
             wanted &= frame["at_risk"]
@@ -120,9 +152,10 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     frame = landmarks[tenure == days].reset_index(drop=True)
     result = _base(framework, name, frame, log)
     target = framework.milestones.get(milestone.primary_outcome)
+    maturity = _maturity(framework, milestone)
     if target is None:
-        return Cohort(name, milestone, result)
-    later_days = target.rule.window_days if target.kind == "once" else milestone.rule.window_days + LINK_DAYS
+        return Cohort(name, milestone, result, maturity)
+    later_days = milestone.rule.window_days + _link_days(milestone, target)
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
     met = then[milestone.primary_outcome].to_numpy(float) >= target.rule.at_least
@@ -136,7 +169,7 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
-    return Cohort(name, milestone, result)
+    return Cohort(name, milestone, result, maturity)
 
 
 def _score_then(
@@ -150,8 +183,9 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     milestone = framework.milestones[name]
     result = _base(framework, name, closes, log)
     target = framework.milestones.get(milestone.primary_outcome)
+    maturity = _maturity(framework, milestone)
     if target is None:
-        return Cohort(name, milestone, result)
+        return Cohort(name, milestone, result, maturity)
     dates = np.sort(closes["as_of"].unique())
     following = pd.Series(dates[1:], index=dates[:-1])
     next_close = closes["as_of"].map(following)
@@ -162,7 +196,20 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[next_close.isna().to_numpy() | ~result["alive"].to_numpy(), "outcome"] = pd.NA
     result["outcome_known_from"] = next_close.to_numpy()
-    return Cohort(name, milestone, result)
+    return Cohort(name, milestone, result, maturity)
+
+
+def _link_days(milestone: Milestone, target: Milestone) -> int:
+    """Days from the landmark of a once milestone to the moment its next link is looked at."""
+    return target.rule.window_days - milestone.rule.window_days if target.kind == "once" else LINK_DAYS
+
+
+def _maturity(framework: Framework, milestone: Milestone) -> Maturity:
+    lag: dict[str, pd.Timedelta | None] = {RETAINED: pd.Timedelta(days=framework.data.outcomes.horizon_days)}
+    target = framework.milestones.get(milestone.primary_outcome)
+    if target is not None:
+        lag["outcome"] = pd.Timedelta(days=_link_days(milestone, target)) if milestone.kind == "once" else None
+    return Maturity(framework.data.calendar.quarters, milestone.kind, lag)
 
 
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:

@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from features import planted
 from features.declaration import Sources
 from features.discovery import provisional
+from features.intake import open_log
 from features.errors import UsageError
 from features.planted import SCENARIOS, Scenario
 from features.progress import ProgressCallback
 from features.simulator import Company, simulate, write
 from features.tables import TABLES
 from features.workspace import write_text
+from models.cohorts import build_cohorts
 from models.framework import Framework
 from models.framework_text import framework_text
+from models.trial import build_trial, run_trial
 
 ADOPTED_AFTER_QUARTERS = 6  # the cuts were chosen on the cohorts before
 
@@ -33,7 +37,8 @@ def make_company(
     )
     company = simulate(chosen, np.random.default_rng(seed), progress)
     write(company, workspace / "data")
-    framework = adopted_framework(chosen, company)
+    progress("what the team expected", 1.0)
+    framework = _with_expectations(adopted_framework(chosen, company), workspace, seed)
     notes = {"milestones": ["What this company's team adopted; truth.json says what was really planted."]}
     write_text(workspace / "framework.yaml", framework_text(framework, notes))
     return {
@@ -83,6 +88,23 @@ def adopted_framework(scenario: Scenario, company: Company) -> Framework:
             "review": {"annotations": company.truth["annotations"]},
         }
     )
+
+
+def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Framework:
+    """Every milestone with the effect that was seen out of sample on the quarters it was chosen on, as known then."""
+    cohorts = build_cohorts(framework, open_log(framework.data, workspace))
+    rng = np.random.default_rng(seed)
+    found = {}
+    for name, milestone in framework.milestones.items():
+        adopted = pd.Timestamp(milestone.adopted_at)
+        trial = build_trial(cohorts.by_name[name], "primary", adopted, rng, within=milestone.defined_on)
+        effect = run_trial(trial, cohorts.by_name[name], rng, framework.review.adoption_band, 100).effect("out_of_sample")
+        if effect is not None:
+            interval = (round(effect.lower, 4), round(effect.upper, 4))
+            update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}
+            milestone = milestone.model_copy(update=update)
+        found[name] = milestone
+    return framework.model_copy(update={"milestones": found})
 
 
 def _milestones(scenario: Scenario) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _with_outcome(data: Data, log: Log) -> tuple[Data, str]:
     else:
         choice = choose_silent_days(log, data)
         outcome, words = Outcome(kind="silent", horizon_days=choice.days), _silent_words(choice)
-    return data.model_copy(update={"outcomes": outcome}), f"outcome: {words}; {outcome.sentence}"
+    return data.model_copy(update={"outcomes": outcome}), f"outcome: {words}. Lost means {outcome.sentence}"
 
 
 def _silent_words(choice: SilentChoice) -> str:

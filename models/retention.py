@@ -102,9 +102,8 @@ class _Fitting:
         if main != "logistic":
             baseline = logistic(self.seed).fit(self.X[training], self.y[training])
             scores["logistic"][rows] = baseline.predict_proba(self.X[rows])[:, 1]
-        since = self.X[:, [self.recency]]
-        recency = logistic(self.seed).fit(since[training], self.y[training])
-        scores["recency"][rows] = recency.predict_proba(since[rows])[:, 1]
+        # Recency ranks as it stands: the longer the silence, the likelier the loss. A fit could only turn it round.
+        scores["recency"][rows] = -self.X[rows, self.recency]
         return [(model, rows)]
 
     def plain(self, block: Block, score: NDArray[np.float64]) -> None:

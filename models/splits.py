@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 N_FOLDS = 5
+FEWEST_DATES = 4  # a model that has not seen a whole year mistakes the season, or the youth of a log, for a cause
 QUARTERS_PER_REFIT = 4  # at most one refit per year of data
 FEWEST_OF_A_CLASS = 100  # before a first model: fewer taught it the quirks of one quarter (worse than chance)
 
@@ -43,7 +44,8 @@ def forward_blocks(as_of: "pd.Series[pd.Timestamp]", known_from: "pd.Series[pd.T
         first = dates[place]
         training = np.flatnonzero((known_from <= first).to_numpy())
         positive = int(outcome[training].sum())
-        if min(positive, len(training) - positive) < FEWEST_OF_A_CLASS:
+        enough = min(positive, len(training) - positive) >= FEWEST_OF_A_CLASS
+        if not enough or as_of.iloc[training].nunique() < FEWEST_DATES:
             place += 1
             continue
         stop = place + QUARTERS_PER_REFIT

@@ -156,7 +156,7 @@ def accounts_to_decide(
     """Recent accounts at which a total loss would be called with power one half; None where none would do.
 
     The variance of `recent` shrinks with 1/n, that of the baseline stays. Example: errors of 0.06 (n = 200)
-    and 0.03, a baseline of 0.15 and a bar of 2.95 need 200 * 0.06^2 / ((0.15 / 2.95)^2 - 0.03^2) = 428.
+    and 0.03, a baseline of 0.15 and a bar of 2.948 need 200 * 0.06^2 / ((0.15 / 2.948)^2 - 0.03^2) = 427.
     """
     if recent is None or baseline is None or not (_finite(recent) and _finite(baseline)):
         return None

@@ -50,4 +50,4 @@ def demo(
     """All of it on a simulated company: check, features, train, sweep, review."""
     from reports.demonstration import run_demo
 
-    run_demo(workspace.resolve(), accounts, seed)
+    run_demo(workspace.resolve(), accounts, seed, Console())

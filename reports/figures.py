@@ -31,7 +31,7 @@ def curve(milestone: Row) -> Figure:
     rows = [row for row in milestone["curve"] if wording.known(row["value_from"])]
     rows.sort(key=lambda row: float(row["value_from"]))
     with ink.style():
-        figure, (axes,) = ink.canvas(4.4, margins={"left": 0.42, "right": 0.12, "top": 0.62, "bottom": 0.68})
+        figure, (axes,) = ink.canvas(3.9, margins={"left": 0.42, "right": 0.12, "top": 0.62, "bottom": 0.68})
         xs = [float(i) for i in range(len(rows))]
         rates, lower, upper = (numbers(rows, key, scale=100) for key in ("rate", "lower", "upper"))
         axes.vlines(xs, lower, upper, color=ink.BLUE, linewidth=1.6, alpha=0.45)
@@ -196,7 +196,8 @@ def _name(axes: Axes, rows: Sequence[Row], most: int) -> None:
             continue
         side = "right" if spot[2] < point[0] else "left"
         start = spot[2] if side == "right" else spot[0]
-        axes.text(*back((start / scale, (spot[1] + 2.5) / scale)), text, ha=side, fontsize=7.8, gid="name")
+        x, y = back((start / scale, (spot[1] + 2.5) / scale))
+        axes.text(x, y, text, ha=side, fontsize=7.8, gid="name")
         near = (min(max(point[0], spot[0]), spot[2]), min(max(point[1], spot[1]), spot[3]))
         if abs(near[0] - point[0]) + abs(near[1] - point[1]) > 8:
             joined = [back((end[0] / scale, end[1] / scale)) for end in (point, near)]

@@ -50,7 +50,8 @@ class Judgement:
     """One milestone as known at a date, computed on demand and once."""
 
     def __init__(self, cohort: Cohort, known_at: pd.Timestamp, settings: Settings) -> None:
-        self.cohort, self.known_at, self.settings = cohort, known_at, settings
+        self.cohort, self.settings = cohort, settings
+        self.known_at = min(known_at, settings.data_through)
         self.milestone = cohort.milestone
 
     @cached_property
@@ -116,7 +117,10 @@ class Judgement:
         ):  # nothing is supported: there is no plateau to leave
             return "unknown"
         low, high = plateau
-        return "inside" if low <= float(self.milestone.rule.at_least) <= high else "outside"
+        # A cut is the split it makes: anything above the achievable cut below the plateau makes the plateau's first.
+        achievable = np.asarray(self.sweep.grid["cut"], dtype=float)
+        below = achievable[achievable < low].max(initial=-np.inf)
+        return "inside" if below < float(self.milestone.rule.at_least) <= high else "outside"
 
     @property
     def better_cut_supported(self) -> bool:
@@ -155,6 +159,8 @@ class Judgement:
             & frame["alive"]
             & frame["status"].isin(("reached", "not_reached"))
         ]
+        column = self.cohort.column("primary")
+        known = seen[column].notna() & (seen[f"{column}_known_from"] <= self.known_at)
         judged, retained = (
             dict(list(self.judged.groupby("quarter"))),
             dict(list(self.retained.groupby("quarter"))),
@@ -169,7 +175,7 @@ class Judgement:
                     "quarter": quarter,
                     "n_observations": len(group),
                     "n_accounts": int(group["account"].nunique()),
-                    "n_mature": 0 if mature is None else len(mature),
+                    "n_mature": int(known[group.index].sum()),
                     "adoption": float((group["status"] == "reached").mean()),
                     "effect": brief(None if mature is None else difference_in(mature)),
                     "retained_effect": brief(difference_in(retained[quarter]))

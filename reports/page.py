@@ -11,62 +11,23 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import figures, wording
+from reports import figures, glossary, wording
 from reports.shape import complete
 from reports.sparklines import sparkline
-from reports.verdicts import Verdict
 
 Row: TypeAlias = Mapping[str, Any]
-
-VERDICT_WORDS: Mapping[str, str] = {
-    Verdict.HOLD: "Hold",
-    Verdict.WATCH: "Watch",
-    Verdict.RE_TUNE: "Re-tune",
-    Verdict.RETIRE: "Retire",
-    Verdict.INSUFFICIENT_DATA: "Not enough data",
-}
-
-METHODS: Mapping[str, tuple[str, str]] = {
-    "naive": (
-        "Naive",
-        "everybody who ever reached it against everybody else; flatters it, as leavers had less time",
-    ),
-    "crude": ("Fair start", "only accounts that were still there when reaching it had to be decided"),
-    "stratified": ("Like with like", "compared within groups of similar accounts"),
-    "weighted": ("Like with like, weighted", "accounts weighted so that both groups are alike beforehand"),
-    "after_prior_use": ("Beyond earlier use", "what is left after recency and the volume of earlier use"),
-    "out_of_sample": ("Out of sample", "on quarters that took no part in choosing the cut"),
-}
-
-MEASURES: Mapping[str, str] = {
-    "risk_difference": "difference of the rates",
-    "risk_ratio": "ratio of the rates",
-    "odds_ratio": "ratio of the odds",
-    "hazard_ratio": "ratio of the rates over time",
-    "phi": "phi, a correlation",
-    "auc": "AUC, a ranking",
-}
-
-EVIDENCE: Mapping[str, str] = {
-    "yes": "yes, the interval is above the minimum",
-    "no": "no, the interval is below the minimum",
-    "unclear": "unclear, the interval holds the minimum",
-    "shown": "yes, beyond the error budget",
-    "not_shown": "not shown",
-    "mix": "yes, with the mix of customers",
-    "decay": "yes, the effect itself",
-}
 
 
 def render(review: Row, decisions: Row | None = None, links: Row | None = None) -> str:
     """The review as one HTML file; the same bytes for the same arguments.
 
-    `decisions` holds what the meeting decided by milestone: {name: {decision, by, on, why}} or {name: text}.
-    `links` holds {label: address}; an address that is not http, https or relative is shown but not linked.
+    `decisions` is what the meeting decided, {milestone: {decision, by, on, why}} or {milestone: text}, for
+    this quarter or under the names of quarters. `links` holds addresses by label, as text or as links.json
+    keeps them (path, server); one that is not http, https or a file beside the page is shown, not linked.
     """
     whole = complete(review)
     for i, milestone in enumerate(whole["milestones"]):
-        milestone |= {"key": f"m{i + 1}", "effects": _effects(milestone["effects"])}
+        milestone |= {"key": f"m{i + 1}", "groups": _effects(milestone["effects"])}
         milestone["spark"] = Markup(sparkline(milestone))
         milestone["history_figure"] = _history(milestone, whole["annotations"])
         milestone["curve_figure"] = _curve(milestone)
@@ -74,11 +35,11 @@ def render(review: Row, decisions: Row | None = None, links: Row | None = None) 
         milestone["inside"] = _inside(milestone["threshold"])
     return _TEMPLATES.get_template("review.html").render(
         review=whole,
-        tally=_tally(whole["milestones"]),
         drawings=_drawings(whole),
         changes=_changes(whole),
-        decided=[_decision(milestone["name"], decisions or {}) for milestone in whole["milestones"]],
-        links=[(wording.line(label), *_address(link)) for label, link in (links or {}).items()],
+        decided=_decided(whole, decisions or {}),
+        links=_links(links or {}),
+        models=_models(whole["model"]),
         marks=figures.lettered(whole["annotations"]),
     )
 
@@ -120,7 +81,7 @@ def _drawings(review: Row) -> dict[str, Markup | None]:
         drawn = figures.volumes(review["volumes_history"], review["annotations"])
         found["volumes"] = _drawn(drawn, "volumes", "Events, active accounts and signups per quarter")
     if review["model"]["history"]:
-        label = "AUC of the random forest and of recency alone per quarter"
+        label = "AUC of the model and of recency alone per quarter"
         found["model"] = _drawn(figures.model_history(review["model"]), "model", label)
     if any(wording.known(row["importance"]) and wording.known(row["adoption"]) for row in review["ranking"]):
         label = "Importance of features against their adoption"
@@ -131,22 +92,22 @@ def _drawings(review: Row) -> dict[str, Markup | None]:
 def _effects(effects: Sequence[Row]) -> list[dict[str, Any]]:
     """Effect records in groups of one outcome, primary first; differences first, naive beside fair."""
     main = next((row["outcome"] for row in effects if row["primary"]), None)
-    order = [*METHODS, None]
+    order = [*glossary.METHODS, None]
 
     def rank(row: Row) -> tuple[bool, str, bool, int]:
-        method = row["method"] if row["method"] in METHODS else None
+        method = row["method"] if row["method"] in glossary.METHODS else None
         differs = row["measure"] != "risk_difference"
         return row["outcome"] != main, _outcome(row), differs, order.index(method)
 
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(effects, key=rank):
         group = groups.setdefault(_outcome(row), [])
-        label, meaning = METHODS.get(row["method"], (row["method"] or wording.NOT_DEFINED, ""))
+        label, meaning = glossary.METHODS.get(row["method"], (row["method"] or wording.NOT_DEFINED, ""))
         said = any(other["method"] == row["method"] for other in group)  # explained once
         words = {
             "label": label,
             "meaning": "" if said else meaning,
-            "scale": MEASURES.get(row["measure"], row["measure"] or wording.NOT_DEFINED),
+            "scale": glossary.MEASURES.get(row["measure"], row["measure"] or wording.NOT_DEFINED),
             "text": wording.measure(row),
             "look": _look(row),
         }
@@ -179,11 +140,6 @@ def _inside(threshold: Row) -> str | None:
     return "inside" if plateau[0] <= current <= plateau[1] else "outside"
 
 
-def _tally(milestones: Sequence[Row]) -> list[tuple[str, int]]:
-    words = [str(milestone["verdict"]) for milestone in milestones]
-    return [(word, words.count(word)) for word in VERDICT_WORDS if word in words]
-
-
 def _changes(review: Row) -> dict[str, str]:
     """Each volume against the quarter before: "+6 % on 2024Q2"; without that quarter, nothing."""
     rows = review["volumes_history"]
@@ -200,20 +156,57 @@ def _changes(review: Row) -> dict[str, str]:
     return found
 
 
-def _decision(name: Any, decisions: Row) -> dict[str, Any]:
-    given = decisions.get(str(name))
-    record = given if isinstance(given, Mapping) else {"decision": given}
-    return {"name": name} | {key: record.get(key) for key in ("decision", "by", "on", "why")}
+def _decided(review: Row, decisions: Row) -> list[dict[str, Any]]:
+    """The decision on each milestone that has one."""
+    quarter = decisions.get(str(review["quarter"]))
+    scope = quarter if isinstance(quarter, Mapping) else decisions
+    found = []
+    for milestone in review["milestones"]:
+        given = scope.get(str(milestone["name"]))
+        record = given if isinstance(given, Mapping) else {"decision": given}
+        if record.get("decision"):
+            found.append(
+                {"name": milestone["name"]}
+                | {key: record.get(key) for key in ("decision", "by", "on", "why")}
+            )
+    return found
+
+
+def _links(links: Row, within: str = "") -> list[tuple[str, str, bool]]:
+    """(label, address, whether it may be linked) of everything under `links`, however deep."""
+    found = []
+    for label, link in links.items():
+        name = wording.line(f"{within}{label}", 200)
+        if isinstance(link, Mapping) and "path" in link:
+            server = link.get("server")
+            found.append((name, *_address(f"{server}/{link['path']}" if server else link["path"])))
+        elif isinstance(link, Mapping):
+            found += _links(link, f"{name}, ")
+        elif link:
+            found.append((name, *_address(link)))
+    return found
 
 
 def _address(link: Any) -> tuple[str, bool]:
-    """An address and whether it may be linked: javascript: and the like are text."""
+    """An address and whether it may be linked: javascript: is text, and so is a mere fragment."""
     text = wording.line(link, 2000)
     try:
         scheme = urlsplit(text).scheme.lower()
     except ValueError:
         return text, False
-    return text, scheme in ("", "http", "https")
+    return text, scheme in ("http", "https") or (not scheme and not text.startswith(("#", "//")))
+
+
+def _models(model: Row) -> list[tuple[str, Row]]:
+    """The AUC of each model that was tried, the main one first, then what it has to beat."""
+    main = model.get("name") or "random_forest"
+    overall = {name: auc for name, auc in model["overall"].items() if auc and wording.known(auc.get("value"))}
+    order = dict.fromkeys([main, *glossary.MODELS, *overall])
+    return [
+        (glossary.model_words(name), overall.get(name, {"value": None, "n": None}))
+        for name in order
+        if name == main or name in overall
+    ]
 
 
 def _bounds(record: Row) -> str:
@@ -227,13 +220,7 @@ def _share_of_rate(row: Row) -> str:
 
 
 def _importance(row: Row) -> str:
-    """An importance with its interval; three decimals, since most of them are small."""
-    if not wording.known(row["importance"]):
-        return "–"
-    text = f"{row['importance']:.3f}"
-    if wording.known(row["lower"]) and wording.known(row["upper"]):
-        text += f" ({row['lower']:.3f} to {row['upper']:.3f})"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return wording.score({**row, "value": row["importance"]}, "–", 3)
 
 
 def _environment() -> Environment:
@@ -260,12 +247,14 @@ def _environment() -> Environment:
             wording.size,
         )
     }
+    made.filters |= {"direction": glossary.direction_words, "model_words": glossary.model_words}
     made.filters |= {"bounds": _bounds, "importance": _importance, "share_of_rate": _share_of_rate}
     made.tests["known"] = wording.known
     made.globals |= {
-        "VERDICT_WORDS": VERDICT_WORDS,
-        "EVIDENCE": EVIDENCE,
-        "METHODS": METHODS,
+        "VERDICT_WORDS": glossary.VERDICT_WORDS,
+        "EVIDENCE": glossary.EVIDENCE,
+        "METHODS": glossary.METHODS,
+        "SWEEPS": glossary.SWEEPS,
         "NOT_DEFINED": wording.NOT_DEFINED,
         "NOT_ENOUGH": wording.NOT_ENOUGH,
     }

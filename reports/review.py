@@ -186,12 +186,11 @@ class Reviewer:
         first = self.quarters.containing(self.log.data_from)
         return [self.quarters.shift(first, i) for i in range(self.quarters.distance(first, quarter) + 2)]
 
-    def _next_matures(self, cohort: Cohort, quarter: str) -> str | None:
-        """The date from which the review knows more: when the youngest wholly waiting cohort will be known."""
-        column = "retained_known_from" if "outcome_known_from" not in cohort.frame else "outcome_known_from"
-        frame = cohort.frame[(cohort.frame["as_of"] <= self.known_at(quarter)) & cohort.frame["alive"]]
-        waiting = frame.loc[frame[column] > self.known_at(quarter), column]
-        return None if waiting.empty else waiting.min().date().isoformat()
+    def _next_matures(self, cohort: Cohort, quarter: str) -> str:
+        """The date on which the next cohort quarter is known as a whole."""
+        known_at = self.known_at(quarter)
+        dates = (cohort.matures_at(q, "primary") for q in self._quarters_until(self.quarters.shift(quarter, 1)))
+        return min(date for date in dates if date > known_at).date().isoformat()
 
     def _link(self, name: str, quarter: str) -> dict[str, Any] | None:
         judgement = self._judgement(name, quarter)

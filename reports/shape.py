@@ -103,7 +103,9 @@ REVIEW: Parts = {
     "volumes": {"events": None, "active_accounts": None, "alive_accounts": None, "signups": None},
     "volumes_history": [{"quarter": None, "events": None, "active_accounts": None, "signups": None}],
     "model": {
+        "name": None,
         "sentence": None,
+        "rival": None,
         "overall": {"random_forest": _WITH_N, "recency": _WITH_N, "logistic": _WITH_N, "base_rate": _WITH_N},
         "difference": _INTERVAL,
         "plain_forward": _INTERVAL,

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from reports import ink, wording
+from reports.glossary import model_words
 from reports.shape import complete, complete_milestone
 
 Row: TypeAlias = Mapping[str, Any]
@@ -103,11 +104,11 @@ def history(milestone: Row, annotations: Sequence[Row] = ()) -> Figure:
     )
     margins = {"left": 0.42, "right": 0.26, "top": 0.62, "bottom": 0.45, "gap": 0.5}
     with ink.style():
-        figure, panels = ink.canvas(4.4, (1.5, 1.0) if retained else (1.0,), margins=margins)
+        figure, panels = ink.canvas(3.9, (1.5, 1.0) if retained else (1.0,), margins=margins)
         look = {"color": ink.BLUE, "marker": "o", "linestyle": "-"}
         _band(panels[0], xs, rows, "effect", look, 100)
         panels[0].set_title(
-            f"Effect in points · {wording.line(milestone['outcome'] or 'its outcome', 44)}", pad=31
+            f"Effect in points · {wording.line(milestone['outcome'] or 'its outcome', 44)}", pad=27
         )
         if retained:
             look = {"color": ink.PURPLE, "marker": "s", "linestyle": "--"}
@@ -196,11 +197,16 @@ def _annotate(axes: Axes, marks: Sequence[tuple[str, Row]], *, named: bool) -> N
 
 
 def model_history(model: Row) -> Figure:
-    """The AUC of the random forest beside recency alone per quarter, with intervals."""
+    """The AUC of the main model beside recency alone per quarter, with intervals."""
+    main = str(model.get("name") or "random_forest")
     rows = complete({"model": model})["model"]["history"]
     xs = positions([row["quarter"] for row in rows])
     looks = (
-        ("random_forest", "random forest", {"color": ink.BLUE, "marker": "o", "linestyle": "-"}),
+        (
+            main,
+            wording.line(model_words(main), 30).lower(),
+            {"color": ink.BLUE, "marker": "o", "linestyle": "-"},
+        ),
         ("recency", "recency alone", {"color": ink.VERMILLION, "marker": "s", "linestyle": "--"}),
     )
     with ink.style():

@@ -97,11 +97,13 @@ def share(record: Mapping[str, Any] | None, missing: str = NOT_ENOUGH) -> str:
     return percent(record["value"]) + _between(record.get("lower"), record.get("upper"), 100, 0)
 
 
-def score(record: Mapping[str, Any] | None, missing: str = NOT_ENOUGH) -> str:
+def score(record: Mapping[str, Any] | None, missing: str = NOT_ENOUGH, digits: int = 2) -> str:
     """{value, lower, upper} on a scale of its own (AUC, phi) -> "0.71 (0.68 to 0.74)"."""
     if not record or not known(record.get("value")):
         return missing
-    return _signed(f"{record['value']:.2f}") + _between(record.get("lower"), record.get("upper"), 1, 2)
+    return _signed(f"{record['value']:.{digits}f}") + _between(
+        record.get("lower"), record.get("upper"), 1, digits
+    )
 
 
 def measure(effect: Mapping[str, Any]) -> str:

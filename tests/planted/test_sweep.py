@@ -120,6 +120,10 @@ def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
     [
         # the roundest number within, though others have the larger phi
         (np.arange(100.0), np.arange(48.0, 62.0), 50.0, "a round number"),
+        # 20 is rounder than 40, but 80 % reach it
+        (np.arange(100.0), np.arange(15.0, 46.0), 40.0, "a round number"),
+        # the band includes its ends: 20 of 100 reach 80
+        (np.arange(100.0), np.arange(78.0, 83.0), 80.0, "a round number"),
         # no 1, 2 or 5: the finer round numbers come next
         (np.arange(100.0), np.arange(58.0, 64.0), 60.0, "a round number"),
         # counts know whole numbers only: not 2.5
@@ -195,6 +199,14 @@ def test_too_little_data_is_a_verdict(n: int, good: int, values: str, words: str
     json.dumps(result.as_dict(), allow_nan=False)
 
 
+def test_thirty_of_a_class_are_enough() -> None:
+    rng = np.random.default_rng(0)
+    result = sweep(
+        [_candidate(_counts(rng, 200))], np.arange(200) < 170, _blocks(200), rng, n_permutations=20
+    )
+    assert result.verdict != "insufficient_data"
+
+
 def test_an_empty_sweep_is_a_verdict_too() -> None:
     result = sweep([], np.zeros(0, bool), np.zeros(0, np.int64), np.random.default_rng(0))
     assert result.verdict == "insufficient_data"
@@ -205,7 +217,7 @@ def test_an_empty_sweep_is_a_verdict_too() -> None:
 
 @pytest.mark.parametrize(("mean", "cut", "n_within"), [(8.0, COMMON, 38), (4.0, 11.0, 32)])
 def test_a_planted_step_is_found_within_one(mean: float, cut: float, n_within: int) -> None:
-    # 39 % reach the common cut, 10 % the rare one. How near one comes depends on how many accounts lie beside it.
+    # 39 % reach the common cut, 10 % the rare one. The fewer accounts beside a cut, the harder its place.
     results = [_world(seed, 2000, _step(cut), mean=mean) for seed in range(40)]
     found = [r.best == "replies" and r.best_cut is not None and abs(r.best_cut - cut) <= 1 for r in results]
     assert sum(found) >= n_within
@@ -285,6 +297,8 @@ def test_drift_of_usage_and_of_the_base_rate_is_no_milestone(blocked: bool, supp
 def test_a_fall_is_no_milestone() -> None:
     result = _world(0, 2000, lambda values: np.where(values >= COMMON, 0.70, 0.85), n_noise=0)
     assert result.verdict == "none"
+    assert result.best is None
+    assert "could not have been seen" in result.sentence
 
 
 def test_the_figure_out_of_sample_is_not_inflated() -> None:
@@ -415,6 +429,10 @@ def test_record_grid_and_curves_are_complete() -> None:
     assert result.grid["rate_not"][row] == pytest.approx(outcome[~reached].mean())
     assert set(result.curves) == {"replies", "chats"}
     assert {effect.name for effect in result.effects if effect.in_sample} == {"best", "best_within_blocks"}
+    best = result.effect("best")
+    assert best is not None
+    assert (result.best, result.best_cut) == ("replies", COMMON)
+    assert best.value == pytest.approx(result.grid["risk_difference"][row])
     current = result.effect("current")
     assert current is not None
     half = candidates[1].values >= 0.5

@@ -247,7 +247,7 @@ def _milestones() -> list[dict[str, Any]]:
 def _ranking() -> list[dict[str, Any]]:
     rng = np.random.default_rng(4)
     known = [
-        ("recency_days", "Days since the last event", "days", "activity", 0.062, 0.99, "ubiquitous", "falls"),
+        ("recency_days", "Days since the last event", "days", "activity", 0.062, 0.99, "ubiquitous", -0.8),
         (
             "resolved_per_seat_30d",
             "Conversations resolved per seat, 30 days",
@@ -256,7 +256,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.041,
             0.55,
             "representative",
-            "rises",
+            0.6,
         ),
         (
             "integrations_90d",
@@ -266,7 +266,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.034,
             0.37,
             "representative",
-            "rises",
+            0.6,
         ),
         (
             "macros_90d",
@@ -276,7 +276,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.031,
             0.42,
             "representative",
-            "rises",
+            0.6,
         ),
         (
             "sla_rules_90d",
@@ -286,7 +286,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.029,
             0.03,
             "niche",
-            "rises",
+            0.6,
         ),
         (
             "reports_90d",
@@ -296,7 +296,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.022,
             0.48,
             "representative",
-            "rises",
+            0.6,
         ),
         (
             "home_styling",
@@ -306,7 +306,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.004,
             0.97,
             "ubiquitous",
-            "flat",
+            0.1,
         ),
         (
             "audit_log_30d",
@@ -316,7 +316,7 @@ def _ranking() -> list[dict[str, Any]]:
             0.011,
             0.04,
             "niche",
-            "rises",
+            0.6,
         ),
     ]
     rows = [
@@ -350,7 +350,7 @@ def _ranking() -> list[dict[str, Any]]:
                 "shap": abs(importance),
                 "adoption": adoption,
                 "class": word,
-                "direction": "rises",
+                "direction": 0.4,
             }
         )
     return sorted(rows, key=lambda row: -float(str(row["importance"])))

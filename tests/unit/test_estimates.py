@@ -78,6 +78,18 @@ def test_copies_of_the_same_account_add_nothing() -> None:
     assert copied.upper == pytest.approx(once.upper, abs=0.005)
 
 
+def test_an_account_in_both_groups_is_its_own_comparison() -> None:
+    # 100 accounts, each seen once before and once after it reached; 5 of them turn good in between.
+    reached = np.repeat([False, True], 100)
+    outcome = np.concatenate([np.arange(100) < 60, np.arange(100) < 65])
+    paired = risk_difference(reached, outcome, np.tile(np.arange(100), 2))
+    apart = risk_difference(reached, outcome)
+    assert paired is not None
+    assert apart is not None
+    assert paired.value == apart.value
+    assert apart.lower < 0 < paired.lower
+
+
 @pytest.mark.parametrize(("n_accounts", "n_dates"), [(300, 1), (300, 6)])
 def test_coverage_by_simulation(n_accounts: int, n_dates: int) -> None:
     rng = np.random.default_rng(7)

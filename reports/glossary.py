@@ -1,0 +1,75 @@
+"""The words for people of what stands in review.json as a code."""
+
+from collections.abc import Mapping
+
+from reports.verdicts import Verdict
+
+VERDICT_WORDS: Mapping[str, str] = {
+    Verdict.HOLD: "Hold",
+    Verdict.WATCH: "Watch",
+    Verdict.RE_TUNE: "Re-tune",
+    Verdict.RETIRE: "Retire",
+    Verdict.INSUFFICIENT_DATA: "Not enough data",
+}
+
+METHODS: Mapping[str, tuple[str, str]] = {
+    "naive": (
+        "Naive",
+        "everybody who ever reached it against everybody else; flatters it, as leavers had less time",
+    ),
+    "crude": ("Fair start", "only accounts that were still there when reaching it had to be decided"),
+    "stratified": ("Like with like", "compared within groups of similar accounts"),
+    "weighted": ("Like with like, weighted", "accounts weighted so that both groups are alike beforehand"),
+    "after_prior_use": ("Beyond earlier use", "what is left after recency and the volume of earlier use"),
+    "out_of_sample": ("Out of sample", "on quarters that took no part in choosing the cut"),
+}
+
+MEASURES: Mapping[str, str] = {
+    "risk_difference": "difference of the rates",
+    "risk_ratio": "ratio of the rates",
+    "odds_ratio": "ratio of the odds",
+    "hazard_ratio": "ratio of the rates over time",
+    "phi": "phi, a correlation",
+    "auc": "AUC, a ranking",
+}
+
+SWEEPS: Mapping[str, str] = {
+    "threshold": "A step is supported.",
+    "gradual": "The rate rises gradually: any cut is a convention, not a jump.",
+    "none": "No cut is supported.",
+    "cannot_tell": "Whether it is a step or a slope cannot be told.",
+    "insufficient_data": "There is too little data for any cut.",
+}
+
+EVIDENCE: Mapping[str, str] = {
+    "yes": "yes, the interval is above the minimum",
+    "no": "no, the interval is below the minimum",
+    "unclear": "unclear, the interval holds the minimum",
+    "shown": "yes, beyond the error budget",
+    "not_shown": "not shown",
+    "mix": "yes, with the mix of customers",
+    "decay": "yes, the effect itself",
+}
+
+MODELS: Mapping[str, str] = {
+    "random_forest": "Random forest",
+    "logistic": "Logistic regression",
+    "recency": "Recency alone",
+    "base_rate": "Base rate",
+}
+
+
+def model_words(name: object) -> str:
+    """A model for people; an estimator of one's own by its name."""
+    return MODELS.get(str(name), str(name).replace("_", " "))
+
+
+def direction_words(direction: object) -> str:
+    """What more of a feature goes with, from a rank correlation in [-1, 1]; text is passed through."""
+    if isinstance(direction, str):
+        return direction
+    if not isinstance(direction, (int, float)):
+        return ""
+    if abs(direction) < 0.3:
+        return "no clear direction"
+    return "more goes with staying" if direction > 0 else "more goes with leaving"

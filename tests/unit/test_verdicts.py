@@ -1,0 +1,300 @@
+"""The verdict table cell by cell, the two questions, and the sentences."""
+
+from itertools import product
+from typing import Literal, get_args
+
+import numpy as np
+import pytest
+
+from reports.verdicts import (
+    RULES,
+    Changed,
+    Evidence,
+    Interval,
+    Predicts,
+    Verdict,
+    accounts_to_decide,
+    changed,
+    critical_value,
+    difference,
+    looks_a_year,
+    power_to_see_total_loss,
+    powered,
+    predicts,
+    reasons_to_watch,
+    sentence,
+    smallest_detectable,
+    verdict,
+)
+from tests.unit import sample_review
+
+CAUSES: tuple[Literal["mix", "decay"] | None, ...] = ("mix", "decay", None)
+CUTS: tuple[Literal["inside", "outside", "outside_twice", "unknown"], ...] = (
+    "inside",
+    "outside",
+    "outside_twice",
+    "unknown",
+)
+BOTH = (True, False)
+ALL = [
+    Evidence(*cell) for cell in product(get_args(Predicts), get_args(Changed), CAUSES, CUTS, BOTH, BOTH, BOTH)
+]
+
+GOOD = Evidence("yes", "not_shown", None, "inside", better_cut_supported=False, no_twice=False, powered=True)
+
+# The table of the contract, drawn: what is known -> verdict. "*" is any value. Read from the top.
+#  predicts   changed      cause    cut              better   no_twice  powered
+DRAWN = """
+   *          *            *        *                *        *         False    insufficient_data
+   unknown    *            *        *                *        *         *        insufficient_data
+   no         *            *        *                False    True      *        retire
+   *          shown        decay    *                True     *         *        re-tune
+   *          shown        None     *                True     *         *        re-tune
+   *          *            *        outside_twice    True     *         *        re-tune
+   unclear    *            *        *                *        *         *        watch
+   no         *            *        *                *        *         *        watch
+   yes        shown        *        *                *        *         *        watch
+   yes        unknown      *        *                *        *         *        watch
+   yes        not_shown    *        outside          *        *         *        watch
+   yes        not_shown    *        outside_twice    False    *         *        watch
+   yes        not_shown    *        unknown          *        *         *        watch
+   yes        not_shown    *        inside           *        *         *        hold
+"""
+
+
+def drawn(evidence: Evidence) -> str:
+    """The verdict that the drawn table gives, by comparing words."""
+    told = [str(getattr(evidence, name)) for name in Evidence.__dataclass_fields__]
+    for line in DRAWN.strip().splitlines():
+        *cells, expected = line.split()
+        if all(cell in ("*", value) for cell, value in zip(cells, told, strict=True)):
+            return expected
+    raise AssertionError(f"the drawn table has no line for {evidence}")
+
+
+def test_every_cell_of_the_table_gives_the_drawn_verdict() -> None:
+    assert len(ALL) == 4 * 3 * 3 * 4 * 2 * 2 * 2
+    wrong = [(e, drawn(e), verdict(e)) for e in ALL if drawn(e) != verdict(e).value]
+    assert wrong == []
+
+
+def test_every_verdict_occurs_and_every_rule_is_needed() -> None:
+    assert {verdict(e) for e in ALL} == set(Verdict)
+    assert [word for word, _ in RULES] == list(dict.fromkeys(word for word, _ in RULES))
+    assert {word for word, _ in RULES} == set(Verdict)
+
+
+def test_the_words_of_the_file_are_exactly_five() -> None:
+    assert [v.value for v in Verdict] == ["hold", "watch", "re-tune", "retire", "insufficient_data"]
+
+
+def test_reasons_to_watch_are_empty_exactly_where_nothing_stands_against_hold() -> None:
+    for evidence in ALL:
+        calm = (evidence.predicts, evidence.changed, evidence.cut) == ("yes", "not_shown", "inside")
+        assert (reasons_to_watch(evidence) == ()) is calm
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Verdict.HOLD),
+        ({"predicts": "no"}, Verdict.WATCH),  # once is not twice
+        ({"predicts": "no", "no_twice": True}, Verdict.RETIRE),
+        ({"predicts": "no", "no_twice": True, "better_cut_supported": True}, Verdict.WATCH),
+        ({"changed": "shown", "cause": "decay"}, Verdict.WATCH),
+        ({"changed": "shown", "cause": "decay", "better_cut_supported": True}, Verdict.RE_TUNE),
+        ({"changed": "shown", "cause": "mix", "better_cut_supported": True}, Verdict.WATCH),
+        ({"cut": "outside", "better_cut_supported": True}, Verdict.WATCH),
+        ({"cut": "outside_twice", "better_cut_supported": True}, Verdict.RE_TUNE),
+        ({"cut": "outside_twice"}, Verdict.WATCH),
+        ({"powered": False, "predicts": "no", "no_twice": True}, Verdict.INSUFFICIENT_DATA),
+    ],
+)
+def test_one_step_away_from_good_health(changes: dict[str, object], expected: Verdict) -> None:
+    told = {name: getattr(GOOD, name) for name in Evidence.__dataclass_fields__}
+    assert verdict(Evidence(**(told | changes))) == expected
+
+
+def test_a_word_that_is_not_in_the_list_cannot_be_evidence() -> None:
+    with pytest.raises(ValueError, match=r"predicts 'perhaps' is none of yes, no, unclear, unknown"):
+        Evidence("perhaps", "shown", None, "inside", False, False, True)  # type: ignore[arg-type]
+
+
+# Does it still predict?
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [
+        (0.06, 0.14, "yes"),
+        (0.05, 0.14, "unclear"),  # touching is not above
+        (0.01, 0.14, "unclear"),
+        (-0.02, 0.05, "unclear"),  # touching is not below
+        (-0.02, 0.04, "no"),
+        (float("nan"), 0.04, "unknown"),
+    ],
+)
+def test_predicts_compares_the_interval_with_the_minimum(lower: float, upper: float, expected: str) -> None:
+    assert predicts(Interval(0.04, lower, upper), 0.05) == expected
+
+
+def test_predicts_is_unknown_without_an_estimate_or_a_minimum() -> None:
+    assert predicts(None, 0.05) == "unknown"
+    assert predicts(Interval(0.1, 0.05, 0.15), None) == "unknown"
+
+
+# Has it changed?
+
+
+def around(value: float, error: float) -> Interval:
+    """An estimate with this standard error and its 95 % interval."""
+    return Interval(value, value - 1.959964 * error, value + 1.959964 * error)
+
+
+def test_the_bar_spends_five_per_cent_over_a_year_and_rises_with_the_looks() -> None:
+    assert critical_value(1) == pytest.approx(1.95996, abs=1e-4)
+    assert looks_a_year(4) == 16
+    assert critical_value(looks_a_year(4)) == pytest.approx(2.9478, abs=1e-3)
+    with pytest.raises(ValueError, match="below 1"):
+        critical_value(0)
+
+
+def test_the_worked_example_is_shown_for_four_milestones() -> None:
+    recent, baseline = Interval(0.02, -0.04, 0.08), Interval(0.15, 0.11, 0.19)
+    between = difference(recent, baseline, 16)
+    assert between.value == pytest.approx(-0.13)
+    assert between.upper == pytest.approx(-0.13 + 2.9478 * np.hypot(0.12, 0.08) / (2 * 1.959964), abs=1e-4)
+    assert changed(recent, baseline, 16) == "shown"
+    assert changed(Interval(0.06, 0.0, 0.12), baseline, 16) == "not_shown"
+    assert changed(None, baseline, 16) == "unknown"
+    assert changed(recent, None, 16) == "unknown"
+
+
+def test_a_difference_of_two_standard_errors_is_shown_for_one_look_and_not_for_sixteen() -> None:
+    recent, baseline = around(0.05, 0.03), around(0.15, 0.03)  # 2.36 standard errors apart
+    assert changed(recent, baseline, 1) == "shown"
+    assert changed(recent, baseline, 16) == "not_shown"
+
+
+def test_an_interval_of_another_level_says_the_same() -> None:
+    baseline = around(0.15, 0.02)
+    wide = Interval(0.02, 0.02 - 2.575829 * 0.03, 0.02 + 2.575829 * 0.03)
+    wide_baseline = Interval(0.15, 0.15 - 2.575829 * 0.02, 0.15 + 2.575829 * 0.02)
+    plain = difference(around(0.02, 0.03), baseline, 16)
+    assert difference(wide, wide_baseline, 16, level=0.99).upper == pytest.approx(plain.upper, abs=1e-5)
+
+
+def test_false_alarms_stay_inside_the_budget_over_a_year_of_stationary_reviews() -> None:
+    rng = np.random.default_rng(7)
+    years, looks, alarms = 4000, looks_a_year(4), 0
+    for _ in range(years):
+        baselines = np.repeat(rng.normal(0.15, 0.02, 4), 4)  # a milestone keeps its baseline all year
+        recents = rng.normal(0.15, 0.03, looks)
+        shown = [
+            changed(around(r, 0.03), around(b, 0.02), looks) == "shown"
+            for r, b in zip(recents, baselines, strict=True)
+        ]
+        alarms += any(shown)
+    assert alarms / years <= 0.055
+    assert alarms / years >= 0.03  # a bar that never rings would pass the first line as well
+
+
+def test_power_is_the_share_of_simulated_losses_that_are_called() -> None:
+    rng = np.random.default_rng(3)
+    baseline = around(0.10, 0.02)
+    recents = rng.normal(0.0, 0.03, 4000)
+    called = np.mean([changed(around(r, 0.03), around(0.10 + e, 0.02), 16) == "shown"
+                      for r, e in zip(recents, rng.normal(0, 0.02, 4000), strict=True)])  # fmt: skip
+    assert power_to_see_total_loss(around(0.0, 0.03), baseline, 16) == pytest.approx(float(called), abs=0.03)
+
+
+def test_power_counts_the_minimum_effect_as_a_way_to_call_a_loss() -> None:
+    recent = around(0.0, 0.02)
+    by_minimum = power_to_see_total_loss(recent, None, 16, 0.05)
+    assert by_minimum == pytest.approx(0.7054, abs=1e-3)  # P(estimate + 1.96 errors < 0.05)
+    assert powered(by_minimum)
+    assert not powered(power_to_see_total_loss(recent, None, 16, 0.03))
+    assert power_to_see_total_loss(None, recent, 16, 0.05) == 0.0
+    assert power_to_see_total_loss(recent, None, 16) == 0.0
+
+
+def test_the_smallest_detectable_change_is_where_the_power_is_one_half() -> None:
+    recent, baseline = around(0.0, 0.03), around(0.10, 0.02)
+    smallest = smallest_detectable(recent, baseline, 16)
+    assert smallest is not None
+    assert power_to_see_total_loss(recent, around(smallest, 0.02), 16) == pytest.approx(0.5, abs=1e-4)
+    surer = smallest_detectable(recent, baseline, 16, power=0.8)
+    assert surer is not None
+    assert surer > smallest
+    assert smallest_detectable(recent, None, 16) is None
+
+
+def test_the_accounts_that_would_decide_bring_the_power_to_one_half() -> None:
+    baseline, n = around(0.15, 0.03), 200
+    needed = accounts_to_decide(around(0.0, 0.06), baseline, n, 16)
+    assert needed == 427
+    then = around(0.0, 0.06 * (n / needed) ** 0.5)
+    assert power_to_see_total_loss(then, baseline, 16) == pytest.approx(0.5, abs=0.01)
+    assert (
+        accounts_to_decide(around(0.0, 0.06), around(0.15, 0.08), n, 16) is None
+    )  # the baseline is too loose
+
+
+# The sentences.
+
+
+def test_a_hold_says_what_it_rests_on() -> None:
+    assert sample_review.milestone("Activation", "hold")["sentence"] == (
+        "Still predicts utilization within the next 180 days: +11.9 points (8.1 to 15.7), "
+        "n = 2,310 accounts; +13.0 points were expected at adoption. "
+        "No change is shown, and the cut of 5 is inside the plateau (4 to 7)."
+    )
+
+
+def test_a_watch_names_every_reason_that_was_recorded() -> None:
+    said = sample_review.rich()["milestones"][0]["sentence"]
+    assert said.startswith(
+        "Whether it still predicts is unclear, its effect has changed with the mix of customers, "
+        "and the cut is outside the plateau: +7.1 points (3.2 to 11.0)"
+    )
+
+
+def test_a_re_tune_names_the_other_cut_and_the_reason() -> None:
+    made = sample_review.rich()["milestones"][2]
+    assert made["sentence"].startswith("Its effect has changed: +4.1 points")
+    assert made["sentence"].endswith("A cut of 4 is supported out of sample.")
+    steady = made | {"evidence": {"predicts": "yes", "changed": "not_shown", "cut": "outside_twice"}}
+    assert sentence(steady).startswith("Its cut is outside the plateau for the second review running")
+
+
+def test_a_retirement_says_twice_and_how_little_is_left() -> None:
+    assert sample_review.rich()["milestones"][3]["sentence"] == (
+        "In two reviews running its effect was below 4.0 points: now +0.2 points (−1.9 to 2.3), "
+        "n = 1,640 accounts. No other cut is supported."
+    )
+
+
+def test_insufficient_data_says_what_would_decide() -> None:
+    told = {
+        "verdict": "insufficient_data",
+        "realised": {"value": 0.05, "lower": -0.1, "upper": 0.2, "n_accounts": 96},
+        "minimum_effect": 0.04,
+        "smallest_detectable": 0.21,
+        "accounts_to_decide": 640,
+        "next_matures": "2024-11-14",
+    }
+    assert sentence(told) == (
+        "Too little is mature to judge it: even a total loss would more likely be missed than seen. "
+        "The smallest change that had an even chance of being seen is 21.0 points. "
+        "About 640 accounts would decide. The next cohort matures on 14 Nov 2024."
+    )
+    assert "No cohort has matured" in sentence({"verdict": "insufficient_data"})
+    assert "No minimum effect is defined" in sentence(told | {"minimum_effect": None})
+
+
+@pytest.mark.parametrize("word", [*Verdict, None, "nonsense"])
+def test_a_sentence_copes_with_nothing_but_the_verdict(word: str | None) -> None:
+    said = sentence({"verdict": word})
+    assert said
+    assert "None" not in said
+    assert "nan" not in said
