@@ -7,12 +7,18 @@ import typer
 
 from features.console import Console, JsonOption, WorkspaceOption
 
-Outcome = Annotated[str | None, typer.Option(help="Another outcome, as kind or kind:days, such as silent:60.")]
-Segment = Annotated[str | None, typer.Option(help="Only the observations where column=value, such as plan=pro.")]
+Outcome = Annotated[
+    str | None, typer.Option(help="Another outcome, as kind or kind:days, such as silent:60.")
+]
+Segment = Annotated[
+    str | None, typer.Option(help="Only the observations where column=value, such as plan=pro.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Name = Annotated[str | None, typer.Option(help="The run's name in MLflow.")]
 Note = Annotated[str | None, typer.Option(help="A sentence to start the run's note with.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value over the framework, for this run.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="key.path=value over the framework, for this run.")
+]
 
 
 def mount(app: typer.Typer) -> None:
@@ -26,9 +32,14 @@ def train(
     workspace: WorkspaceOption = Path(),
     outcome: Outcome = None,
     segment: Segment = None,
-    features: Annotated[str | None, typer.Option(help="Comma-separated patterns, such as 'events_*,users_*'.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Comma-separated patterns, such as 'events_*,users_*'.")
+    ] = None,
     estimator: Annotated[
-        str, typer.Option(help="random_forest, logistic, or a scikit-learn classifier of your own as package.module:Class.")
+        str,
+        typer.Option(
+            help="random_forest, logistic, or a scikit-learn classifier of your own as package.module:Class."
+        ),
     ] = "random_forest",
     seed: Seed = 0,
     name: Name = None,
@@ -57,12 +68,17 @@ def train(
 
 
 def sweep(
-    milestones: Annotated[list[str] | None, typer.Argument(help="Which milestones; all without a name.")] = None,
+    milestones: Annotated[
+        list[str] | None, typer.Argument(help="Which milestones; all without a name.")
+    ] = None,
     workspace: WorkspaceOption = Path(),
     outcome: Outcome = None,
     segment: Segment = None,
     features: Annotated[
-        str | None, typer.Option(help="Also try these events, by comma-separated patterns: they join the family that is corrected for.")
+        str | None,
+        typer.Option(
+            help="Also try these events, by comma-separated patterns: they join the family that is corrected for."
+        ),
     ] = None,
     seed: Seed = 0,
     name: Name = None,
@@ -76,7 +92,9 @@ def sweep(
     from features.workspace import Workspace
 
     console = Console(as_json)
-    variation = Variation(outcome, segment, features, "random_forest", tuple(settings or ()), seed, name, note)
+    variation = Variation(
+        outcome, segment, features, "random_forest", tuple(settings or ()), seed, name, note
+    )
     launch = Launch.of(Workspace(workspace.resolve()), variation)
     with console.progress("sweep") as progress:
         made = sweep_milestones(launch, milestones or [], progress)

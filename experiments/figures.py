@@ -29,7 +29,9 @@ def auc(record: Mapping[str, Any]) -> Figure:
     for place, (_, found) in enumerate(reversed(models)):
         error = [[found["value"] - found["lower"]], [found["upper"] - found["value"]]]
         axes.errorbar([found["value"]], [place], xerr=error, fmt="o", color=BLUE, capsize=4)
-        axes.annotate(f"{found['value']:.3f}", (found["value"], place), (0, 7), textcoords="offset points", ha="center")
+        axes.annotate(
+            f"{found['value']:.3f}", (found["value"], place), (0, 7), textcoords="offset points", ha="center"
+        )
     axes.set_yticks(range(len(models)), [label(name) for name, _ in reversed(models)])
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
     axes.set_ylim(-0.6, len(models) - 0.3)
@@ -47,7 +49,9 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
         if row["class"] != "representative":
             bar.set(facecolor="white", edgecolor=GREY, hatch="////")
         share = "" if row["adoption"] is None else f"  {row['adoption']:.0%}"
-        axes.annotate(share, (max(bar.get_width(), 0), bar.get_y() + bar.get_height() / 2), va="center", fontsize=8)
+        axes.annotate(
+            share, (max(bar.get_width(), 0), bar.get_y() + bar.get_height() / 2), va="center", fontsize=8
+        )
     axes.set_yticks(range(len(rows)), [row["feature"] for row in rows], fontsize=8)
     axes.set_xlabel("AUC lost when shuffled (held out); beside each bar the share of accounts that use it")
     return figure

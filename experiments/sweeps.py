@@ -31,12 +31,16 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     milestones = launch.framework.milestones
     unknown = [name for name in names if name not in milestones]
     if unknown:
-        raise UsageError(f"there is no milestone {unknown[0]!r}; the framework has {', '.join(milestones) or 'none'}")
+        raise UsageError(
+            f"there is no milestone {unknown[0]!r}; the framework has {', '.join(milestones) or 'none'}"
+        )
     chosen = names or list(milestones)
     progress("reading the events", 0.05)
     log = launch.log()
-    rivals = {name: _rivals(launch, log, name) for name in chosen}
-    cohorts = build_cohorts(launch.framework, log, {name: rival_specs(rules) for name, rules in rivals.items()})
+    rivals = {name: _rivals(launch, name) for name in chosen}
+    cohorts = build_cohorts(
+        launch.framework, log, {name: rival_specs(rules) for name, rules in rivals.items()}
+    )
     store = Store.of(launch.workspace.root, launch.framework.name)
     made = []
     for i, name in enumerate(chosen):
@@ -46,7 +50,7 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     return made
 
 
-def _rivals(launch: Launch, log: Log, name: str) -> dict[str, CountRule]:
+def _rivals(launch: Launch, name: str) -> dict[str, CountRule]:
     """The events asked for with --features, as candidates beside the milestone's own score."""
     if not launch.variation.features:
         return {}
@@ -55,7 +59,9 @@ def _rivals(launch: Launch, log: Log, name: str) -> dict[str, CountRule]:
     patterns = [p.strip() for p in launch.variation.features.split(",") if p.strip()]
     events = [e for e in known if any(fnmatch.fnmatchcase(e, p) for p in patterns)]
     if not events:
-        raise UsageError(f"--features {launch.variation.features}: matches none of the {len(known)} events, such as {', '.join(known[:4])}")
+        raise UsageError(
+            f"--features {launch.variation.features}: matches none of the {len(known)} events, such as {', '.join(known[:4])}"
+        )
     return rival_rules(launch.framework.milestones[name], events)
 
 
@@ -72,7 +78,9 @@ def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
     return replace(cohort, frame=launch.in_segment(frame))
 
 
-def _sweep_one(launch: Launch, log: Log, store: Store, cohort: Cohort, rivals: dict[str, CountRule]) -> dict[str, Any]:
+def _sweep_one(
+    launch: Launch, log: Log, store: Store, cohort: Cohort, rivals: dict[str, CountRule]
+) -> dict[str, Any]:
     rng = np.random.default_rng(launch.variation.seed)
     primary = cohort.milestone.primary_outcome
     trial = build_trial(cohort, "primary", log.data_through, rng, rivals)
@@ -95,7 +103,9 @@ def _folder(launch: Launch, name: str) -> Path:
     return launch.workspace.sweep(name)
 
 
-def sweep_record(launch: Launch, cohort: Cohort, trial: Trial, result: SweepResult, outcome: str) -> dict[str, Any]:
+def sweep_record(
+    launch: Launch, cohort: Cohort, trial: Trial, result: SweepResult, outcome: str
+) -> dict[str, Any]:
     """sweep.json."""
     own = trial.candidates[0]
     best = next((c for c in trial.candidates if c.name == result.best), own)
@@ -149,7 +159,9 @@ def _horizon(launch: Launch, outcome: str) -> int:
 
 def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -> dict[str, Any]:
     once = cohort.milestone.kind == "once"
-    when: dict[str, Any] = {"landmark_day": cohort.milestone.rule.window_days} if once else {"as_of": "one per account"}
+    when: dict[str, Any] = (
+        {"landmark_day": cohort.milestone.rule.window_days} if once else {"as_of": "one per account"}
+    )
     record = Effect.of(
         effect.estimate,
         outcome=outcome,
@@ -163,7 +175,9 @@ def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -
     return {"name": effect.name, "candidate": effect.candidate, "cut": effect.cut, **record}
 
 
-def _record(launch: Launch, store: Store, record: dict[str, Any], grid: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def _record(
+    launch: Launch, store: Store, record: dict[str, Any], grid: pd.DataFrame, folder: Path
+) -> dict[str, Any]:
     variation = launch.variation
     params = {
         "milestone": record["milestone"],
@@ -197,10 +211,14 @@ def _record(launch: Launch, store: Store, record: dict[str, Any], grid: pd.DataF
 
 def _note(first: str | None, record: dict[str, Any]) -> str:
     lines = [first or "", f"**{record['verdict']}** — {record['sentence']}", ""]
-    lines.append(f"Tried {record['family']['cuts']} cuts of {record['family']['candidates']} candidates on {record['n_accounts']:,} accounts.")
+    lines.append(
+        f"Tried {record['family']['cuts']} cuts of {record['family']['candidates']} candidates on {record['n_accounts']:,} accounts."
+    )
     if record["p_corrected"] is not None:
         lines.append(f"Corrected p = {record['p_corrected']:.3f}; phi = {record['phi']:.3f}.")
     lines += ["", "| effect | points | 95 % interval |", "|---|---|---|"]
     for e in record["effects"]:
-        lines.append(f"| {e['name']} | {100 * e['value']:+.1f} | {100 * e['lower']:+.1f} to {100 * e['upper']:+.1f} |")
+        lines.append(
+            f"| {e['name']} | {100 * e['value']:+.1f} | {100 * e['lower']:+.1f} to {100 * e['upper']:+.1f} |"
+        )
     return "\n".join(lines).strip()

@@ -96,7 +96,9 @@ def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained
     progress("explaining the model", 0.95)
     model = fit_final(frame, features, factory, variation.seed)
     ranking = _ranking(launch, matrix, frame, predictions, model, rng)
-    sentence = evaluation.sentence if evaluation else "Insufficient data: the log is too short to predict forward."
+    sentence = (
+        evaluation.sentence if evaluation else "Insufficient data: the log is too short to predict forward."
+    )
     blocks = [
         {"known_from": block.known_from.isoformat(), "features": _described(matrix, block.features)}
         for block in predictions.importance
@@ -119,7 +121,12 @@ def _described(matrix: Matrix, found: Sequence[Importance]) -> list[dict[str, An
 
 
 def _ranking(
-    launch: Launch, matrix: Matrix, frame: pd.DataFrame, predictions: Predictions, model: Any, rng: np.random.Generator
+    launch: Launch,
+    matrix: Matrix,
+    frame: pd.DataFrame,
+    predictions: Predictions,
+    model: Any,
+    rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Features by importance on the newest block, each beside its adoption; SHAP of the final model beside both."""
     if not predictions.importance:
@@ -134,7 +141,10 @@ def _ranking(
         row["adoption"] = None if np.isnan(share) else share
         row["class"] = adoption_class(share, declared.niche_below, declared.ubiquitous_above)
         if explained is not None:
-            row |= {"shap": float(explained[0][row["feature"]]), "direction": float(explained[1][row["feature"]])}
+            row |= {
+                "shap": float(explained[0][row["feature"]]),
+                "direction": float(explained[1][row["feature"]]),
+            }
     return rows
 
 
@@ -147,7 +157,10 @@ def _folder(launch: Launch) -> Path:
 def _write(launch: Launch, trained: Trained, folder: Path) -> None:
     from experiments import figures
 
-    metrics = {name: {"auc": auc} for name, auc in (trained.evaluation.overall() if trained.evaluation else {}).items()}
+    metrics = {
+        name: {"auc": auc}
+        for name, auc in (trained.evaluation.overall() if trained.evaluation else {}).items()
+    }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     write_text(folder / "model.json", json.dumps(trained.record(launch), indent=1, ensure_ascii=False) + "\n")
     predictions = trained.predictions
@@ -171,7 +184,9 @@ def _record(launch: Launch, matrix: Matrix, trained: Trained, folder: Path) -> d
         "n_features": len(trained.features),
         **variation.described(),
     }
-    with store.run(variation.name or "train", "train", note=_note(launch, trained), tags=launch.tags(), params=params) as run:
+    with store.run(
+        variation.name or "train", "train", note=_note(launch, trained), tags=launch.tags(), params=params
+    ) as run:
         source = str(launch.workspace.features / "matrix.parquet")
         columns = ["retained", *trained.features]
         run.dataset(matrix.frame[columns].astype({"retained": "boolean"}), "observations", source=source, targets="retained", context="training", tags={"data_hash": matrix.manifest["data_hash"]})  # fmt: skip
@@ -187,7 +202,9 @@ def _record(launch: Launch, matrix: Matrix, trained: Trained, folder: Path) -> d
 def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dict[str, Any]:
     name = f"{launch.framework.name}-retention"
     record = run.model(trained.model, trained.X, "retention", registered_name=name, metrics=_metrics(trained))
-    champion = not launch.variation.exploratory and trained.evaluation is not None and trained.evaluation.beats_rival
+    champion = (
+        not launch.variation.exploratory and trained.evaluation is not None and trained.evaluation.beats_rival
+    )
     version = record.version
     if champion and version is not None:
         store.set_champion(name, version)
@@ -201,7 +218,11 @@ def _metrics(trained: Trained) -> dict[str, float | None]:
     found: dict[str, float | None] = {"n_observations": float(trained.n_observations)}
     for name, auc in trained.evaluation.overall().items():
         if auc:
-            found |= {f"auc.{name}": auc["value"], f"auc.{name}.lower": auc["lower"], f"auc.{name}.upper": auc["upper"]}
+            found |= {
+                f"auc.{name}": auc["value"],
+                f"auc.{name}.lower": auc["lower"],
+                f"auc.{name}.upper": auc["upper"],
+            }
     gain = trained.evaluation.gain
     if gain:
         found |= {"gain": gain.value, "gain.lower": gain.lower, "gain.upper": gain.upper}
@@ -210,13 +231,22 @@ def _metrics(trained: Trained) -> dict[str, float | None]:
 
 
 def _note(launch: Launch, trained: Trained) -> str:
-    lines = [launch.variation.note or "", trained.sentence, "", f"Lost means: {launch.framework.data.outcomes.sentence}."]
+    lines = [
+        launch.variation.note or "",
+        trained.sentence,
+        "",
+        f"Lost means: {launch.framework.data.outcomes.sentence}.",
+    ]
     if trained.evaluation:
         lines += ["", "| model | AUC within quarters | 95 % interval |", "|---|---|---|"]
         for name, auc in trained.evaluation.overall().items():
             if auc:
                 lines.append(f"| {name} | {auc['value']:.3f} | {auc['lower']:.3f} to {auc['upper']:.3f} |")
-        lines += ["", "Each prediction comes from a model that saw neither the account nor any label known later.", ""]
+        lines += [
+            "",
+            "Each prediction comes from a model that saw neither the account nor any label known later.",
+            "",
+        ]
         lines += ["| feature | AUC lost when shuffled | adoption | class |", "|---|---|---|---|"]
         for row in trained.ranking[:8]:
             share = "unknown" if row["adoption"] is None else f"{row['adoption']:.0%}"

@@ -47,7 +47,9 @@ class Level:
         moves = [known[["account", "started_at", column]].set_axis(["account", "time", "change"], axis=1)]
         if "ended_at" in known:
             ends = known.loc[known["ended_at"].notna(), ["account", "ended_at", column]]
-            moves.append(ends.set_axis(["account", "time", "change"], axis=1).assign(change=lambda f: -f["change"]))
+            moves.append(
+                ends.set_axis(["account", "time", "change"], axis=1).assign(change=lambda f: -f["change"])
+            )
         frame = pd.concat(moves, ignore_index=True).sort_values(["account", "time"], kind="stable")
         changes = Timeline(frame["account"].to_numpy(np.int64), frame["time"].to_numpy("datetime64[us]"))
         return cls(changes, frame.groupby("account")["change"].cumsum().to_numpy(np.float64))

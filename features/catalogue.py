@@ -40,8 +40,17 @@ def _windows(data: Data) -> tuple[int, ...]:
 def _overall(data: Data) -> list[FeatureSpec]:
     events = tuple(dict.fromkeys([*data.events.core, *data.features.events]))
     specs = [
-        FeatureSpec(RECENCY, "Days since the last event", Aggregation.DAYS_SINCE, EVER, unit="days", category="recency"),
-        FeatureSpec("tenure_days", "Days since signup", Aggregation.TENURE, EVER, unit="days", category="account"),
+        FeatureSpec(
+            RECENCY,
+            "Days since the last event",
+            Aggregation.DAYS_SINCE,
+            EVER,
+            unit="days",
+            category="recency",
+        ),
+        FeatureSpec(
+            "tenure_days", "Days since signup", Aggregation.TENURE, EVER, unit="days", category="account"
+        ),
     ]
     if data.events.core:
         specs.append(
@@ -80,8 +89,10 @@ def _by_category(data: Data) -> list[FeatureSpec]:
     for category, members in data.events.categories.items():
         if not members:
             continue
-        for days in sorted(data.features.event_windows_days):
-            specs.append(FeatureSpec(f"category_{names[category]}_{days}d", f"Events of the category {category} in the last {days} days", Aggregation.COUNT, last(days), events=members, category=category))  # fmt: skip
+        specs += [
+            FeatureSpec(f"category_{names[category]}_{days}d", f"Events of the category {category} in the last {days} days", Aggregation.COUNT, last(days), events=members, category=category)
+            for days in sorted(data.features.event_windows_days)
+        ]  # fmt: skip
         days = min(data.features.event_windows_days, key=lambda d: abs(d - 30))
         specs.append(FeatureSpec(f"category_{names[category]}_{days}d_trend", f"Events of the category {category} in the last {days} days against the {days} before", Aggregation.COUNT, last(days), events=members, trend=True, unit="-1..1", category=category))  # fmt: skip
     return specs
@@ -113,7 +124,9 @@ def _users(data: Data) -> list[FeatureSpec]:
 
 
 def _seats(data: Data) -> list[FeatureSpec]:
-    specs = [FeatureSpec("seats", "Seats in force", Aggregation.SEATS, EVER, unit="seats", category="account")]
+    specs = [
+        FeatureSpec("seats", "Seats in force", Aggregation.SEATS, EVER, unit="seats", category="account")
+    ]
     for days in _windows(data):
         when = f"in the last {days} days, per seat in force at their start"
         specs.append(FeatureSpec(f"events_{days}d_per_seat", f"Events {when}", Aggregation.COUNT, last(days), per=Per.SEAT, unit="events per seat"))  # fmt: skip

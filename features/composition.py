@@ -33,7 +33,11 @@ class Moments:
         """Where tracking did not cover the whole window although the account was there already."""
         if window.end_days > 0:
             return np.zeros(self.tenure_days.shape, dtype=bool)
-        reach = self.tenure_days if window.start_days is None else np.minimum(-window.start_days, self.tenure_days)
+        reach = (
+            self.tenure_days
+            if window.start_days is None
+            else np.minimum(-window.start_days, self.tenure_days)
+        )
         return np.asarray(reach > self.seen_days)
 
 

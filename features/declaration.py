@@ -21,7 +21,9 @@ def _known_zone(zone: str) -> str:
     from zoneinfo import available_timezones
 
     if zone not in available_timezones():
-        raise ValueError(f"{zone!r} is not a time zone: write one of the tz database, such as Europe/Dublin or UTC")
+        raise ValueError(
+            f"{zone!r} is not a time zone: write one of the tz database, such as Europe/Dublin or UTC"
+        )
     return zone
 
 
@@ -74,7 +76,9 @@ class Events(Declared):
         for category, events in self.categories.items():
             for event in events:
                 if event in seen:
-                    raise ValueError(f"event {event!r} is in the categories {seen[event]!r} and {category!r}: choose one")
+                    raise ValueError(
+                        f"event {event!r} is in the categories {seen[event]!r} and {category!r}: choose one"
+                    )
                 seen[event] = category
         return self
 
@@ -150,7 +154,9 @@ class Data(Declared):
             known = TABLES[table].columns
             for column in columns:
                 if column not in known and table != "accounts":
-                    raise ValueError(f"mapping {table}.{column}: the columns of {table} are {', '.join(known)}")
+                    raise ValueError(
+                        f"mapping {table}.{column}: the columns of {table} are {', '.join(known)}"
+                    )
         for table in declared:
             missing = [c for c in TABLES[table].required if c not in self.mapping.get(table, {})]
             if missing:
@@ -167,7 +173,11 @@ def explain(error: Any) -> str:
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"]) or "(top level)"
         value = item.get("input")
-        shown = "" if isinstance(value, dict | list | BaseModel) or item["type"] == "missing" else f" (found {value!r})"
+        shown = (
+            ""
+            if isinstance(value, dict | list | BaseModel) or item["type"] == "missing"
+            else f" (found {value!r})"
+        )
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = "is not a key here: check the spelling, or remove it"

@@ -97,7 +97,8 @@ def _readable(raw: Any, column: str, kind: Kind, zone: str) -> bool:
     sample = raw.limit(SAMPLE)
     read = to_frame(
         sample.aggregate(
-            given=read_column(sample, column, "id", "UTC").count(), read=read_column(sample, column, kind, zone).count()
+            given=read_column(sample, column, "id", "UTC").count(),
+            read=read_column(sample, column, kind, zone).count(),
         )
     )
     given, good = int(read["given"].iloc[0]), int(read["read"].iloc[0])
@@ -117,7 +118,9 @@ def provisional(sources: Sources, mapping: dict[str, dict[str, str]], zone: str,
     )
 
 
-def resolution_of(backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], zone: str) -> str:
+def resolution_of(
+    backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], zone: str
+) -> str:
     """'day' where no event carries a time of day, 'instant' otherwise."""
     raw = open_table(backend, sources.events, folder, "events")
     time = read_column(raw, mapping["events"]["occurred_at"], "time", "UTC" if zone == "UTC" else zone)

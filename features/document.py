@@ -19,7 +19,9 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise DataError(f"there is no {path}: make one with `milestones init {path.parent} --events ... --accounts ...`") from error
+        raise DataError(
+            f"there is no {path}: make one with `milestones init {path.parent} --events ... --accounts ...`"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     try:
@@ -29,7 +31,9 @@ def read_document(path: Path) -> dict[str, Any]:
         where = f" at line {mark.line + 1}" if mark else ""
         raise DataError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
     if not isinstance(document, dict):
-        raise DataError(f"{path} must hold keys such as schema, name, data, milestones; it holds {type(document).__name__}")
+        raise DataError(
+            f"{path} must hold keys such as schema, name, data, milestones; it holds {type(document).__name__}"
+        )
     return document
 
 
@@ -51,5 +55,7 @@ def read_data(path: Path) -> Data:
 
 def content_hash(model: BaseModel, exclude: set[str] | None = None) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON: comments and order do not matter."""
-    canonical = json.dumps(model.model_dump(mode="json", exclude=exclude), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(
+        model.model_dump(mode="json", exclude=exclude), sort_keys=True, separators=(",", ":")
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

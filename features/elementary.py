@@ -123,7 +123,9 @@ class Batch:
 
     def days(self, events: EventSet) -> Floats:
         """Running active days of a set of events, (accounts, slots + 1)."""
-        return np.asarray(self.running[len(self.table.needs.scanned_counts) + self.table.needs.days.index(events)])
+        return np.asarray(
+            self.running[len(self.table.needs.scanned_counts) + self.table.needs.days.index(events)]
+        )
 
     def last_times(self, events: EventSet) -> Integers:
         """Time of the last event before each slot edge in µs from the origin, NEVER where there is none."""
@@ -159,7 +161,9 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Elementary:
     users = _user_scan(placed, needs, slots) if needs.users else None
     n_counts = len(needs.scanned_counts)
     order = np.argsort(wide["account"].to_numpy(), kind="stable")
-    days = [np.bitwise_count(wide[f"d{i}"].to_numpy(dtype=np.int64, na_value=0)) for i in range(len(needs.days))]
+    days = [
+        np.bitwise_count(wide[f"d{i}"].to_numpy(dtype=np.int64, na_value=0)) for i in range(len(needs.days))
+    ]
     counts = [wide[f"c{i}"].to_numpy(dtype=np.float64, na_value=0.0) for i in range(n_counts)]
     lasts = [wide[f"l{i}"].to_numpy(dtype=np.int64, na_value=NEVER) for i in range(len(needs.lasts))]
     return Elementary(
@@ -246,7 +250,7 @@ def _words(users: pd.DataFrame, needs: Needs, slots: Slots) -> dict[EventSet, In
 
 
 def _columns(columns: list[NDArray[Any]], order: NDArray[np.intp], dtype: type) -> NDArray[Any]:
-    table = np.empty((len(order), len(columns)), dtype=dtype)
+    table: NDArray[Any] = np.empty((len(order), len(columns)), dtype=dtype)
     for i, column in enumerate(columns):
         table[:, i] = column[order]
     return table

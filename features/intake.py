@@ -146,9 +146,15 @@ class _Reader:
     def accounts(self) -> pd.DataFrame:
         raw = self._open("accounts")
         mapping = self.data.mapping["accounts"]
-        extras = {c: raw[c].name(f"attribute_{i}") for i, c in enumerate(raw.columns) if c not in mapping.values()}
-        frame = to_frame(raw.select(**self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()}))
-        frame = frame.rename(columns={e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")})
+        extras = {
+            c: raw[c].name(f"attribute_{i}") for i, c in enumerate(raw.columns) if c not in mapping.values()
+        }
+        frame = to_frame(
+            raw.select(**self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()})
+        )
+        frame = frame.rename(
+            columns={e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")}
+        )
         reasons = _first_reason(
             len(frame),
             {
@@ -200,7 +206,7 @@ class _Reader:
         self.quarantined["events"] = dict(sorted(counts.items()))
         usable = spans[spans["reason"].isna()]
         if not len(usable):
-            raise DataError(self._nothing_usable("events", raw))
+            raise DataError(self._nothing_usable("events"))
         keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in table.columns]
         self.rejected["events"] = joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED).select(
             *table.columns, "reason"
@@ -220,7 +226,9 @@ class _Reader:
             reasons["end unreadable"] = frame["unread_ended_at"]
         for column in ("seats", "mrr"):
             if column in frame:
-                reasons[f"{column} negative or not a number"] = ~(frame[column].fillna(0) >= 0) | frame[f"unread_{column}"]
+                reasons[f"{column} negative or not a number"] = (
+                    ~(frame[column].fillna(0) >= 0) | frame[f"unread_{column}"]
+                )
         return self._usable("subscriptions", frame, reasons, accounts)
 
     def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
@@ -264,7 +272,9 @@ class _Reader:
         if ruled_out.any():
             self.excluded[table] = {EXCLUDED: int(ruled_out.sum())}
         kept = kept[~ruled_out]
-        return kept.drop(columns=[c for c in kept if c.startswith("unread_") or c == "account_id"]).reset_index(drop=True)
+        return kept.drop(
+            columns=[c for c in kept if str(c).startswith("unread_") or c == "account_id"]
+        ).reset_index(drop=True)
 
     def _keep(self, table: str, frame: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
         self.read[table] = len(frame)
@@ -273,7 +283,7 @@ class _Reader:
         self.quarantined[table] = {str(reason): int(n) for reason, n in sorted(counts.items())}
         self.rejected[table] = frame[bad].assign(reason=reasons[bad].to_numpy())
         if bad.all():
-            raise DataError(self._nothing_usable(table, None))
+            raise DataError(self._nothing_usable(table))
         return frame[~bad].copy()
 
     def _open(self, table: str) -> Any:
@@ -293,7 +303,7 @@ class _Reader:
         mapping = self.data.mapping[table]
         return {c: read_column(raw, mapping[c], kinds[c], zone) for c in kinds if c in mapping}
 
-    def _nothing_usable(self, table: str, raw: Any) -> str:
+    def _nothing_usable(self, table: str) -> str:
         source = self.data.sources.declared()[table]
         if not self.read.get(table):
             return f"{table}: {source} has no rows; give a table with data"
@@ -325,5 +335,3 @@ def _first_reason(n: int, checks: "dict[str, pd.Series[bool]]") -> "pd.Series[st
     for words, hit in reversed(checks.items()):
         reason[hit.fillna(True).to_numpy(bool)] = words
     return pd.Series(reason, dtype="object")
-
-

@@ -15,9 +15,9 @@ from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
 from features.intake import Log
-from features.progress import ProgressCallback
 from features.observations import Question, observe_in_batches, quarterly
 from features.outcomes import in_force
+from features.progress import ProgressCallback
 from features.sources import source_files
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
@@ -42,7 +42,9 @@ class Matrix:
         return {feature["name"]: feature for feature in self.manifest["features"]}
 
 
-def build_matrix(log: Log, data: Data, folder: Path, workspace: Workspace, progress: ProgressCallback | None = None) -> dict[str, Any]:
+def build_matrix(
+    log: Log, data: Data, folder: Path, workspace: Workspace, progress: ProgressCallback | None = None
+) -> dict[str, Any]:
     """Write the matrix and its manifest into the workspace; returns the manifest."""
     specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
     question = Question(specs, quarterly(log, data), alive_only=True)
@@ -60,7 +62,9 @@ def build_matrix(log: Log, data: Data, folder: Path, workspace: Workspace, progr
             if writer:
                 writer.close()
     manifest = _manifest(log, data, folder, specs, n_rows)
-    write_text(workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    )
     return manifest
 
 
@@ -83,7 +87,10 @@ def read_matrix(workspace: Workspace) -> Matrix:
 def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
     """Account ids instead of codes, the quarter of the as-of date, the plan in force."""
     quarters = data.calendar.quarters.of(batch["as_of"])
-    extra = {"account_id": log.accounts["account_id"].to_numpy()[batch["account"]], "quarter": quarters.to_numpy()}
+    extra = {
+        "account_id": log.accounts["account_id"].to_numpy()[batch["account"]],
+        "quarter": quarters.to_numpy(),
+    }
     if log.subscriptions is not None and "plan" in log.subscriptions:
         extra["plan"] = in_force(log.subscriptions, batch, "plan")["plan"].astype("string").to_numpy()
     for column in data.fixed_at_signup:
@@ -93,7 +100,9 @@ def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(extra), batch.drop(columns="account")], axis=1)
 
 
-def _manifest(log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int) -> dict[str, Any]:
+def _manifest(
+    log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int
+) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),
@@ -106,9 +115,19 @@ def _manifest(log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...]
         "read": log.read,
         "quarantined": log.quarantined,
         "excluded": log.excluded,
-        "outcome": {"kind": data.outcomes.kind, "name": data.outcomes.name, "horizon_days": data.outcomes.horizon_days},
+        "outcome": {
+            "kind": data.outcomes.kind,
+            "name": data.outcomes.name,
+            "horizon_days": data.outcomes.horizon_days,
+        },
         "features": [
-            {"name": s.name, "description": s.description, "unit": s.unit, "category": s.category, "aggregation": s.aggregation.value}
+            {
+                "name": s.name,
+                "description": s.description,
+                "unit": s.unit,
+                "category": s.category,
+                "aggregation": s.aggregation.value,
+            }
             for s in specs
         ],
     }

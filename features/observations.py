@@ -11,8 +11,8 @@ from features.composition import Moments, compose
 from features.declaration import Data
 from features.elementary import Batch, scan
 from features.intake import Log
-from features.progress import ProgressCallback
 from features.outcomes import label, outcome_specs
+from features.progress import ProgressCallback
 from features.specs import FeatureSpec
 from features.windows import Grid
 
@@ -34,7 +34,9 @@ def quarterly(log: Log, data: Data) -> Grid:
     return Grid("calendar", tuple(int(t.timestamp() // 86_400) for t in starts))
 
 
-def observe(log: Log, data: Data, question: Question, progress: ProgressCallback | None = None) -> pd.DataFrame:
+def observe(
+    log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
+) -> pd.DataFrame:
     """Every observation of the question in one frame: IDENTITY columns, then a column per feature."""
     batches = list(observe_in_batches(log, data, question, progress))
     return pd.concat(batches, ignore_index=True)
@@ -55,7 +57,9 @@ def observe_in_batches(
         columns = {spec.name: compose(spec, batch, moments, seats).ravel() for spec in specs}
         frame = pd.DataFrame({**_identity(log, moments), **columns})
         # An account that signs up at the very as-of date has no history yet.
-        frame = frame[(frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)].reset_index(drop=True)
+        frame = frame[
+            (frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)
+        ].reset_index(drop=True)
         frame = label(log, data, frame)
         if question.alive_only:
             frame = frame[frame["alive"]].reset_index(drop=True)

@@ -42,7 +42,9 @@ class Lives:
         # A life that never ends swallows whatever starts later.
         opens = before.isna() | ((before < pd.Timestamp(FAR)) & (frame["started_at"] > before + TOUCHING))
         life = opens.cumsum()
-        merged = frame.groupby(life).agg(account=("account", "first"), start=("started_at", "first"), end=("end", "max"))
+        merged = frame.groupby(life).agg(
+            account=("account", "first"), start=("started_at", "first"), end=("end", "max")
+        )
         return cls._of(merged)
 
     @classmethod

@@ -87,7 +87,9 @@ def choose_silent_days(log: Log, data: Data) -> SilentChoice:
     tried: list[SilentChoice] = []
     low, high = SILENT_RATES
     for days in SILENT_DAYS:
-        known = (frame["as_of"] + pd.Timedelta(days=days) <= log.data_through) & (frame[f"before_{days}"].fillna(1) > 0)
+        known = (frame["as_of"] + pd.Timedelta(days=days) <= log.data_through) & (
+            frame[f"before_{days}"].fillna(1) > 0
+        )
         silent = frame.loc[known, f"after_{days}"] == 0
         rate = float(silent.mean()) if len(silent) else None
         tried.append(SilentChoice(days, rate, len(silent), rate is not None and low <= rate <= high))

@@ -31,7 +31,9 @@ def connect() -> Any:
 def open_table(backend: Any, source: str, folder: Path, table: str) -> Any:
     """The raw table of a source. Raises DataError naming the source when it cannot be read."""
     if "://" in source:
-        raise DataError(f"{table}: {source} is an address of a kind that is not supported; use Parquet, CSV or DuckDB")
+        raise DataError(
+            f"{table}: {source} is an address of a kind that is not supported; use Parquet, CSV or DuckDB"
+        )
     path_text, _, inner = source.partition("::")
     path = (folder / path_text).resolve()
     try:
@@ -49,17 +51,23 @@ def _open_duckdb(backend: Any, path: Path, inner: str, table: str) -> Any:
     backend.attach(str(path), name=alias, read_only=True)
     names = backend.list_tables(database=(alias, "main"))
     if inner not in names:
-        raise DataError(f"{table}: {path} has no table {inner!r}; it has {', '.join(sorted(names)) or 'none'}")
+        raise DataError(
+            f"{table}: {path} has no table {inner!r}; it has {', '.join(sorted(names)) or 'none'}"
+        )
     return backend.table(inner, database=(alias, "main"))
 
 
 def _open_files(backend: Any, path: Path, table: str) -> Any:
     files = source_files(path)
     if not files:
-        raise DataError(f"{table}: there is no file {path}; give a Parquet or CSV file, a folder of them, or a glob")
+        raise DataError(
+            f"{table}: there is no file {path}; give a Parquet or CSV file, a folder of them, or a glob"
+        )
     suffixes = {suffix_of(file) for file in files}
     if len(suffixes) > 1:
-        raise DataError(f"{table}: {path} mixes {', '.join(sorted(suffixes))} files; name one kind, such as '*.parquet'")
+        raise DataError(
+            f"{table}: {path} mixes {', '.join(sorted(suffixes))} files; name one kind, such as '*.parquet'"
+        )
     names = [str(file) for file in files]
     if suffixes <= {".parquet", ".pq"}:
         opened = backend.read_parquet(names, union_by_name=True)
@@ -102,9 +110,17 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
     column = raw[physical]
     if kind in ("id", "text"):
         text = column.cast("string")
-        return ibis.ifelse(text.strip().lower().isin(NULL_WORDS) if kind == "id" else text.strip() == "", ibis.null("string"), text)
+        return ibis.ifelse(
+            text.strip().lower().isin(NULL_WORDS) if kind == "id" else text.strip() == "",
+            ibis.null("string"),
+            text,
+        )
     if kind == "number":
-        return _without_null_words(column).try_cast("float64") if column.type().is_string() else column.cast("float64")
+        return (
+            _without_null_words(column).try_cast("float64")
+            if column.type().is_string()
+            else column.cast("float64")
+        )
     if kind == "flag":
         return column.cast("string").lower().isin(("true", "t", "1", "yes"))
     return _as_time(column, zone)
@@ -115,7 +131,7 @@ def _without_null_words(column: Any) -> Any:
 
 
 @ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
-def _in_zone(zone, local):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001 - DuckDB's own function
+def _in_zone(zone, local):  # type: ignore[no-untyped-def]
     """The instant at which a clock in `zone` showed the local time."""
 
 
@@ -142,7 +158,9 @@ def _from_epoch(column: Any) -> Any:
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size (until 2286)."""
     value = column.cast("float64")
     size = value.abs()
-    millis = ibis.cases((size < 1e10, value * 1e3), (size < 1e13, value), (size < 1e16, value / 1e3), else_=value / 1e6)
+    millis = ibis.cases(
+        (size < 1e10, value * 1e3), (size < 1e13, value), (size < 1e16, value / 1e3), else_=value / 1e6
+    )
     return millis.round().cast("int64").as_timestamp("ms")
 
 

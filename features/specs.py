@@ -63,9 +63,13 @@ class FeatureSpec:
         if not self.name:
             raise ValueError("a feature needs a name")
         if self.events is not None and not self.events and not self.groups:
-            raise ValueError(f"feature {self.name!r}: the list of events is empty; leave it out to mean every event")
+            raise ValueError(
+                f"feature {self.name!r}: the list of events is empty; leave it out to mean every event"
+            )
         if (self.aggregation is Aggregation.GROUPS) != bool(self.groups):
-            raise ValueError(f"feature {self.name!r}: groups belong to the aggregation 'groups', and only there")
+            raise ValueError(
+                f"feature {self.name!r}: groups belong to the aggregation 'groups', and only there"
+            )
         if self.per and self.aggregation is not Aggregation.COUNT:
             raise ValueError(f"feature {self.name!r}: only a count can be a rate per {self.per}")
         if self.per and self.trend:

@@ -10,6 +10,7 @@ Two origins share one axis of whole days. On the *calendar* axis a day is the nu
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -35,9 +36,13 @@ class Window:
     def __post_init__(self) -> None:
         if self.start_days is None:
             if self.end_days > 0:
-                raise ValueError(f"a window over all history ends at the as-of date, not {self.end_days} days later")
+                raise ValueError(
+                    f"a window over all history ends at the as-of date, not {self.end_days} days later"
+                )
         elif self.start_days >= self.end_days:
-            raise ValueError(f"window start {self.start_days} must be less than window end {self.end_days} (days)")
+            raise ValueError(
+                f"window start {self.start_days} must be less than window end {self.end_days} (days)"
+            )
         elif self.start_days < 0 < self.end_days:
             raise ValueError(
                 f"window [{self.start_days}, {self.end_days}) spans the as-of date: use one window up to 0"
@@ -92,7 +97,7 @@ class Grid:
             edges.update((as_of + window.end_days).tolist())
         kept = sorted(edge for edge in edges if edge >= first_day)
         cut: list[int] = []
-        for lower, upper in zip(kept[:-1], kept[1:], strict=True):
+        for lower, upper in pairwise(kept):
             cut.extend(range(lower, upper, LONGEST_SLOT_DAYS))
         return Slots(np.asarray([*cut, kept[-1]], dtype=np.int64))
 

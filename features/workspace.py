@@ -68,14 +68,18 @@ def set_aside(final: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent)
         os.close(handle)
     except OSError as error:
-        raise StoreError(f"cannot write {final}: {error.strerror}; make the folder writable or choose another") from error
+        raise StoreError(
+            f"cannot write {final}: {error.strerror}; make the folder writable or choose another"
+        ) from error
     path = Path(name)
     try:
         yield path
         path.chmod(0o644)
         path.replace(final)
     except OSError as error:
-        raise StoreError(f"cannot write {final}: {error.strerror}; free some space or choose another folder") from error
+        raise StoreError(
+            f"cannot write {final}: {error.strerror}; free some space or choose another folder"
+        ) from error
     finally:
         path.unlink(missing_ok=True)
 

@@ -76,12 +76,21 @@ class Cohort:
         frame = self.frame
         column = self.column(outcome)
         mature = [q for q in frame["quarter"].unique() if self.maturity.matures_at(q, column) <= known_at]
-        wanted = frame["alive"] & frame["status"].isin(("reached", "not_reached")) & frame["quarter"].isin(mature)
+        wanted = (
+            frame["alive"] & frame["status"].isin(("reached", "not_reached")) & frame["quarter"].isin(mature)
+        )
         wanted &= frame[column].notna() & (frame[f"{column}_known_from"] <= known_at)
         if column == "retained":
             wanted &= frame["at_risk"]
         chosen = frame[wanted]
-        kept = ["account", "fold", "as_of", "quarter", "score", *(c for c in frame if c.startswith(RIVAL))]
+        kept = [
+            "account",
+            "fold",
+            "as_of",
+            "quarter",
+            "score",
+            *(c for c in frame if str(c).startswith(RIVAL)),
+        ]
         return chosen[kept].assign(
             reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)
         )
@@ -102,7 +111,9 @@ def tenure_question(framework: Framework, extra: Iterable[FeatureSpec] = ()) -> 
     return Question((*specs.values(), *extra), Grid("tenure", tuple(sorted(days))))
 
 
-def quarterly_question(framework: Framework, log: Log, data: Data, extra: Iterable[FeatureSpec] = ()) -> Question | None:
+def quarterly_question(
+    framework: Framework, log: Log, data: Data, extra: Iterable[FeatureSpec] = ()
+) -> Question | None:
     """What to ask at every quarter's close: the states, and the categories of maturity."""
     states = framework.of_kind("state")
     specs = [m.rule.spec(name) for name, m in states.items()]
@@ -122,7 +133,10 @@ class Cohorts:
 
 
 def build_cohorts(
-    framework: Framework, log: Log, rivals: Mapping[str, Iterable[FeatureSpec]] | None = None, progress: ProgressCallback | None = None
+    framework: Framework,
+    log: Log,
+    rivals: Mapping[str, Iterable[FeatureSpec]] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Cohorts:
     """Every milestone of the framework, in one look at the landmarks and one at the quarters' closes.
 
@@ -162,7 +176,9 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     observable = then["as_of"].notna().to_numpy(copy=True)
     if target.kind == "once":
         # Whoever was there already at the landmark cannot get there after it.
-        already = _score_then(landmarks, tenure, days, milestone.primary_outcome, frame) >= target.rule.at_least
+        already = (
+            _score_then(landmarks, tenure, days, milestone.primary_outcome, frame) >= target.rule.at_least
+        )
         observable &= ~already
     else:
         met = met & then["alive"].eq(True).to_numpy(bool)
@@ -173,7 +189,11 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
 
 
 def _score_then(
-    landmarks: pd.DataFrame, tenure: "pd.Series[pd.Timedelta]", days: pd.Timedelta, column: str, frame: pd.DataFrame
+    landmarks: pd.DataFrame,
+    tenure: "pd.Series[pd.Timedelta]",
+    days: pd.Timedelta,
+    column: str,
+    frame: pd.DataFrame,
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return landmarks[tenure == days].set_index("account")[column].reindex(frame["account"]).to_numpy(float)
 
@@ -190,9 +210,13 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     following = pd.Series(dates[1:], index=dates[:-1])
     next_close = closes["as_of"].map(following)
     keys = closes[["account"]].assign(as_of=next_close)
-    later = closes[["account", "as_of", "alive", milestone.primary_outcome]].rename(columns={"alive": "alive_then", milestone.primary_outcome: "then"})
+    later = closes[["account", "as_of", "alive", milestone.primary_outcome]].rename(
+        columns={"alive": "alive_then", milestone.primary_outcome: "then"}
+    )
     joined = keys.merge(later, on=["account", "as_of"], how="left")
-    met = (joined["then"].to_numpy(float) >= target.rule.at_least) & joined["alive_then"].eq(True).to_numpy(bool)
+    met = (joined["then"].to_numpy(float) >= target.rule.at_least) & joined["alive_then"].eq(True).to_numpy(
+        bool
+    )
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[next_close.isna().to_numpy() | ~result["alive"].to_numpy(), "outcome"] = pd.NA
     result["outcome_known_from"] = next_close.to_numpy()
@@ -208,7 +232,9 @@ def _maturity(framework: Framework, milestone: Milestone) -> Maturity:
     lag: dict[str, pd.Timedelta | None] = {RETAINED: pd.Timedelta(days=framework.data.outcomes.horizon_days)}
     target = framework.milestones.get(milestone.primary_outcome)
     if target is not None:
-        lag["outcome"] = pd.Timedelta(days=_link_days(milestone, target)) if milestone.kind == "once" else None
+        lag["outcome"] = (
+            pd.Timedelta(days=_link_days(milestone, target)) if milestone.kind == "once" else None
+        )
     return Maturity(framework.data.calendar.quarters, milestone.kind, lag)
 
 
@@ -219,7 +245,7 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
     status[np.isnan(score)] = "not_eligible"
     status[np.isnan(score) & before_tracking] = "not_knowable"
-    rivals = [column for column in frame if column.startswith(RIVAL)]
+    rivals = [column for column in frame if str(column).startswith(RIVAL)]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
     result["quarter"] = framework.data.calendar.quarters.of(frame["as_of"]).to_numpy()

@@ -11,7 +11,9 @@ from features.console import Console, JsonOption, WorkspaceOption
 if TYPE_CHECKING:
     from features.intake import Log
 
-Source = Annotated[str | None, typer.Option(help="Parquet or CSV (file, folder, glob), or file.duckdb::table.")]
+Source = Annotated[
+    str | None, typer.Option(help="Parquet or CSV (file, folder, glob), or file.duckdb::table.")
+]
 
 
 def mount(app: typer.Typer) -> None:
@@ -23,12 +25,18 @@ def mount(app: typer.Typer) -> None:
 
 def init(
     workspace: Annotated[Path, typer.Argument(help="The folder to make.")],
-    events: Annotated[str, typer.Option(help="The event log: Parquet or CSV (file, folder, glob), or file.duckdb::table.")],
+    events: Annotated[
+        str, typer.Option(help="The event log: Parquet or CSV (file, folder, glob), or file.duckdb::table.")
+    ],
     accounts: Annotated[str, typer.Option(help="One row per account, with when it signed up.")],
     subscriptions: Source = None,
     outcomes: Source = None,
-    column: Annotated[list[str] | None, typer.Option("--map", help="table.column=name, where a guess is wrong.")] = None,
-    timezone: Annotated[str, typer.Option(help="The zone in which times without an offset were written.")] = "UTC",
+    column: Annotated[
+        list[str] | None, typer.Option("--map", help="table.column=name, where a guess is wrong.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="The zone in which times without an offset were written.")
+    ] = "UTC",
     name: Annotated[str | None, typer.Option(help="The product's name; by default the folder's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of what is drawn at random.")] = 0,
     force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
@@ -44,7 +52,9 @@ def init(
     console = Console(as_json)
     place = Workspace(workspace.resolve())
     if place.framework.exists() and not force:
-        raise UsageError(f"{place.framework} is there already: choose another folder, or --force to overwrite it")
+        raise UsageError(
+            f"{place.framework} is there already: choose another folder, or --force to overwrite it"
+        )
     given = {"events": events, "accounts": accounts, "subscriptions": subscriptions, "outcomes": outcomes}
     sources = Sources.model_validate({t: _from(place.root, s) for t, s in given.items() if s is not None})
     with console.progress("init") as progress:

@@ -10,8 +10,8 @@ import pandas as pd
 from features import planted
 from features.declaration import Sources
 from features.discovery import provisional
-from features.intake import open_log
 from features.errors import UsageError
+from features.intake import open_log
 from features.planted import SCENARIOS, Scenario
 from features.progress import ProgressCallback
 from features.simulator import Company, simulate, write
@@ -26,7 +26,12 @@ ADOPTED_AFTER_QUARTERS = 6  # the cuts were chosen on the cohorts before
 
 
 def make_company(
-    workspace: Path, scenario: str, accounts: int | None, quarters: int | None, seed: int, progress: ProgressCallback
+    workspace: Path,
+    scenario: str,
+    accounts: int | None,
+    quarters: int | None,
+    seed: int,
+    progress: ProgressCallback,
 ) -> dict[str, Any]:
     """Simulate, write tables and truth into WORKSPACE/data, and the framework beside them."""
     if scenario not in SCENARIOS:
@@ -96,9 +101,11 @@ def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Fram
     rng = np.random.default_rng(seed)
     found = {}
     for name, milestone in framework.milestones.items():
-        adopted = pd.Timestamp(milestone.adopted_at)
+        adopted = pd.Timestamp(str(milestone.adopted_at))
         trial = build_trial(cohorts.by_name[name], "primary", adopted, rng, within=milestone.defined_on)
-        effect = run_trial(trial, cohorts.by_name[name], rng, framework.review.adoption_band, 100).effect("out_of_sample")
+        effect = run_trial(trial, cohorts.by_name[name], rng, framework.review.adoption_band, 100).effect(
+            "out_of_sample"
+        )
         if effect is not None:
             interval = (round(effect.lower, 4), round(effect.upper, 4))
             update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}

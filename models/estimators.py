@@ -24,7 +24,12 @@ def random_forest(seed: int) -> Any:
             (
                 "random_forest",
                 RandomForestClassifier(
-                    n_estimators=150, min_samples_leaf=20, max_features="sqrt", max_samples=0.6, n_jobs=-1, random_state=seed
+                    n_estimators=150,
+                    min_samples_leaf=20,
+                    max_features="sqrt",
+                    max_samples=0.6,
+                    n_jobs=-1,
+                    random_state=seed,
                 ),
             )
         ]
@@ -53,7 +58,9 @@ def find_estimator(name: str) -> Factory:
         return ESTIMATORS[name]
     module, _, attribute = name.removeprefix("import:").partition(":")
     if not attribute:
-        raise UsageError(f"--estimator {name}: choose {', '.join(ESTIMATORS)}, or your own as package.module:Class")
+        raise UsageError(
+            f"--estimator {name}: choose {', '.join(ESTIMATORS)}, or your own as package.module:Class"
+        )
     try:
         made = getattr(importlib.import_module(module), attribute)()
     except Exception as error:  # whatever a stranger's module raises, the user reads one message

@@ -55,11 +55,16 @@ class Evaluation:
 
     def overall(self) -> dict[str, dict[str, float] | None]:
         """AUC by model as {value, lower, upper, n}."""
-        return {name: summary(e) for name, e in self.discrimination.estimates.items() if name != PLAIN_FORWARD}
+        return {
+            name: summary(e) for name, e in self.discrimination.estimates.items() if name != PLAIN_FORWARD
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """The model block of a review."""
-        by_quarter = {name: {q.quarter: q for q in self.discrimination.by_quarter(name)} for name in (self.main, "recency")}
+        by_quarter = {
+            name: {q.quarter: q for q in self.discrimination.by_quarter(name)}
+            for name in (self.main, "recency")
+        }
         history = [
             {
                 "quarter": quarter,
@@ -100,7 +105,11 @@ def summary(estimate: Estimate | None) -> dict[str, float] | None:
 
 
 def evaluate(
-    predictions: pd.DataFrame, main: str, rng: np.random.Generator, known_at: pd.Timestamp | None = None, n_resamples: int = 500
+    predictions: pd.DataFrame,
+    main: str,
+    rng: np.random.Generator,
+    known_at: pd.Timestamp | None = None,
+    n_resamples: int = 500,
 ) -> Evaluation:
     """Judge the predictions whose outcome was known at a date (all of them without one)."""
     frame = predictions if known_at is None else predictions[predictions["known_from"] <= known_at]
@@ -115,5 +124,7 @@ def evaluate(
         n_resamples,
     )
     recency, base = found.estimates["recency"], found.estimates["base_rate"]
-    rival = "recency" if recency is not None and base is not None and recency.value >= base.value else "base_rate"
+    rival = (
+        "recency" if recency is not None and base is not None and recency.value >= base.value else "base_rate"
+    )
     return Evaluation(main, found, rival, found.difference(main, rival), len(frame), len(np.unique(account)))

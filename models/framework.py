@@ -39,7 +39,9 @@ class ReviewSettings(Declared):
     def _band(self) -> Self:
         low, high = self.adoption_band
         if not 0 <= low < high <= 1:
-            raise ValueError(f"adoption_band {[low, high]}: the lower share must be less than the upper, both within 0 and 1")
+            raise ValueError(
+                f"adoption_band {[low, high]}: the lower share must be less than the upper, both within 0 and 1"
+            )
         return self
 
 
@@ -50,8 +52,8 @@ class Framework(Declared):
     name: str = Field(min_length=1)
     version: int = Field(ge=1)
     data: Data
-    milestones: dict[str, Milestone] = {}
-    not_defined: dict[str, str] = {}
+    milestones: dict[str, Milestone] = Field(default_factory=dict)
+    not_defined: dict[str, str] = Field(default_factory=dict)
     review: ReviewSettings = ReviewSettings()
 
     @model_validator(mode="after")
@@ -70,7 +72,9 @@ class Framework(Declared):
 
     def _check_link(self, name: str, milestone: Milestone, target: str, following: Milestone) -> None:
         if milestone.kind == "state" and following.kind == "once":
-            raise ValueError(f"milestones.{name}.primary_outcome {target!r}: a state cannot lead to something reached once")
+            raise ValueError(
+                f"milestones.{name}.primary_outcome {target!r}: a state cannot lead to something reached once"
+            )
         if milestone.kind == following.kind == "once":
             if following.rule.window_days <= milestone.rule.window_days:
                 raise ValueError(

@@ -48,7 +48,9 @@ _Dumper.add_representer(
 
 
 def _milestone(name: str, milestone: Milestone) -> str:
-    status = "PROPOSED: nobody has adopted it yet" if milestone.proposed else f"adopted {milestone.adopted_at}"
+    status = (
+        "PROPOSED: nobody has adopted it yet" if milestone.proposed else f"adopted {milestone.adopted_at}"
+    )
     lines = ["", f"  # {status}", f"  # {' '.join(milestone.rule.words.split())}"]
     return "\n".join(lines) + "\n" + _section({name: milestone.model_dump(mode="json", exclude_none=True)}, 2)
 
@@ -56,7 +58,6 @@ def _milestone(name: str, milestone: Milestone) -> str:
 def _dump(data: Data, *keys: str) -> dict[str, Any]:
     content = data.model_dump(mode="json", exclude_none=True)
     return {key: content[key] for key in keys}
-
 
 
 def _section(content: dict[str, Any], indent: int = 0) -> str:

@@ -49,18 +49,26 @@ def permutation_importance(
     truth = np.concatenate([y[rows] for _, rows in parts])
     if len(np.unique(truth)) < 2:
         return ()
-    whole = roc_auc_score(truth, np.concatenate([model.predict_proba(X[rows])[:, 1] for model, rows in parts]))
+    whole = roc_auc_score(
+        truth, np.concatenate([model.predict_proba(X[rows])[:, 1] for model, rows in parts])
+    )
     found = []
     for first in range(0, len(features), COLUMNS_AT_ONCE):
         columns = range(first, min(first + COLUMNS_AT_ONCE, len(features)))
-        shuffled = np.concatenate([_shuffled_scores(model, X[rows], columns, rng) for model, rows in parts], axis=2)
+        shuffled = np.concatenate(
+            [_shuffled_scores(model, X[rows], columns, rng) for model, rows in parts], axis=2
+        )
         for column, repeats in zip(columns, shuffled, strict=True):
             losses = [whole - roc_auc_score(truth, scores) for scores in repeats]
-            found.append(Importance(features[column], float(np.mean(losses)), float(min(losses)), float(max(losses))))
+            found.append(
+                Importance(features[column], float(np.mean(losses)), float(min(losses)), float(max(losses)))
+            )
     return tuple(sorted(found, key=lambda i: -i.value))
 
 
-def _shuffled_scores(model: Any, block: NDArray[np.float32], columns: range, rng: np.random.Generator) -> NDArray[np.float64]:
+def _shuffled_scores(
+    model: Any, block: NDArray[np.float32], columns: range, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Predictions with each column shuffled in turn, (columns, repeats, rows); one call, because calls are dear."""
     stacked = np.tile(block, (len(columns) * N_REPEATS, 1))
     for place, column in enumerate(np.repeat(columns, N_REPEATS)):
@@ -70,7 +78,9 @@ def _shuffled_scores(model: Any, block: NDArray[np.float32], columns: range, rng
     return predicted.reshape(len(columns), N_REPEATS, len(block))
 
 
-def shap_importance(model: Any, X: pd.DataFrame, rng: np.random.Generator) -> "tuple[pd.Series[float], pd.Series[float]] | None":
+def shap_importance(
+    model: Any, X: pd.DataFrame, rng: np.random.Generator
+) -> "tuple[pd.Series[float], pd.Series[float]] | None":
     """Mean absolute SHAP value, and direction in [-1, 1], of every feature; None for a model without trees.
 
     Direction is the rank correlation of the feature with its own contribution. Lundberg et al. 2020.

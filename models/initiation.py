@@ -30,7 +30,13 @@ class Initiation:
 
 
 def initiate(
-    sources: Sources, folder: Path, overrides: list[str], zone: str, name: str, seed: int, progress: ProgressCallback
+    sources: Sources,
+    folder: Path,
+    overrides: list[str],
+    zone: str,
+    name: str,
+    seed: int,
+    progress: ProgressCallback,
 ) -> Initiation:
     """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
     progress("mapping the columns", 0.05)
@@ -61,7 +67,9 @@ def initiate(
         "data": ["Columns as they were recognised:", *mapped],
         "events": _event_notes(profile, passive),
         "outcomes": [outcome_said],
-        "milestones": ["PROPOSED from the earlier half of the mature quarters; set adopted_at and adopted_by when the review agrees."],
+        "milestones": [
+            "PROPOSED from the earlier half of the mature quarters; set adopted_at and adopted_by when the review agrees."
+        ],
     }
     said = [*mapped, *log.books(), outcome_said, *proposal.said]
     said += [f"{milestone}: not defined, {reason}" for milestone, reason in proposal.not_defined.items()]
@@ -72,7 +80,9 @@ def _with_exclusions(data: Data, backend: object, folder: Path) -> Data:
     from features.sources import open_table
 
     columns = open_table(backend, data.sources.accounts, folder, "accounts").columns
-    rules = [{"column": c, "equals": True, "reason": f"{c} is true"} for c in columns if c.lower() in TEST_COLUMNS]
+    rules = [
+        {"column": c, "equals": True, "reason": f"{c} is true"} for c in columns if c.lower() in TEST_COLUMNS
+    ]
     return Data.model_validate({**data.model_dump(), "exclusions": rules}) if rules else data
 
 
@@ -88,9 +98,15 @@ def _with_outcome(data: Data, log: Log) -> tuple[Data, str]:
     horizon = 180 if days >= TWO_YEARS_DAYS else 90
     sources = data.sources
     if sources.outcomes:
-        outcome, words = Outcome(kind="outcomes", horizon_days=horizon), "the table of outcomes says who was lost and when"
+        outcome, words = (
+            Outcome(kind="outcomes", horizon_days=horizon),
+            "the table of outcomes says who was lost and when",
+        )
     elif sources.subscriptions and "ended_at" in data.mapping.get("subscriptions", {}):
-        outcome, words = Outcome(kind="subscription_end", horizon_days=horizon), "subscriptions say who was lost and when"
+        outcome, words = (
+            Outcome(kind="subscription_end", horizon_days=horizon),
+            "subscriptions say who was lost and when",
+        )
     else:
         choice = choose_silent_days(log, data)
         outcome, words = Outcome(kind="silent", horizon_days=choice.days), _silent_words(choice)
@@ -113,10 +129,14 @@ def _with_features(data: Data, profile: pd.DataFrame) -> Data:
 
 
 def _event_notes(profile: pd.DataFrame, passive: list[str]) -> list[str]:
-    lines = ["core: events by which the customer gets value (silence is their absence). Categories: product areas."]
+    lines = [
+        "core: events by which the customer gets value (silence is their absence). Categories: product areas."
+    ]
     if passive:
-        lines.append(f"Judged by their names, these happen to an account and are not core: {', '.join(passive)}")
-    for row in profile.head(12).itertuples():
-        lines.append(f"{row.event}: {row.n:,} events, {row.adoption:.0%} of accounts, {row.per_account:.1f} per account")
-    return lines
-
+        lines.append(
+            f"Judged by their names, these happen to an account and are not core: {', '.join(passive)}"
+        )
+    return lines + [
+        f"{row.event}: {row.n:,} events, {row.adoption:.0%} of accounts, {row.per_account:.1f} per account"
+        for row in profile.head(12).itertuples()
+    ]

@@ -52,7 +52,9 @@ class CountRule(Declared):
     def words(self) -> str:
         """The rule for people."""
         per = " per seat" if self.per_seat else ""
-        return f"at least {number(self.at_least)} × {listing(self.events)}{per} within {self.window_days} days"
+        return (
+            f"at least {number(self.at_least)} × {listing(self.events)}{per} within {self.window_days} days"
+        )
 
     @property
     def all_events(self) -> frozenset[str]:
@@ -76,7 +78,9 @@ class StepsRule(Declared):
     def spec(self, name: str) -> FeatureSpec:
         """The score as a feature."""
         groups = tuple(Group((step,)) for step in self.steps)
-        return FeatureSpec(name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit)
+        return FeatureSpec(
+            name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit
+        )
 
     unit: ClassVar[str] = "steps"
 
@@ -115,18 +119,24 @@ class LevelsRule(Declared):
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.at_least > len(self.categories):
-            raise ValueError(f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories")
+            raise ValueError(
+                f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories"
+            )
         return self
 
     def spec(self, name: str) -> FeatureSpec:
         """The score as a feature."""
         groups = tuple(Group(level.events, level.mature) for level in self.categories.values())
-        return FeatureSpec(name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit)
+        return FeatureSpec(
+            name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit
+        )
 
     def category_specs(self, prefix: str) -> dict[str, FeatureSpec]:
         """The count of each category over the same window, by category name."""
         return {
-            name: FeatureSpec(f"{prefix}:{name}", name, Aggregation.COUNT, last(self.window_days), events=level.events)
+            name: FeatureSpec(
+                f"{prefix}:{name}", name, Aggregation.COUNT, last(self.window_days), events=level.events
+            )
             for name, level in self.categories.items()
         }
 
@@ -150,7 +160,9 @@ def _which(rule: Any) -> str:
 
 
 Rule = Annotated[
-    Annotated[CountRule, Tag("count")] | Annotated[StepsRule, Tag("steps")] | Annotated[LevelsRule, Tag("levels")],
+    Annotated[CountRule, Tag("count")]
+    | Annotated[StepsRule, Tag("steps")]
+    | Annotated[LevelsRule, Tag("levels")],
     Discriminator(_which),
 ]
 Quarter = Annotated[str, Field(pattern=r"^\d{4}Q[1-4]$")]
@@ -173,13 +185,17 @@ class Milestone(Declared):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if self.kind == "once" and isinstance(self.rule, CountRule) and self.rule.per_seat:
-            raise ValueError("a milestone reached once counts events, not events per seat: make it a state, or drop per_seat")
+            raise ValueError(
+                "a milestone reached once counts events, not events per seat: make it a state, or drop per_seat"
+            )
         if self.kind == "state" and self.rule.window_days > LINK_DAYS:
             raise ValueError(
                 f"window_days {self.rule.window_days}: a state looks back at most {LINK_DAYS} days, so that two quarters share no event"
             )
         if self.defined_on and self.defined_on[0] >= self.defined_on[1]:
-            raise ValueError(f"defined_on {list(self.defined_on)}: the first quarter must come before the end (half-open)")
+            raise ValueError(
+                f"defined_on {list(self.defined_on)}: the first quarter must come before the end (half-open)"
+            )
         return self
 
     @property

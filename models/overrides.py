@@ -20,7 +20,9 @@ def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framew
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
-            raise UsageError(f"--set {pair}: write key.path=value, such as milestones.activation.rule.at_least=10")
+            raise UsageError(
+                f"--set {pair}: write key.path=value, such as milestones.activation.rule.at_least=10"
+            )
         _lay(document, key.split("."), yaml.safe_load(text), pair)
     if outcome:
         kind, _, days = outcome.partition(":")

@@ -13,8 +13,8 @@ import pandas as pd
 
 from features.declaration import Data
 from features.intake import Log
-from features.progress import ProgressCallback
 from features.observations import observe
+from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
 from models.framework import Framework
 from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, StepsRule
@@ -39,7 +39,9 @@ class Proposal:
     said: list[str] = field(default_factory=list)
 
 
-def propose(log: Log, data: Data, events: pd.DataFrame, seed: int, progress: ProgressCallback | None = None) -> Proposal:
+def propose(
+    log: Log, data: Data, events: pd.DataFrame, seed: int, progress: ProgressCallback | None = None
+) -> Proposal:
     """Propose every milestone the log can carry. `events` is the profile of `features.profile.profile_events`."""
     proposer = _Proposer(log, data, events, np.random.default_rng(seed))
     steps = (proposer.maturity, proposer.utilization, proposer.activation, proposer.setup)
@@ -76,7 +78,10 @@ class _Proposer:
                 f" {len(areas)}. Declare data.events.categories and add the milestone by hand"
             )
             return
-        levels = {name: Level(events=members, basic=1, mature=self._mature_level(members)) for name, members in areas.items()}
+        levels = {
+            name: Level(events=members, basic=1, mature=self._mature_level(members))
+            for name, members in areas.items()
+        }
         rule = LevelsRule(categories=levels, window_days=MATURITY_DAYS, at_least=min(3, len(levels)))
         self._propose("maturity", Milestone(kind="state", rule=rule), rivals=False)
 
@@ -99,7 +104,9 @@ class _Proposer:
             self.found.not_defined["activation"] = NO_CORE
             return
         rule = CountRule(events=self.all_core, window_days=ACTIVATION_DAYS, at_least=1)
-        primary = next((name for name in ("utilization", "maturity") if name in self.found.milestones), RETAINED)
+        primary = next(
+            (name for name in ("utilization", "maturity") if name in self.found.milestones), RETAINED
+        )
         self._propose("activation", Milestone(kind="once", rule=rule, primary_outcome=primary), rivals=True)
 
     def setup(self) -> None:
@@ -130,7 +137,11 @@ class _Proposer:
 
     def _cohort(self, name: str, milestone: Milestone, rivals: dict[str, CountRule]) -> Cohort:
         framework = Framework(
-            schema=1, name="proposal", version=1, data=self.data, milestones={**self.found.milestones, name: milestone}
+            schema=1,
+            name="proposal",
+            version=1,
+            data=self.data,
+            milestones={**self.found.milestones, name: milestone},
         )
         extra = rival_specs(rivals)
         if milestone.kind == "once":
@@ -174,7 +185,10 @@ def _choice(
     """The rule to propose, why, and what to expect of it out of sample."""
     rule = milestone.rule
     if result.operating_cut is not None:
-        by_name = {f"{column.partition(':')[2]} in {rival.window_days} days": rival for column, rival in rivals.items()}
+        by_name = {
+            f"{column.partition(':')[2]} in {rival.window_days} days": rival
+            for column, rival in rivals.items()
+        }
         chosen = by_name.get(result.best or "", rule)
         effect = result.effect("out_of_sample")
         expected: dict[str, Any] = {}

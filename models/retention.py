@@ -14,7 +14,6 @@ from models.estimators import Factory, logistic
 from models.importance import Importance, permutation_importance
 from models.splits import N_FOLDS, Block, folds, forward_blocks
 
-
 BASELINES = ("logistic", "recency", "base_rate")
 PLAIN_FORWARD = "plain_forward"
 
@@ -47,7 +46,12 @@ def learnable(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict_forward(
-    frame: pd.DataFrame, features: Sequence[str], main: str, factory: Factory, seed: int, progress: ProgressCallback | None = None
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    main: str,
+    factory: Factory,
+    seed: int,
+    progress: ProgressCallback | None = None,
 ) -> Predictions:
     """Predict every observation that can be, from models that saw neither its account nor its future.
 
@@ -65,7 +69,9 @@ def predict_forward(
         fitted: list[tuple[Any, NDArray[np.intp]]] = []
         for k in range(N_FOLDS):
             if progress:
-                progress(f"training on what was known by {block.first.date()}", (i + k / N_FOLDS) / len(blocks))
+                progress(
+                    f"training on what was known by {block.first.date()}", (i + k / N_FOLDS) / len(blocks)
+                )
             fitted += fitting.fold(block, k, main, scores)
         fitting.plain(block, scores[PLAIN_FORWARD])
         # One constant per block: rates of folds differ by who is left out, and would rank accounts by that.
@@ -114,4 +120,6 @@ class _Fitting:
 
 def fit_final(frame: pd.DataFrame, features: Sequence[str], factory: Factory, seed: int) -> Any:
     """The model to use from now on, fitted on every learnable observation by column name."""
-    return factory(seed).fit(frame[list(features)].astype("float64"), frame["retained"].to_numpy(bool).astype(int))
+    return factory(seed).fit(
+        frame[list(features)].astype("float64"), frame["retained"].to_numpy(bool).astype(int)
+    )

@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 N_FOLDS = 5
-FEWEST_DATES = 4  # a model that has not seen a whole year mistakes the season, or the youth of a log, for a cause
+FEWEST_DATES = (
+    4  # a model that has not seen a whole year mistakes the season, or the youth of a log, for a cause
+)
 QUARTERS_PER_REFIT = 4  # at most one refit per year of data
 FEWEST_OF_A_CLASS = 100  # before a first model: fewer taught it the quirks of one quarter (worse than chance)
 
@@ -33,7 +35,9 @@ class Block:
     training: NDArray[np.intp]
 
 
-def forward_blocks(as_of: "pd.Series[pd.Timestamp]", known_from: "pd.Series[pd.Timestamp]", outcome: NDArray[np.bool_]) -> Iterator[Block]:
+def forward_blocks(
+    as_of: "pd.Series[pd.Timestamp]", known_from: "pd.Series[pd.Timestamp]", outcome: NDArray[np.bool_]
+) -> Iterator[Block]:
     """Blocks of up to a year in time order; as-of dates before both classes are learnable have none.
 
     as_of, known_from, outcome: (n,) of observations whose outcome is known by now.

@@ -94,7 +94,7 @@ def within_band(trial: Trial, band: tuple[float, float]) -> Trial:
 
 
 def _clipped(candidate: Candidate, band: tuple[float, float]) -> Candidate:
-    values = candidate.values
+    values = candidate.values  # noqa: PD011 - an array of ours
     distinct, counts = np.unique(values, return_counts=True)
     share = np.cumsum(counts[::-1])[::-1] / max(len(values), 1)
     inside = distinct[(share >= band[0]) & (share <= band[1])]
@@ -105,7 +105,11 @@ def _clipped(candidate: Candidate, band: tuple[float, float]) -> Candidate:
 
 
 def run_trial(
-    trial: Trial, cohort: Cohort, rng: np.random.Generator, band: tuple[float, float], n_permutations: int = 1000
+    trial: Trial,
+    cohort: Cohort,
+    rng: np.random.Generator,
+    band: tuple[float, float],
+    n_permutations: int = 1000,
 ) -> SweepResult:
     """Sweep every achievable cut of every candidate of the trial."""
     return sweep(
@@ -124,12 +128,12 @@ def _own(cohort: Cohort, rows: pd.DataFrame) -> Candidate:
     rule = cohort.milestone.rule
     per_seat = isinstance(rule, CountRule) and rule.per_seat
     events = tuple(sorted(rule.all_events))
-    return Candidate(cohort.name, events, rule.window_days, per_seat, rows["score"].to_numpy(float))
+    return Candidate(cohort.name, events, rule.window_days, per_seat, rows["score"].to_numpy(np.float64))
 
 
 def _candidate(column: str, rule: CountRule, values: "pd.Series[float]") -> Candidate:
     name = f"{column.removeprefix(RIVAL)} in {rule.window_days} days"
-    return Candidate(name, rule.events, rule.window_days, rule.per_seat, values.to_numpy(float))
+    return Candidate(name, rule.events, rule.window_days, rule.per_seat, np.asarray(values, dtype=np.float64))
 
 
 def _excluded(cohort: Cohort, n_judged: int) -> dict[str, int]:

@@ -23,7 +23,9 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
     place = Workspace(root)
     with console.progress("1/6 simulate") as progress:
         made = make_company(root, "support", accounts, None, seed, progress)
-    console.say(f"1/6 simulate  {made['accounts']:,} accounts, {made['events']:,} events; the truth is in data/truth.json")
+    console.say(
+        f"1/6 simulate  {made['accounts']:,} accounts, {made['events']:,} events; the truth is in data/truth.json"
+    )
     framework = load_framework(place.framework)
     with console.progress("2/6 check") as progress:
         progress("reading the tables", 0.3)
@@ -33,7 +35,9 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
         console.say(f"2/6 check     {line}")
     with console.progress("3/6 features") as progress:
         manifest = build_matrix(log, framework.data, root, place, progress)
-    console.say(f"3/6 features  {len(manifest['features'])} features of {manifest['n_observations']:,} observations")
+    console.say(
+        f"3/6 features  {len(manifest['features'])} features of {manifest['n_observations']:,} observations"
+    )
     launch = Launch.of(place, Variation(seed=seed))
     with console.progress("4/6 train") as progress:
         trained = train(launch, progress)

@@ -119,7 +119,7 @@ def svg(figure: Figure, key: str, label: str | None = None) -> str:
 def _own(tag: str, key: str) -> str:
     """One tag with ids and references of this figure's own, the page's fonts, and hundredths of a unit."""
     if tag.startswith("<g id="):
-        return "<g>"  # nothing refers to a group
+        return "" if tag.endswith("/>") else "<g>"  # nothing refers to a group
     tag = tag.replace('transform="rotate(-0 ', 'transform="rotate(0 ')
     tag = re.sub(r' transform="rotate\(0 [^"]*"', "", tag)
     tag = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}", tag)

@@ -5,6 +5,7 @@ the review was due. `Reviewer` holds what all quarters share, so that any number
 data.
 """
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -127,7 +128,7 @@ class Reviewer:
         parts = []
         for name in self.framework.milestones:
             rows = self._judgement(name, quarter).judged.drop(columns="fold")
-            parts.append(rows[[c for c in rows if not c.startswith("rival:")]].assign(milestone=name))
+            parts.append(rows[[c for c in rows if not str(c).startswith("rival:")]].assign(milestone=name))
         frame = (
             pd.concat(parts, ignore_index=True)
             if parts
@@ -189,7 +190,9 @@ class Reviewer:
     def _next_matures(self, cohort: Cohort, quarter: str) -> str:
         """The date on which the next cohort quarter is known as a whole."""
         known_at = self.known_at(quarter)
-        dates = (cohort.matures_at(q, "primary") for q in self._quarters_until(self.quarters.shift(quarter, 1)))
+        dates = (
+            cohort.matures_at(q, "primary") for q in self._quarters_until(self.quarters.shift(quarter, 1))
+        )
         return min(date for date in dates if date > known_at).date().isoformat()
 
     def _link(self, name: str, quarter: str) -> dict[str, Any] | None:
@@ -319,15 +322,7 @@ class Reviewer:
 
     def _volumes_history(self, quarter: str) -> list[dict[str, Any]]:
         rows = self.volumes[self.volumes["quarter"] <= quarter]
-        return [
-            {
-                "quarter": str(r.quarter),
-                "events": int(r.events),
-                "active_accounts": int(r.active_accounts),
-                "signups": int(r.signups),
-            }
-            for r in rows.itertuples()
-        ]
+        return json.loads(rows.to_json(orient="records"))  # type: ignore[no-any-return]
 
     # The model.
 

@@ -56,7 +56,7 @@ def test_a_date_stands_inside_its_quarter() -> None:
 
 
 def test_annotations_keep_their_letter_whatever_is_left_out() -> None:
-    notes = [
+    notes: list[dict[str, Any]] = [
         {"affects": "Setup"},
         {"affects": None},
         {"affects": ["Setup", "Activation"]},

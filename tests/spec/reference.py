@@ -1,0 +1,105 @@
+"""A slow engine in plain Python that defines what every aggregation means: one account, one date, one loop."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from features.specs import Aggregation, FeatureSpec, Per
+from features.windows import Window
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One usable row."""
+
+    event: str
+    at: datetime
+    user: str | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account with all its events and seat spells (start, end or None, seats)."""
+
+    signed_up: datetime
+    events: tuple[Event, ...]
+    spells: tuple[tuple[datetime, datetime | None, float], ...]
+
+
+def value(
+    spec: FeatureSpec, account: Account, t: datetime, origin: datetime, tracked_from: datetime
+) -> float:
+    """The feature at t; `origin` is where days are counted from (midnight, or the signup on a tenure axis)."""
+    if spec.aggregation is Aggregation.TENURE:
+        return (t - account.signed_up) / DAY
+    if spec.aggregation is Aggregation.SEATS:
+        return seats(account, t, inclusive=False)
+    if spec.aggregation is Aggregation.DAYS_SINCE:
+        past = [e.at for e in within(spec, account, spec.window, t)]
+        unseen = min(
+            t - account.signed_up,
+            t - tracked_from if account.signed_up < tracked_from else t - account.signed_up,
+        )
+        return (t - max(past)) / DAY if past else unseen / DAY
+    if any(blind(account, window, t, tracked_from) for window in spec.windows):
+        return math.nan
+    found = plain(spec, account, spec.window, t, origin)
+    if spec.trend:
+        before = plain(spec, account, spec.window.before(), t, origin)
+        return (found - before) / max(found + before, 1.0)
+    return found / denominator(spec, account, t)
+
+
+def plain(spec: FeatureSpec, account: Account, window: Window, t: datetime, origin: datetime) -> float:
+    chosen = within(spec, account, window, t)
+    if spec.aggregation is Aggregation.COUNT:
+        return len(chosen)
+    if spec.aggregation is Aggregation.ACTIVE_DAYS:
+        return len({(e.at - origin) // DAY for e in chosen})
+    if spec.aggregation is Aggregation.DISTINCT_USERS:
+        return len({e.user for e in chosen if e.user is not None})
+    assert spec.aggregation is Aggregation.GROUPS
+    counts = [sum(e.event in g.events for e in within(spec, account, window, t)) for g in spec.groups]
+    return sum(n >= g.at_least for n, g in zip(counts, spec.groups, strict=True))
+
+
+def within(spec: FeatureSpec, account: Account, window: Window, t: datetime) -> list[Event]:
+    start = datetime.min if window.start_days is None else t + window.start_days * DAY
+    stop = t + window.end_days * DAY
+    chosen = spec.events if spec.aggregation is not Aggregation.GROUPS else None
+    return [e for e in account.events if start <= e.at < stop and (chosen is None or e.event in chosen)]
+
+
+def seats(account: Account, t: datetime, *, inclusive: bool) -> float:
+    def before(moment: datetime) -> bool:
+        return moment <= t if inclusive else moment < t
+
+    started = [s for s in account.spells if before(s[0])]
+    return sum(n for _, end, n in started if end is None or not before(end)) if started else math.nan
+
+
+def denominator(spec: FeatureSpec, account: Account, t: datetime) -> float:
+    if spec.per is Per.SEAT:
+        assert spec.window.start_days is not None
+        then = seats(account, t + spec.window.start_days * DAY, inclusive=True)
+        return then if then > 0 else math.nan
+    if spec.per is Per.USER:
+        return max(len({e.user for e in within(spec, account, spec.window, t) if e.user is not None}), 1)
+    if spec.per is Per.TENURE:
+        lived = (t - account.signed_up) / DAY
+        length = spec.window.length_days
+        return max(lived if length is None else min(lived, length), 1.0) / 30
+    return 1.0
+
+
+def blind(account: Account, window: Window, t: datetime, tracked_from: datetime) -> bool:
+    if account.signed_up >= tracked_from or window.end_days > 0:
+        return False
+    start = (
+        account.signed_up
+        if window.start_days is None
+        else max(t + window.start_days * DAY, account.signed_up)
+    )
+    return start < tracked_from

@@ -1,0 +1,147 @@
+"""What each aggregation means, drawn as tables. One account `a` signs up on 1 January; dates are half-open."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.windows import EVER, Window, following, last
+from tests.spec.drawn import draw, feature
+
+ACCOUNTS = """
+account_id | signed_up_at
+a          | 2024-01-01
+b          | 2024-01-01
+"""
+EVENTS = """
+account_id | event | occurred_at         | user_id
+a          | login | 2024-01-01T00:00:00 | u1
+a          | login | 2024-03-01T23:59:59 | u1
+a          | login | 2024-03-02T00:00:00 | u1
+a          | login | 2024-03-02T09:00:00 | u2
+a          | send  | 2024-03-20T12:00:00 | u2
+a          | send  | 2024-03-31T23:59:59 | u3
+a          | login | 2024-04-01T00:00:00 | u4
+b          | send  | 2024-06-30T10:00:00 | u9
+"""
+# The window of 30 days before 2024-04-01 is [2024-03-02, 2024-04-01).
+
+
+def spec(aggregation: Aggregation, window: Window, **more: object) -> FeatureSpec:
+    return FeatureSpec("x", "x", aggregation, window, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (spec(Aggregation.COUNT, last(30)), 4),  # from 03-02 00:00:00 on, up to but without 04-01 00:00:00
+        (spec(Aggregation.COUNT, last(31)), 5),
+        (spec(Aggregation.COUNT, last(30), events=("login",)), 2),
+        (spec(Aggregation.COUNT, last(30), events=("login", "send")), 4),
+        (spec(Aggregation.COUNT, EVER), 6),
+        (spec(Aggregation.COUNT, following(1)), 1),  # the instant of the as-of date belongs to the future
+        (spec(Aggregation.ACTIVE_DAYS, last(30)), 3),
+        (spec(Aggregation.ACTIVE_DAYS, last(30), events=("login",)), 1),
+        (spec(Aggregation.DISTINCT_USERS, last(30)), 3),
+        (spec(Aggregation.DISTINCT_USERS, last(30), events=("login",)), 2),
+        (spec(Aggregation.DISTINCT_USERS, EVER), 3),  # u4 came at the very as-of date
+        (spec(Aggregation.DAYS_SINCE, EVER, events=("send",)), 1 / 86_400),
+        (spec(Aggregation.DAYS_SINCE, EVER, events=("never",)), 91.0),  # for as long as it has been there
+        (spec(Aggregation.TENURE, EVER), 91.0),
+        (spec(Aggregation.GROUPS, last(30), groups=(Group(("login",)), Group(("send",)), Group(("x",)))), 2),
+        (spec(Aggregation.GROUPS, last(30), groups=(Group(("login",), 2), Group(("send",), 3))), 1),
+        (spec(Aggregation.COUNT, last(30), per=Per.USER), 4 / 3),
+        (spec(Aggregation.COUNT, last(365), per=Per.TENURE), 6 / (91 / 30)),
+        (
+            spec(Aggregation.COUNT, last(30), trend=True),
+            (4 - 1) / (4 + 1),
+        ),  # before: [02-01, 03-02) holds 03-01
+    ],
+)
+def test_an_aggregation_at_the_as_of_date(tmp_path: Path, asked: FeatureSpec, expected: float) -> None:
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS})
+    found = feature(log, data, asked, "2024-04-01")[("a", "2024-04-01")]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_tenure_windows_count_from_the_second_of_signup(tmp_path: Path) -> None:
+    accounts = "account_id | signed_up_at\na | 2024-01-01T12:00:00"
+    events = """
+    account_id | event | occurred_at
+    a          | login | 2024-01-01T12:00:00
+    a          | login | 2024-01-31T11:59:59
+    a          | login | 2024-01-31T12:00:00
+    a          | login | 2024-06-01T00:00:00
+    """
+    log, data = draw(tmp_path, {"accounts": accounts, "events": events})
+    found = feature(log, data, spec(Aggregation.COUNT, last(30)), "30", origin="tenure")
+    assert found == {("a", "2024-01-31"): 2}
+
+
+def test_rates_per_seat_use_the_seats_at_the_start_of_the_window(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | ended_at   | seats
+    a          | 2024-01-01 | 2024-03-02 | 2
+    a          | 2024-03-02 | -          | 4
+    b          | 2024-03-20 | -          | 5
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions})
+    found = feature(log, data, spec(Aggregation.COUNT, last(30), per=Per.SEAT), "2024-04-01")
+    # A change at the very start of the window is in force in it; b had no seat then, so it has no rate.
+    assert found[("a", "2024-04-01")] == 4 / 4
+    assert math.isnan(found[("b", "2024-04-01")])
+    seats = feature(log, data, spec(Aggregation.SEATS, EVER), "2024-03-02", "2024-03-03")
+    # A change at the as-of date itself belongs to the future.
+    assert (seats[("a", "2024-03-02")], seats[("a", "2024-03-03")]) == (2, 4)
+
+
+def test_overlapping_subscriptions_add_their_seats(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | ended_at   | seats
+    a          | 2024-01-01 | 2024-03-01 | 2
+    a          | 2024-02-01 | -          | 3
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions})
+    seats = feature(log, data, spec(Aggregation.SEATS, EVER), "2024-01-15", "2024-02-15", "2024-04-01")
+    assert [seats[("a", day)] for day in ("2024-01-15", "2024-02-15", "2024-04-01")] == [2, 5, 3]
+
+
+def test_a_window_that_began_before_tracking_is_not_knowable(tmp_path: Path) -> None:
+    accounts = "account_id | signed_up_at\nold | 2023-01-01\nnew | 2024-01-10"
+    events = """
+    account_id | event | occurred_at
+    old        | login | 2024-01-05
+    new        | login | 2024-01-20
+    old        | login | 2024-06-30
+    """
+    log, data = draw(tmp_path, {"accounts": accounts, "events": events})
+    found = feature(log, data, spec(Aggregation.COUNT, last(90)), "2024-04-01", "2024-07-01")
+    assert math.isnan(
+        found[("old", "2024-04-01")]
+    )  # [2024-01-02, ...) starts before the first event of the log
+    assert found[("new", "2024-04-01")] == 1
+    recency = feature(log, data, spec(Aggregation.DAYS_SINCE, EVER), "2024-04-01")
+    assert recency[("old", "2024-04-01")] == 87
+
+
+def test_quantities_are_counted_as_that_many_events(tmp_path: Path) -> None:
+    events = """
+    account_id | event | occurred_at | quantity
+    a          | start | 2024-01-01  | 1
+    a          | login | 2024-03-10  | 3
+    a          | login | 2024-03-11  | 0.5
+    b          | login | 2024-06-30  | 1
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": events})
+    found = feature(log, data, spec(Aggregation.COUNT, last(30)), "2024-04-01")
+    assert found[("a", "2024-04-01")] == 3.5
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [((-7, 7), "spans the as-of date"), ((5, 5), "must be less than"), ((-1, -3), "must be less than")],
+)
+def test_a_window_without_meaning_cannot_be_built(window: tuple[int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Window(*window)
