@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 from rich.console import Console
 
 from experiments.addresses import shown
+from experiments.tracking import SUPERSEDED
 from features.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 120.0
 STOP_SECONDS = 8.0
 REPORT = "review.html"
+CURRENT = "searchFilter=" + quote(f"tags.{SUPERSEDED} = 'false'")
 
 
 @dataclass(frozen=True)
@@ -161,9 +164,13 @@ def links(store: Store, base: str) -> list[Link]:
         mine = [e for e in client.search_experiments() if e.name.startswith(f"{store.product}/")]
         for experiment in sorted(mine, key=lambda e: e.name):
             runs = f"{base}/#/experiments/{experiment.experiment_id}/runs"
+            # Of a milestone's history each review writes a fresh copy: show the newest alone.
+            only = CURRENT if experiment.name.endswith("/milestones") else ""
             found += [
-                Link(f"{experiment.name}, runs", runs),
-                Link(f"{experiment.name}, charts", f"{runs}?compareRunsMode=CHART"),
+                Link(f"{experiment.name}, runs", f"{runs}?{only}".rstrip("?")),
+                Link(
+                    f"{experiment.name}, charts", f"{runs}?{only}{'&' if only else ''}compareRunsMode=CHART"
+                ),
             ]
             if experiment.name.endswith("/review"):
                 newest = client.search_runs([experiment.experiment_id], max_results=1)

@@ -30,25 +30,30 @@ def days_to_count(log: Log, events: tuple[str, ...], at_least: float, within_day
 
     Only accounts that got there within `within_days`; with quantities, the event at which their sum did.
     """
-    table = _early(log, within_days).filter(lambda t: t.event.isin(events))
-    table = table.mutate(weight=table.quantity if "quantity" in table.columns else ibis.literal(1))
-    window = ibis.cumulative_window(group_by="account", order_by="elapsed")
-    reached = table.mutate(total=table.weight.sum().over(window)).filter(lambda t: t.total >= at_least)
+    reached = _reaching(_early(log, within_days, events), "account", at_least)
     return _first(reached.group_by("account").aggregate(elapsed=reached.elapsed.min()))
 
 
 def days_to_steps(log: Log, steps: tuple[str, ...], at_least: int, within_days: int) -> "pd.Series[float]":
     """Days from signup to the first time that `at_least` different steps were done, by account code."""
-    table = _early(log, within_days).filter(lambda t: t.event.isin(steps))
+    table = _reaching(_early(log, within_days, steps), ["account", "event"], 1)
     first = to_frame(table.group_by(["account", "event"]).aggregate(elapsed=table.elapsed.min()))
     nth = first.sort_values("elapsed").groupby("account").nth(at_least - 1)
     return nth.set_index("account")["elapsed"] / 86_400e6
 
 
-def _early(log: Log, within_days: int) -> Any:
+def _early(log: Log, within_days: int, names: tuple[str, ...]) -> Any:
     events = log.events
     elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")
-    return events.mutate(elapsed=elapsed).filter(lambda t: t.elapsed < within_days * 86_400_000_000)
+    weight = events.quantity if "quantity" in events.columns else ibis.literal(1)
+    early = events.mutate(elapsed=elapsed, weight=weight)
+    return early.filter(early.event.isin(names), early.elapsed < within_days * 86_400_000_000)
+
+
+def _reaching(table: Any, group: str | list[str], at_least: float) -> Any:
+    """The rows from which on the running sum of each group is at least so much: a step of quantity 0 is none."""
+    window = ibis.cumulative_window(group_by=group, order_by="elapsed")
+    return table.mutate(total=table.weight.sum().over(window)).filter(lambda t: t.total >= at_least)
 
 
 def _first(table: Any) -> "pd.Series[float]":

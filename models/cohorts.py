@@ -172,7 +172,8 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     later_days = milestone.rule.window_days + _link_days(milestone, target)
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
-    met = then[milestone.primary_outcome].to_numpy(float) >= target.rule.at_least
+    score = then[milestone.primary_outcome].to_numpy(float)
+    met = score >= target.rule.at_least
     observable = then["as_of"].notna().to_numpy(copy=True)
     if target.kind == "once":
         # Whoever was there already at the landmark cannot get there after it.
@@ -181,7 +182,9 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
         )
         observable &= ~already
     else:
-        met = met & then["alive"].eq(True).to_numpy(bool)
+        alive_then = then["alive"].eq(True).to_numpy(bool)
+        met &= alive_then
+        observable &= ~(alive_then & np.isnan(score))
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
@@ -214,11 +217,11 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
         columns={"alive": "alive_then", milestone.primary_outcome: "then"}
     )
     joined = keys.merge(later, on=["account", "as_of"], how="left")
-    met = (joined["then"].to_numpy(float) >= target.rule.at_least) & joined["alive_then"].eq(True).to_numpy(
-        bool
-    )
-    result["outcome"] = pd.array(met, dtype="boolean")
-    result.loc[next_close.isna().to_numpy() | ~result["alive"].to_numpy(), "outcome"] = pd.NA
+    score, alive_then = joined["then"].to_numpy(float), joined["alive_then"].eq(True).to_numpy(bool)
+    result["outcome"] = pd.array((score >= target.rule.at_least) & alive_then, dtype="boolean")
+    # Gone by then did not get there; there, but with no score to be had (no seats), is no answer.
+    unseen = next_close.isna().to_numpy() | (alive_then & np.isnan(score))
+    result.loc[unseen | ~result["alive"].to_numpy(), "outcome"] = pd.NA
     result["outcome_known_from"] = next_close.to_numpy()
     return Cohort(name, milestone, result, maturity)
 
@@ -241,10 +244,13 @@ def _maturity(framework: Framework, milestone: Milestone) -> Maturity:
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:
     milestone = framework.milestones[name]
     score = frame[name].to_numpy(float)
-    before_tracking = (frame["signed_up_at"] < log.data_from).to_numpy()
+    window = pd.Timedelta(days=milestone.rule.window_days)
+    untracked = (
+        (frame["signed_up_at"] < log.data_from) & (frame["as_of"] - window < log.data_from)
+    ).to_numpy()
     status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
     status[np.isnan(score)] = "not_eligible"
-    status[np.isnan(score) & before_tracking] = "not_knowable"
+    status[np.isnan(score) & untracked] = "not_knowable"
     rivals = [column for column in frame if str(column).startswith(RIVAL)]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]

@@ -1,5 +1,6 @@
 """The framework: a versioned, hashed set of milestones with the data half it is measured on. One loader."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -7,7 +8,12 @@ from pydantic import Field, model_validator
 
 from features.declaration import Data, Declared
 from features.document import content_hash, read_document, validate
-from models.milestones import RETAINED, Milestone
+from features.observations import IDENTITY
+from models.milestones import RETAINED, Day, Milestone
+
+# Milestones are columns beside these, and parts of file names.
+NOT_NAMES = frozenset({*IDENTITY, "fold", "quarter", "score", "status", "outcome"})
+NAME = re.compile(r"[^\W_][\w -]{0,59}")
 
 
 class Hypothesis(Declared):
@@ -22,7 +28,7 @@ class Hypothesis(Declared):
 class Annotation(Declared):
     """Something that happened: a pricing change, a campaign, a launch."""
 
-    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    date: Day
     text: str
     affects: tuple[str, ...] = ()
 
@@ -57,6 +63,16 @@ class Framework(Declared):
     review: ReviewSettings = ReviewSettings()
 
     @model_validator(mode="after")
+    def _names(self) -> Self:
+        for name in self.milestones:
+            if not NAME.fullmatch(name) or name in NOT_NAMES:
+                raise ValueError(
+                    f"milestones.{name}: cannot be the name of a milestone: use letters, digits, spaces, - and _ (at"
+                    f" most 60), and none of {', '.join(sorted(NOT_NAMES))}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _links(self) -> Self:
         for name, milestone in self.milestones.items():
             target = milestone.primary_outcome
@@ -73,13 +89,24 @@ class Framework(Declared):
     def _check_link(self, name: str, milestone: Milestone, target: str, following: Milestone) -> None:
         if milestone.kind == "state" and following.kind == "once":
             raise ValueError(
-                f"milestones.{name}.primary_outcome {target!r}: a state cannot lead to something reached once"
+                f"milestones.{name}.primary_outcome {target!r}: a state cannot lead to something reached once;"
+                f" name another state, or {RETAINED!r}"
+            )
+        if (
+            milestone.kind == following.kind == "state"
+            and following.rule.window_days > self.shortest_quarter_days
+        ):
+            raise ValueError(
+                f"milestones.{target}.rule.window_days {following.rule.window_days}: the shortest quarter of this calendar"
+                f" has {self.shortest_quarter_days} days, and events before it would count for {name!r} and for its"
+                " outcome: choose a shorter window"
             )
         if milestone.kind == following.kind == "once":
             if following.rule.window_days <= milestone.rule.window_days:
                 raise ValueError(
                     f"milestones.{target}.rule.window_days {following.rule.window_days} must be more than the"
-                    f" {milestone.rule.window_days} days of {name!r}, whose outcome it is"
+                    f" {milestone.rule.window_days} days of {name!r}, whose outcome it is: make one longer or the other"
+                    " shorter"
                 )
             shared = milestone.rule.all_events & following.rule.all_events
             if shared:
@@ -97,6 +124,27 @@ class Framework(Declared):
     def proposed(self) -> bool:
         """Some milestone was not adopted by anybody yet."""
         return any(m.proposed for m in self.milestones.values())
+
+    @property
+    def shortest_quarter_days(self) -> int:
+        """Days of the shortest quarter: February to April has 89, every other at least 90."""
+        return 89 if self.data.calendar.fiscal_year_starts_in_month % 3 == 2 else 90
+
+    def shares_behaviour(self, name: str) -> tuple[str, ...]:
+        """The events that a milestone and its primary outcome both count, in disjoint windows; empty where none.
+
+        The outcome counts the next milestone's events, or the core events where leaving means silence (every event
+        where no core is declared). What is shared may be the persistence of one behaviour.
+        """
+        milestone = self.milestones[name]
+        own = milestone.rule.all_events
+        if milestone.primary_outcome != RETAINED:
+            counted = self.milestones[milestone.primary_outcome].rule.all_events
+        elif self.data.outcomes.kind == "silent":
+            counted = frozenset(self.data.events.core) or own
+        else:
+            counted = frozenset()
+        return tuple(sorted(own & counted))
 
     def of_kind(self, kind: Literal["once", "state"]) -> dict[str, Milestone]:
         """The milestones of one kind, in the order of the file."""

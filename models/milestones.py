@@ -5,9 +5,11 @@ window. `state` milestones (utilization, maturity) are met or not at every as-of
 score >= at_least, always.
 """
 
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from features.declaration import Declared
 from features.specs import Aggregation, FeatureSpec, Group, Per
@@ -28,13 +30,45 @@ def listing(names: tuple[str, ...], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def _as_text(value: Any) -> Any:
+    """YAML reads an unquoted 2024-05-31 as a date."""
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+
+
+def _real(day: str) -> str:
+    try:
+        real = date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        real = False
+    if not real:
+        raise ValueError("is not a day: write it as 2024-05-31")
+    return day
+
+
+Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_real)]
+
+
+def _distinct(names: Iterable[str]) -> None:
+    """Raises ValueError for a name that comes twice: it would be counted twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{name!r} is there twice: write every event once")
+        seen.add(name)
+
+
 class CountRule(Declared):
     """So many events of a set within a window, or so many per seat in force at the start of the window."""
 
     events: tuple[str, ...] = Field(min_length=1)
     window_days: int = Field(ge=1, le=730)
     per_seat: bool = False
-    at_least: float = Field(gt=0)
+    at_least: float = Field(gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        _distinct(self.events)
+        return self
 
     def spec(self, name: str) -> FeatureSpec:
         """The score as a feature."""
@@ -72,7 +106,10 @@ class StepsRule(Declared):
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.at_least > len(self.steps):
-            raise ValueError(f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps")
+            raise ValueError(
+                f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps: ask for fewer, or name more"
+            )
+        _distinct(self.steps)
         return self
 
     def spec(self, name: str) -> FeatureSpec:
@@ -99,13 +136,15 @@ class Level(Declared):
     """One product area: its events, and from how many on its use is basic and mature."""
 
     events: tuple[str, ...] = Field(min_length=1)
-    basic: float = Field(default=1, gt=0)
-    mature: float = Field(gt=0)
+    basic: float = Field(default=1, gt=0, allow_inf_nan=False)
+    mature: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.basic > self.mature:
-            raise ValueError(f"basic {self.basic} must not be more than mature {self.mature}")
+            raise ValueError(
+                f"basic {self.basic:g} must not be more than mature {self.mature:g}: lower the one or raise the other"
+            )
         return self
 
 
@@ -120,8 +159,10 @@ class LevelsRule(Declared):
     def _reachable(self) -> Self:
         if self.at_least > len(self.categories):
             raise ValueError(
-                f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories"
+                f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories:"
+                " ask for fewer, or add some"
             )
+        _distinct(event for level in self.categories.values() for event in level.events)
         return self
 
     def spec(self, name: str) -> FeatureSpec:
@@ -155,7 +196,7 @@ class LevelsRule(Declared):
 
 
 def _which(rule: Any) -> str:
-    keys = rule if isinstance(rule, dict) else rule.model_dump()
+    keys = rule.model_dump() if isinstance(rule, BaseModel) else rule if isinstance(rule, dict) else ()
     return "steps" if "steps" in keys else "levels" if "categories" in keys else "count"
 
 
@@ -175,7 +216,7 @@ class Milestone(Declared):
     rule: Rule
     primary_outcome: str = RETAINED
     defined_on: tuple[Quarter, Quarter] | None = None  # [from, to)
-    adopted_at: str | None = None
+    adopted_at: Day | None = None
     adopted_by: str | None = None
     why: str | None = None
     expected_effect: float | None = Field(default=None, ge=-1, le=1)  # out of sample, at adoption
@@ -190,12 +231,15 @@ class Milestone(Declared):
             )
         if self.kind == "state" and self.rule.window_days > LINK_DAYS:
             raise ValueError(
-                f"window_days {self.rule.window_days}: a state looks back at most {LINK_DAYS} days, so that two quarters share no event"
+                f"window_days {self.rule.window_days}: a state looks back at most {LINK_DAYS} days, so that two quarters share no event:"
+                " choose a shorter window"
             )
         if self.defined_on and self.defined_on[0] >= self.defined_on[1]:
             raise ValueError(
                 f"defined_on {list(self.defined_on)}: the first quarter must come before the end (half-open)"
             )
+        if self.expected_interval and self.expected_interval[0] > self.expected_interval[1]:
+            raise ValueError(f"expected_interval {list(self.expected_interval)}: write the lower end first")
         return self
 
     @property

@@ -59,6 +59,7 @@ def predict_forward(
     """
     X = frame[list(features)].to_numpy(np.float32)
     y = frame["retained"].to_numpy(bool)
+    quarter = frame["quarter"].to_numpy(dtype=str)
     fold = folds(frame["account_id"])
     blocks = list(forward_blocks(frame["as_of"], frame["known_from"], y))
     fitting = _Fitting(X, y, fold, list(features).index(RECENCY), factory, seed)
@@ -76,7 +77,7 @@ def predict_forward(
         fitting.plain(block, scores[PLAIN_FORWARD])
         # One constant per block: rates of folds differ by who is left out, and would rank accounts by that.
         scores["base_rate"][block.rows] = y[block.training].mean()
-        found = permutation_importance(fitted, X, y, features, rng)
+        found = permutation_importance(fitted, X, y, features, rng, quarter)
         importance.append(BlockImportance(frame["known_from"].iloc[block.rows].max(), found))
     predicted = ~np.isnan(scores[main])
     columns = frame[["account_id", "as_of", "quarter", "known_from", "retained"]]

@@ -61,7 +61,7 @@ def build_trial(
     """The rows to sweep: judged at known-at, in the cohort quarters [from, to) where `within` is given.
 
     An account seen at several as-of dates gives one of them, drawn at random: its rows are alike, and a
-    permutation may only exchange what is exchangeable.
+    permutation may only exchange what is exchangeable. `excluded` and the rows add up to the cohort's observations.
     """
     rows = cohort.judged(outcome, known_at)
     excluded = _excluded(cohort, len(rows))
@@ -69,11 +69,12 @@ def build_trial(
         inside = (rows["quarter"] >= within[0]) & (rows["quarter"] < within[1])
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
+    rivals = rivals or {}
+    complete = rows[list(rivals)].notna().all(axis=1)  # every candidate is judged on the same accounts
+    excluded["another candidate is not known"] = int((~complete).sum())
+    rows = rows[complete]
     drawn = rows.iloc[rng.permutation(len(rows))].drop_duplicates("account").sort_index()
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
-    rivals = rivals or {}
-    complete = drawn[list(rivals)].notna().all(axis=1) if rivals else pd.Series(True, index=drawn.index)
-    drawn = drawn[complete]
     quarters, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
     return Trial(
         candidates=(_own(cohort, drawn), *(_candidate(c, rule, drawn[c]) for c, rule in rivals.items())),

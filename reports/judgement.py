@@ -161,6 +161,8 @@ class Judgement:
         ]
         column = self.cohort.column("primary")
         known = seen[column].notna() & (seen[f"{column}_known_from"] <= self.known_at)
+        if column == RETAINED:
+            known &= seen["at_risk"]
         judged, retained = (
             dict(list(self.judged.groupby("quarter"))),
             dict(list(self.retained.groupby("quarter"))),

@@ -133,6 +133,7 @@ def _record_history(
     name = milestone["name"]
     identity = {"milestone": name, "milestone.version": reviewer.framework.version}
     store.supersede("milestones", identity)
+    identity["superseded"] = "false"
     origin = reviewer.quarters.containing(reviewer.log.data_from)
     note = f"**{milestone['verdict']}** as of the review of {tags['quarter']}. {milestone['sentence']}\n\nStep 0 is {origin}."
     params = {

@@ -97,7 +97,9 @@ class Evidence:
 
 
 def _insufficient(evidence: Evidence) -> bool:
-    return not evidence.powered or evidence.predicts == "unknown"
+    # Too little data is no verdict on what was called all the same: a "yes", a "no" or a change is an answer.
+    called = evidence.predicts in ("yes", "no") or evidence.changed == "shown"
+    return evidence.predicts == "unknown" or not (evidence.powered or called)
 
 
 def _retire(evidence: Evidence) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 from reports.verdicts import sentence
 
 HOSTILE = (
-    "\"><script>alert('x')</script>\n<img src=x onerror=alert(1)> & $\\frac{1}{2}$ {{ 7 * 7 }} \u2028\x07 🦄 漢字 "
-    + "w" * 200
+    "\"><script>alert('x')</script>\n<img src=x onerror=alert(1)> & "
+    "$\\frac{1}{2}$ {{ 7 * 7 }} \u2028\x07 🦄 漢字 " + "w" * 200
 )
 
 

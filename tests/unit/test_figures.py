@@ -303,4 +303,5 @@ def test_a_hostile_text_is_neither_markup_nor_mathematics() -> None:
         text = figures.svg(figure, f"h{i}")
         assert "<script" not in text
         assert "<img" not in text
-    assert "$\\frac" in figures.svg(figures.curve({"outcome": "$\\frac{1}{2}$", "curve": []}), "x")
+    priced = figures.svg(figures.curve({"outcome": "$\\frac{1}{2}$", "curve": []}), "x")
+    assert "Rate in % · $\\frac{1}{2}$</text>" in priced

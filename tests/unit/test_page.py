@@ -200,6 +200,9 @@ def test_the_verdict_table_holds_the_figures_of_each_milestone() -> None:
     assert utilization[1] == "Re-tune"
     assert utilization[5] == "2 outside 3.5 to 6 operating cut 4"
     assert utilization[6] == "2024Q2 next 14 Jan 2025 none matured since the last review"
+    edge = sample_review.rich()["milestones"][1]
+    edge["threshold"]["current"] = 7  # the last cut of the plateau belongs to it
+    assert cells_of(render({"milestones": [edge]}), "Activation")[5] == "7 inside 4 to 7 operating cut 5"
     assert cells_of(html("rich"), "Maturity")[5] == "3 no plateau"
     assert cells_of(html("rich"), "Expansion")[3] == "not defined"
 

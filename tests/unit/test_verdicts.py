@@ -42,10 +42,11 @@ ALL = [
 
 GOOD = Evidence("yes", "not_shown", None, "inside", better_cut_supported=False, no_twice=False, powered=True)
 
-# The table of the contract, drawn: what is known -> verdict. "*" is any value. Read from the top.
+# The table of the contract, drawn (too little data is the verdict only where nothing was called): what is known -> verdict. "*" is any value. Read from the top.
 #  predicts   changed      cause    cut              better   no_twice  powered
 DRAWN = """
-   *          *            *        *                *        *         False    insufficient_data
+   unclear    not_shown    *        *                *        *         False    insufficient_data
+   unclear    unknown      *        *                *        *         False    insufficient_data
    unknown    *            *        *                *        *         *        insufficient_data
    no         *            *        *                False    True      *        retire
    *          shown        decay    *                True     *         *        re-tune
@@ -107,7 +108,9 @@ def test_reasons_to_watch_are_empty_exactly_where_nothing_stands_against_hold() 
         ({"cut": "outside", "better_cut_supported": True}, Verdict.WATCH),
         ({"cut": "outside_twice", "better_cut_supported": True}, Verdict.RE_TUNE),
         ({"cut": "outside_twice"}, Verdict.WATCH),
-        ({"powered": False, "predicts": "no", "no_twice": True}, Verdict.INSUFFICIENT_DATA),
+        ({"powered": False, "predicts": "unclear"}, Verdict.INSUFFICIENT_DATA),
+        ({"powered": False, "predicts": "unclear", "changed": "shown"}, Verdict.WATCH),  # a call is an answer
+        ({"powered": False, "predicts": "no", "no_twice": True}, Verdict.RETIRE),
     ],
 )
 def test_one_step_away_from_good_health(changes: dict[str, object], expected: Verdict) -> None:

@@ -1,0 +1,42 @@
+"""What several test modules share: companies that ran through the whole main job once, and the rule for skips."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(
+    os.environ.get("MILESTONES_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything must be there (MILESTONES_REQUIRE=all), a skipped test has failed."""
+    report = yield
+    if report.skipped and os.environ.get("MILESTONES_REQUIRE") == "all" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
+
+
+def real_log(name: str) -> Path:
+    """The folder of a real log; the test is skipped where it is absent."""
+    folder = REAL_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"the real log {name} is not here: set MILESTONES_REAL_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which a simulated company of 700 accounts went through check, features, train, sweep, review."""
+    from features.console import Console
+    from reports.demonstration import run_demo
+
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    root = tmp_path_factory.mktemp("company") / "demo"
+    run_demo(root, accounts=700, seed=3, console=Console(as_json=True))
+    return root

@@ -1,0 +1,63 @@
+"""The main job on logs that nobody here wrote, from `init` on with nothing edited."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from milestones import app
+from tests.conftest import real_log
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def main_job(workspace: Path, *sources: str) -> list[Path]:
+    """Everything after `init` untouched; the folders of the reviews."""
+    run("init", str(workspace), *sources)
+    for command in (["check"], ["features"], ["train"], ["sweep"], ["review", "all"]):
+        run(*command, "-w", str(workspace))
+    return sorted((workspace / "output" / "reviews").iterdir())
+
+
+def newest(reviews: list[Path]) -> Any:
+    return json.loads((reviews[-1] / "review.json").read_text())
+
+
+def test_ravenstack_with_outcomes_supports_no_milestone(tmp_path: Path) -> None:
+    log = real_log("ravenstack")
+    sources = [f"--{t}={log / t}.parquet" for t in ("events", "accounts", "outcomes")]
+    review = newest(main_job(tmp_path / "raven", *sources))
+    assert review["headline"].startswith("No milestone is supported: with ")
+    assert "could not have been seen" in review["headline"]
+    set_aside = pd.read_parquet(tmp_path / "raven" / "output" / "quarantine" / "events.parquet")
+    assert set(set_aside["reason"]) == {"before signup"}
+    assert len(set_aside) == 18_425  # of 40,217 rows
+
+
+def test_ravenstack_without_outcomes_has_insufficient_data(tmp_path: Path) -> None:
+    log = real_log("ravenstack")
+    reviews = main_job(tmp_path / "raven", *[f"--{t}={log / t}.parquet" for t in ("events", "accounts")])
+    assert len(reviews) >= 2
+    assert newest(reviews)["headline"].startswith("Insufficient data")
+
+
+@pytest.mark.slow
+def test_lean_zulip_has_a_review_of_every_closed_quarter_and_a_model_that_beats_recency(
+    tmp_path: Path,
+) -> None:
+    log = real_log("lean_zulip")
+    reviews = main_job(tmp_path / "lean", *[f"--{t}={log / t}.parquet" for t in ("events", "accounts")])
+    assert len(reviews) > 25
+    metrics = json.loads((tmp_path / "lean" / "output" / "models" / "metrics.json").read_text())
+    assert metrics["random_forest"]["auc"]["lower"] > metrics["recency"]["auc"]["upper"]
+    review = newest(reviews)
+    assert {entry["name"] for entry in review["not_defined"]} == {"setup", "utilization", "maturity"}
+    mature = [row for row in review["milestones"][0]["history"] if row["effect"]]
+    assert len(mature) > 25
