@@ -4,6 +4,7 @@ Parquet and CSV may be a file, a folder or a glob; a DuckDB file is written `fil
 CSV columns are read as text and converted here, so that a bad value is a counted row, not a crash.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from features.tables import Kind
 
 NULL_WORDS = ("", "nan", "nat", "null", "none", "na", "n/a")
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
-OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)\s*$"
+# A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
+OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
+EPOCH = r"^[0-9]{9,19}(\.[0-9]+)?$"  # nine digits of seconds are 1973; eight are a date such as 20240331
+COMPACT_DATES = (19_000_101, 21_001_231)  # whole numbers in here are dates: as seconds they would be of 1970
+# Beyond these, and for DuckDB's infinity, a time is drawn in: pandas has no word for infinity, and "9999-12-31" is
+# how many systems write "has not ended".
+EARLIEST, LATEST = "0001-01-01", "9999-12-31"
+LARGEST_EPOCH = 9e18
 
 
 def connect() -> Any:
@@ -31,30 +39,42 @@ def connect() -> Any:
 def open_table(backend: Any, source: str, folder: Path, table: str) -> Any:
     """The raw table of a source. Raises DataError naming the source when it cannot be read."""
     if "://" in source:
+        address = re.sub(r"//[^@/]*@", "//***@", source)
         raise DataError(
-            f"{table}: {source} is an address of a kind that is not supported; use Parquet, CSV or DuckDB"
+            f"{table}: {address} is an address of a kind that is not supported; use Parquet, CSV or DuckDB"
         )
     path_text, _, inner = source.partition("::")
     path = (folder / path_text).resolve()
     try:
-        if inner:
-            return _open_duckdb(backend, path, inner, table)
-        return _open_files(backend, path, table)
+        return _open_duckdb(backend, path, inner, table) if inner else _open_files(backend, path, table)
     except duckdb.Error as error:
-        raise DataError(f"{table}: cannot read {path}: {_first_line(error)}") from error
+        raise DataError(f"{table}: cannot read {path}: {first_line(error)}") from error
 
 
 def _open_duckdb(backend: Any, path: Path, inner: str, table: str) -> Any:
     if not path.is_file():
         raise DataError(f"{table}: there is no DuckDB file {path}")
-    alias = f"source_{table}"
-    backend.attach(str(path), name=alias, read_only=True)
-    names = backend.list_tables(database=(alias, "main"))
-    if inner not in names:
+    catalog = _attached(backend, path, table)
+    found = backend.con.execute(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = ?", [catalog]
+    ).fetchall()
+    places = {name if schema == "main" else f"{schema}.{name}": (schema, name) for schema, name in found}
+    if inner.removeprefix("main.") not in places:
         raise DataError(
-            f"{table}: {path} has no table {inner!r}; it has {', '.join(sorted(names)) or 'none'}"
+            f"{table}: {path} has no table {inner!r}; it has {', '.join(sorted(places)) or 'none'}"
         )
-    return backend.table(inner, database=(alias, "main"))
+    schema, name = places[inner.removeprefix("main.")]
+    return backend.table(name, database=(catalog, schema))
+
+
+def _attached(backend: Any, path: Path, table: str) -> str:
+    """The catalog a DuckDB file is attached as: DuckDB attaches a file once, however many tables are asked of it."""
+    known = backend.con.execute("SELECT database_name, path FROM duckdb_databases()").fetchall()
+    for name, place in known:
+        if place is not None and Path(place).resolve() == path:
+            return str(name)
+    backend.attach(str(path), name=f"source_{table}", read_only=True)
+    return f"source_{table}"
 
 
 def _open_files(backend: Any, path: Path, table: str) -> Any:
@@ -68,16 +88,17 @@ def _open_files(backend: Any, path: Path, table: str) -> Any:
         raise DataError(
             f"{table}: {path} mixes {', '.join(sorted(suffixes))} files; name one kind, such as '*.parquet'"
         )
-    names = [str(file) for file in files]
+    # DuckDB reads names as globs: a bracket in one stands for itself.
+    names = [re.sub(r"([\[*?])", r"[\1]", str(file)) for file in files]
     if suffixes <= {".parquet", ".pq"}:
-        opened = backend.read_parquet(names, union_by_name=True)
-    elif suffixes <= {".csv", ".tsv", ".txt"}:
-        opened = backend.read_csv(names, all_varchar=True, union_by_name=True, header=True)
-    elif suffixes <= set(DUCKDB_SUFFIXES):
+        return backend.read_parquet(names, union_by_name=True)
+    if suffixes <= {".csv", ".tsv", ".txt"}:
+        if not any(file.stat().st_size for file in files):
+            raise DataError(f"{table}: {path} is empty: it has not even a header")
+        return backend.read_csv(names, all_varchar=True, union_by_name=True, header=True)
+    if suffixes <= set(DUCKDB_SUFFIXES):
         raise DataError(f"{table}: {path} is a DuckDB file; say which table, as in {path.name}::{table}")
-    else:
-        raise DataError(f"{table}: {path} is of no known kind; use .parquet, .csv or file.duckdb::table")
-    return opened
+    raise DataError(f"{table}: {path} is of no known kind; use .parquet, .csv or file.duckdb::table")
 
 
 def source_files(path: Path) -> list[Path]:
@@ -109,7 +130,7 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
     """
     column = raw[physical]
     if kind in ("id", "text"):
-        text = column.cast("string")
+        text = _whole(column) if kind == "id" and column.type().is_floating() else column.cast("string")
         return ibis.ifelse(
             text.strip().lower().isin(NULL_WORDS) if kind == "id" else text.strip() == "",
             ibis.null("string"),
@@ -126,6 +147,12 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
     return _as_time(column, zone)
 
 
+def _whole(column: Any) -> Any:
+    """Ids that became floats, as one missing value makes them, as the whole numbers they were."""
+    whole = column.try_cast("int64")
+    return ibis.ifelse(whole.cast("float64") == column, whole.cast("string"), column.cast("string"))
+
+
 def _without_null_words(column: Any) -> Any:
     return ibis.ifelse(column.strip().lower().isin(NULL_WORDS), ibis.null("string"), column.strip())
 
@@ -136,27 +163,49 @@ def _in_zone(zone, local):  # type: ignore[no-untyped-def]
 
 
 def _as_time(column: Any, zone: str) -> Any:
+    return _within_reach(_time(column, zone))
+
+
+def _time(column: Any, zone: str) -> Any:
     kind = column.type()
-    if kind.is_integer() or kind.is_floating():
-        return _from_epoch(column)
+    if kind.is_integer() or kind.is_floating() or kind.is_decimal():
+        return _from_number(column.cast("float64"), zone)
     if kind.is_timestamp() and kind.timezone is not None:
         return column.cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if kind.is_string():
-        text = _without_null_words(column)
-        read = text.try_cast("timestamp")  # an offset in the text is applied: such a time is UTC already
-        return ibis.ifelse(text.re_search(OFFSET), read, _in_utc(read, zone))
+        return _from_text(column, zone)
     if kind.is_timestamp() or kind.is_date():
         return _in_utc(column.cast("timestamp"), zone)
     return ibis.null("timestamp")
+
+
+def _from_text(column: Any, zone: str) -> Any:
+    text = _without_null_words(column)
+    # A plain timestamp ignores an offset in the text; only one with a time zone applies it.
+    aware = text.re_replace(r"\s+([+-][0-9:]+)$", r"\1").try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    return ibis.cases(
+        (text.re_search(EPOCH), _from_epoch(text.try_cast("float64"))),
+        (text.re_search("^[0-9]{8}$"), _from_number(text.try_cast("float64"), zone)),
+        (text.re_search(OFFSET), aware),
+        else_=_in_utc(text.try_cast("timestamp"), zone),
+    )
 
 
 def _in_utc(local: Any, zone: str) -> Any:
     return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
 
 
-def _from_epoch(column: Any) -> Any:
+def _from_number(value: Any, zone: str) -> Any:
+    """A date written as 20240331, or a number since 1970."""
+    digits = ibis.ifelse(value.between(*COMPACT_DATES), value, ibis.null("float64")).cast("int64")
+    text = digits.cast("string")
+    date = (text[0:4] + "-" + text[4:6] + "-" + text[6:8]).try_cast("timestamp")
+    return ibis.ifelse(value.between(*COMPACT_DATES), _in_utc(date, zone), _from_epoch(value))
+
+
+def _from_epoch(value: Any) -> Any:
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size (until 2286)."""
-    value = column.cast("float64")
+    value = ibis.ifelse(value.abs() <= LARGEST_EPOCH, value, ibis.null("float64"))  # NaN and infinity are no times
     size = value.abs()
     millis = ibis.cases(
         (size < 1e10, value * 1e3), (size < 1e13, value), (size < 1e16, value / 1e3), else_=value / 1e6
@@ -164,11 +213,20 @@ def _from_epoch(column: Any) -> Any:
     return millis.round().cast("int64").as_timestamp("ms")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _within_reach(time: Any) -> Any:
+    earliest, latest = ibis.timestamp(EARLIEST), ibis.timestamp(LATEST)
+    return ibis.cases((time < earliest, earliest), (time > latest, latest), else_=time)
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the excerpt of a query that DuckDB adds."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def to_frame(table: Any) -> pd.DataFrame:
-    """Execute an Ibis expression into pandas, with times in microseconds."""
-    frame: pd.DataFrame = table.to_pyarrow().to_pandas()
+    """Execute an Ibis expression into pandas, with times in microseconds. Raises DataError where DuckDB cannot."""
+    try:
+        frame: pd.DataFrame = table.to_pyarrow().to_pandas()
+    except duckdb.Error as error:
+        raise DataError(f"the tables cannot be read: {first_line(error)}") from error
     return frame

@@ -2,30 +2,35 @@
 
 It works backwards from retention, as the framework's authors did: maturity, utilization, activation, setup, each
 judged by the next. What the data cannot support is left out with the reason. The later half of the quarters is
-never looked at, so that a review can judge what was proposed here.
+never looked at, not even for what accounts usually do, so that a review can judge what was proposed here.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from features.declaration import Data
 from features.intake import Log
-from features.observations import observe
+from features.observations import observe, quarterly
+from features.profile import profile_events
 from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
+from models.estimates import FloatArray
 from models.framework import Framework
-from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, StepsRule
+from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, Rule, StepsRule
 from models.sweep import SweepResult
-from models.trial import build_trial, mature_quarters, rival_rules, rival_specs, run_trial, within_band
+from models.trial import build_trial, rival_rules, rival_specs, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90
 MOST_CANDIDATES = 24
-FEWEST_QUARTERS = 2
 N_PERMUTATIONS = 500
 BAND = (0.2, 0.6)
+USUAL_ADOPTION = 0.4  # a convention separates best where nearly half of the accounts are on either side
+ROUND, LESS_ROUND = (1.0, 2.0, 3.0, 5.0), (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 NICHE, UBIQUITOUS = 0.05, 0.98
 SETUP_EARLY, SETUP_PER_ACCOUNT, FEWEST_STEPS, FEWEST_CATEGORIES = 0.7, 3.0, 3, 3
 
@@ -42,7 +47,7 @@ class Proposal:
 def propose(
     log: Log, data: Data, events: pd.DataFrame, seed: int, progress: ProgressCallback | None = None
 ) -> Proposal:
-    """Propose every milestone the log can carry. `events` is the profile of `features.profile.profile_events`."""
+    """Propose every milestone the log can carry. `events` has a row for each event that may be used, in `event`."""
     proposer = _Proposer(log, data, events, np.random.default_rng(seed))
     steps = (proposer.maturity, proposer.utilization, proposer.activation, proposer.setup)
     for i, step in enumerate(steps):
@@ -59,6 +64,9 @@ def propose(
 class _Proposer:
     def __init__(self, log: Log, data: Data, events: pd.DataFrame, rng: np.random.Generator) -> None:
         self.log, self.data, self.rng = log, data, rng
+        self.until = earlier_half_ends(log, data)
+        early = profile_events(_before(log, self.until))
+        events = early[early["event"].isin(events["event"])]
         core = events[events["event"].isin(data.events.core)]
         usual = core[(core["adoption"] >= NICHE) & (core["adoption"] <= UBIQUITOUS)]
         self.events = events
@@ -82,7 +90,7 @@ class _Proposer:
             name: Level(events=members, basic=1, mature=self._mature_level(members))
             for name, members in areas.items()
         }
-        rule = LevelsRule(categories=levels, window_days=MATURITY_DAYS, at_least=min(3, len(levels)))
+        rule = LevelsRule(categories=levels, window_days=self._maturity_days, at_least=min(3, len(levels)))
         self._propose("maturity", Milestone(kind="state", rule=rule), rivals=False)
 
     def utilization(self) -> None:
@@ -130,19 +138,24 @@ class _Proposer:
 
     def _mature_level(self, members: tuple[str, ...]) -> float:
         """A level that about a third of the accounts using the category reach in its window."""
-        rule = CountRule(events=members, window_days=MATURITY_DAYS, at_least=1)
-        cohort = self._cohort("level", Milestone(kind="state", rule=rule), {})
-        counts = cohort.frame.loc[cohort.frame["alive"] & (cohort.frame["score"] > 0), "score"]
+        rule = CountRule(events=members, window_days=self._maturity_days, at_least=1)
+        try:
+            frame = self._cohort("level", Milestone(kind="state", rule=rule), {}).frame
+        except ValueError:  # not one quarter has closed
+            return 2.0
+        counts = frame.loc[frame["alive"] & (frame["score"] > 0) & (frame["as_of"] < self.until), "score"]
         return float(max(2.0, round_number(float(counts.quantile(2 / 3))))) if len(counts) else 2.0
 
+    @property
+    def _maturity_days(self) -> int:
+        """Three months, or the shortest quarter of the calendar: two closes share no event."""
+        return min(MATURITY_DAYS, self._framework({}).shortest_quarter_days)
+
+    def _framework(self, milestones: dict[str, Milestone]) -> Framework:
+        return Framework(schema=1, name="proposal", version=1, data=self.data, milestones=milestones)
+
     def _cohort(self, name: str, milestone: Milestone, rivals: dict[str, CountRule]) -> Cohort:
-        framework = Framework(
-            schema=1,
-            name="proposal",
-            version=1,
-            data=self.data,
-            milestones={**self.found.milestones, name: milestone},
-        )
+        framework = self._framework({**self.found.milestones, name: milestone})
         extra = rival_specs(rivals)
         if milestone.kind == "once":
             question = tenure_question(framework, extra)
@@ -160,30 +173,59 @@ class _Proposer:
         except ValueError as error:  # the log is too short for a single as-of date
             self.found.not_defined[name] = f"the log is too short: {error}"
             return
-        half = self._earlier_half(cohort)
+        half = earlier_half(cohort, self.log.data_through)
         trial = build_trial(cohort, milestone.primary_outcome, self.log.data_through, self.rng, others, half)
         result = run_trial(within_band(trial, BAND), cohort, self.rng, BAND, N_PERMUTATIONS)
-        chosen, why, expected = _choice(cohort, milestone, result, others)
+        chosen, why, expected = _choice(cohort, half, result, others)
         self.found.said.append(f"{name}: {chosen.words}. {why}")
         self.found.milestones[name] = milestone.model_copy(
             update={"rule": chosen, "defined_on": half, "why": why, **expected}
         )
 
-    def _earlier_half(self, cohort: Cohort) -> tuple[str, str] | None:
-        quarters = mature_quarters(cohort, cohort.milestone.primary_outcome, self.log.data_through)
-        if len(quarters) < FEWEST_QUARTERS:
-            return None
-        return quarters[0], quarters[len(quarters) // 2]
-
 
 NO_CORE = "needs an event by which the customer gets value, and none was recognised: declare data.events.core"
 
 
+def earlier_half_ends(log: Log, data: Data) -> pd.Timestamp:
+    """The close at which the later half of those with mature retention begins; the end of a log without."""
+    try:
+        days = quarterly(log, data).as_of_days
+    except ValueError:  # not one quarter has closed
+        return log.data_through
+    closes = [pd.Timestamp(0) + pd.Timedelta(days=day) for day in days]
+    horizon = pd.Timedelta(days=data.outcomes.horizon_days)
+    mature = sum(close + horizon <= log.data_through for close in closes)
+    return [*closes, log.data_through][max(mature // 2, 1)] if mature else log.data_through
+
+
+def _before(log: Log, until: pd.Timestamp) -> Log:
+    """The log as far as its profile goes, with nothing from a time on."""
+    events = log.events.filter(log.events.occurred_at < ibis.timestamp(until.to_pydatetime()))
+    return replace(log, events=events, accounts=log.accounts[log.accounts["signed_up_at"] < until])
+
+
+def earlier_half(cohort: Cohort, known_at: pd.Timestamp) -> tuple[str, str] | None:
+    """[from, to) of the earlier half of the mature cohort quarters: one where there is one, None where none is.
+
+    Which quarters are mature is a matter of dates; of what happened in the later ones nothing enters.
+    """
+    outcome = cohort.milestone.primary_outcome
+    judged = cohort.judged(outcome, known_at)["quarter"]
+    first = judged.min() if len(judged) else None
+    if first is None:
+        return None
+    frame = cohort.frame
+    quarters = sorted(
+        q for q in frame["quarter"].unique() if q >= first and cohort.matures_at(q, outcome) <= known_at
+    )
+    return first, cohort.maturity.quarters.shift(first, max(len(quarters) // 2, 1))
+
+
 def _choice(
-    cohort: Cohort, milestone: Milestone, result: SweepResult, rivals: dict[str, CountRule]
+    cohort: Cohort, half: tuple[str, str] | None, result: SweepResult, rivals: dict[str, CountRule]
 ) -> tuple[Any, str, dict[str, Any]]:
     """The rule to propose, why, and what to expect of it out of sample."""
-    rule = milestone.rule
+    rule = cohort.milestone.rule
     if result.operating_cut is not None:
         by_name = {
             f"{column.partition(':')[2]} in {rival.window_days} days": rival
@@ -198,18 +240,55 @@ def _choice(
         cut = float(result.operating_cut.value)
         update = {"at_least": int(cut) if not isinstance(rule, CountRule) else cut}
         return chosen.model_copy(update=update), result.sentence, expected
-    if not isinstance(rule, CountRule):
-        return rule, f"A convention; {result.sentence}", {}
-    score = cohort.frame.loc[cohort.frame["alive"], "score"].dropna()
-    cut = round_number(float(score.quantile(0.6))) if len(score) else 1.0
-    cut = cut if rule.per_seat else max(1.0, round(cut))
+    frame = cohort.frame
+    seen = frame["alive"] & frame["score"].notna()
+    if half is not None:
+        seen &= (frame["quarter"] >= half[0]) & (frame["quarter"] < half[1])
+    score = frame.loc[seen, "score"].to_numpy(np.float64)
+    cut = convention(score, rule)
     reached = float((score >= cut).mean()) if len(score) else 0.0
     why = f"A convention that {reached:.0%} of accounts reach; {result.sentence}"
     return rule.model_copy(update={"at_least": cut}), why, {}
 
 
+def convention(score: FloatArray, rule: Rule) -> float | int:
+    """A round cut that 20 to 60 % of accounts reach, nearest to 40 %; where none does, the nearest to that band.
+
+    score: (n,). Of steps and categories every number is round; of counts 1, 2, 3, 5 x 10^k before others.
+    """
+    if not isinstance(rule, CountRule):
+        parts = rule.steps if isinstance(rule, StepsRule) else tuple(rule.categories)
+        return int(_nearest(score, range(1, len(parts) + 1))[0])
+    best, distance = _nearest(score, _numbers(score, ROUND, whole=not rule.per_seat))
+    if distance > 0:
+        best, _ = _nearest(score, _numbers(score, LESS_ROUND, whole=not rule.per_seat))
+    return best
+
+
+def _nearest(score: FloatArray, choices: Iterable[float]) -> tuple[float, float]:
+    """The choice whose adoption is best, and how far that is from the band."""
+    numbers = np.array(list(choices), dtype=np.float64)
+    share = np.array([(score >= number).mean() if len(score) else 0.0 for number in numbers])
+    distance = np.maximum(np.maximum(BAND[0] - share, share - BAND[1]), 0.0)
+    best = int(np.lexsort((np.abs(share - USUAL_ADOPTION), distance))[0])
+    return float(numbers[best]), float(distance[best])
+
+
+def _numbers(score: FloatArray, digits: tuple[float, ...], *, whole: bool) -> list[float]:
+    """digit x 10^k up to the largest score, ascending; whole ones only where a count cannot be split."""
+    positive = score[score > 0]
+    if not len(positive):
+        return [1.0]
+    powers = range(
+        *(int(np.floor(np.log10(end))) + i for i, end in enumerate((positive.min(), positive.max())))
+    )
+    # Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004.
+    numbers = [d * 10**k if k >= 0 else d / 10**-k for k in powers for d in digits]
+    return [x for x in numbers if not whole or x == round(x)] or [1.0]
+
+
 def round_number(value: float) -> float:
-    """The nearest of 1, 2, 3, 5 x 10^k: a cut that people can remember."""
+    """The nearest of 1, 2, 3, 5 x 10^k: a level that people can remember."""
     if value <= 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))

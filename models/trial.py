@@ -45,11 +45,6 @@ def rival_specs(rivals: dict[str, CountRule]) -> tuple[FeatureSpec, ...]:
     return tuple(rule.spec(column) for column, rule in rivals.items())
 
 
-def mature_quarters(cohort: Cohort, outcome: str, known_at: pd.Timestamp) -> list[str]:
-    """Cohort quarters with at least one judged observation, in order."""
-    return sorted(cohort.judged(outcome, known_at)["quarter"].unique())
-
-
 def build_trial(
     cohort: Cohort,
     outcome: str,
