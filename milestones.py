@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -28,22 +29,38 @@ def main() -> None:
     try:
         app()
     except MilestonesError as error:
-        sys.stderr.write(f"milestones: {error}\n")
-        sys.exit(error.exit_code)
+        _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("milestones: stopped; nothing half-written was left under a final name\n")
-        sys.exit(130)
+        _stop("stopped; nothing half-written was left under a final name", 130)
     except BrokenPipeError:
+        # Whoever read has gone: what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except Exception as error:
         if os.environ.get("MILESTONES_DEBUG"):
             raise
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        sys.stderr.write(
-            f"milestones: something this program did not foresee: {type(error).__name__}: {words[0]}\n"
-            "Please report it with the output of the same command under MILESTONES_DEBUG=1.\n"
-        )
-        sys.exit(1)
+        _stop(*_words(error))
+
+
+def _words(error: Exception) -> tuple[str, int]:
+    """What to say of an error that no room has put into words, and its exit code."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    room = type(error).__module__.partition(".")[0]
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot use {error.filename}: {error.strerror}; make it accessible, or choose another", 3
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"the system refuses: {error.strerror}; free some space or memory, and run it again", 3
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: fewer windows under data.features need less", 1
+    if room in ("duckdb", "_duckdb", "pyarrow"):
+        return f"the tables cannot be read: {lines[0]}", 1
+    report = "Please report it with the output of the same command under MILESTONES_DEBUG=1."
+    return f"something this program did not foresee: {type(error).__name__}: {lines[0]}\n{report}", 1
+
+
+def _stop(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"milestones: {message}\n")
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from features.quarters import Quarters
 from features.tables import TABLES
 
+LONGEST_WINDOW_DAYS = 3650
+MOST_SHOWN = 120  # characters of a refused value
+
 
 class Declared(BaseModel):
     """Base of everything that is read from framework.yaml: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _known_zone(zone: str) -> str:
+def known_zone(zone: str) -> str:
+    """The zone, if the tz database has it. Raises ValueError."""
     from zoneinfo import available_timezones
 
     if zone not in available_timezones():
@@ -43,7 +47,7 @@ class Sources(Declared):
 class Calendar(Declared):
     """How times are read and quarters cut."""
 
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     fiscal_year_starts_in_month: int = Field(default=1, ge=1, le=12)
     # A log whose events carry dates without a time of day cannot say what came first on the day of signup.
     resolution: Literal["instant", "day"] = "instant"
@@ -122,8 +126,10 @@ class Features(Declared):
     def _sound(self) -> Self:
         for name in ("windows_days", "event_windows_days"):
             days = getattr(self, name)
-            if not days or any(d < 1 for d in days):
-                raise ValueError(f"{name} {list(days)}: give at least one window of at least one day")
+            if not days or any(not 1 <= d <= LONGEST_WINDOW_DAYS for d in days):
+                raise ValueError(
+                    f"{name} {list(days)}: give at least one window, each of 1 to {LONGEST_WINDOW_DAYS:,} days"
+                )
             if len(set(days)) != len(days):
                 raise ValueError(f"{name} {list(days)}: each window once")
         if self.niche_below >= self.ubiquitous_above:
@@ -153,7 +159,7 @@ class Data(Declared):
                 raise ValueError(f"mapping names the table {table!r}; tables are {', '.join(TABLES)}")
             known = TABLES[table].columns
             for column in columns:
-                if column not in known and table != "accounts":
+                if column not in known:
                     raise ValueError(
                         f"mapping {table}.{column}: the columns of {table} are {', '.join(known)}"
                     )
@@ -173,11 +179,10 @@ def explain(error: Any) -> str:
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"]) or "(top level)"
         value = item.get("input")
-        shown = (
-            ""
-            if isinstance(value, dict | list | BaseModel) or item["type"] == "missing"
-            else f" (found {value!r})"
-        )
+        nothing = isinstance(value, dict | list | tuple | BaseModel) or item["type"] == "missing"
+        text = repr(value)
+        found = text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
+        shown = "" if nothing or item["type"] == "extra_forbidden" else f" (found {found})"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = "is not a key here: check the spelling, or remove it"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,25 +15,74 @@ from features.errors import DataError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """The mapping at the top of a YAML file. Raises DataError with line and remedy."""
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: a key stands once, a date without quotes is text, only true and false are flags."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice: keep one", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_NOT_RESOLVED = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_RESOLVED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text holds. Raises ValueError, in one line with the line number where it is known."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(
-            f"there is no {path}: make one with `milestones init {path.parent} --events ... --accounts ...`"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}" if mark else ""
-        raise DataError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', error)}") from error
-    if not isinstance(document, dict):
+        problem = str(error.problem or error.context)
+        hint = ": indent with spaces, not with tabs" if "'\\t'" in problem else ""
+        raise ValueError(f"not valid YAML{where}: {problem}{hint}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def read_yaml(path: Path, missing: str) -> dict[str, Any] | None:
+    """The keys of a YAML file; None where it holds nothing. Raises DataError; `missing` says what to do without it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no {path}: {missing}") from error
+    except NotADirectoryError as error:
+        raise DataError(f"there is no {path}: {path.parent} is no folder") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read {path}: it is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        document = parse_yaml(text)
+    except ValueError as error:
+        raise DataError(f"{path} is {error}") from error
+    if document is not None and not isinstance(document, dict):
+        kind = "a list" if isinstance(document, list) else f"one {type(document).__name__}"
+        raise DataError(f"{path} must hold `key: value` lines; it holds {kind}")
+    return document
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The mapping at the top of a framework file. Raises DataError with line and remedy."""
+    make = f"make one with `milestones init {path.parent} --events ... --accounts ...`"
+    document = read_yaml(path, make)
+    if not document:
         raise DataError(
-            f"{path} must hold keys such as schema, name, data, milestones; it holds {type(document).__name__}"
+            f"{path} is empty: it must hold keys such as schema, name, data, milestones; {make} --force"
         )
     return document
 

@@ -15,12 +15,17 @@ import pandas as pd
 
 from features.declaration import Data
 from features.errors import DataError
-from features.sources import connect, open_table, read_column, to_frame
+from features.sources import connect, first_line, open_table, read_column, to_frame
 from features.tables import TABLES
-from features.workspace import set_aside
+from features.workspace import discard, set_aside
 
-EXCLUDED = "left out by rule"
+EXCLUDED = "its account is left out by rule"
+COPIES = "exact duplicate (data.events.deduplicate)"
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
+GIVEN = "given: "  # prefix of a mapped column as its source has it
+# An empty table of outcomes says that nobody was lost; an empty one of these says nothing.
+MUST_HAVE_ROWS = ("accounts", "subscriptions")
+TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 Counts = dict[str, dict[str, int]]
 
 
@@ -58,6 +63,11 @@ class Log:
         """Whether seats are known with dates."""
         return self.subscriptions is not None and "seats" in self.subscriptions
 
+    def duplicates(self) -> int:
+        """How many usable events repeat another one in every mapped column. Asks for a scan of its own."""
+        distinct = to_frame(self.events.distinct().aggregate(lambda t: t.count().name("n")))
+        return self.n_events - int(distinct["n"].iloc[0])
+
     def books(self) -> list[str]:
         """What became of every row, in sentences."""
         lines = []
@@ -72,14 +82,16 @@ class Log:
         return [*lines, f"data from {self.data_from.date()} through {self.data_through}", *self.notes]
 
     def write_quarantine(self, folder: Path) -> None:
-        """One Parquet file per table with the rows set aside and the reason of each."""
+        """One Parquet file per table with the rows set aside, as their source gives them, and the reason of each."""
         for table, rows in self.rejected.items():
-            if self.quarantined.get(table):
+            if not self.quarantined.get(table):
+                discard(folder / f"{table}.parquet")  # an earlier run's rows are no longer set aside
+            else:
                 with set_aside(folder / f"{table}.parquet") as path:
                     if isinstance(rows, pd.DataFrame):
                         rows.to_parquet(path, index=False)
                     else:
-                        rows.to_parquet(path)
+                        rows.to_parquet(path, use_tmp_file=False)
 
 
 def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
@@ -97,7 +109,7 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
         subscriptions = reader.subscriptions(accounts)
         outcomes = reader.outcomes(accounts)
     except duckdb.Error as error:
-        raise DataError(f"the tables cannot be read: {str(error).strip().splitlines()[0]}") from error
+        raise DataError(f"the tables cannot be read: {first_line(error)}") from error
     first, final = spans["first"].min(), spans["final"].max()
     one_day = pd.Timedelta(days=1)
     # A day whose last event comes in its last quarter is taken as whole: else a log that runs to the very end of a
@@ -149,11 +161,12 @@ class _Reader:
         extras = {
             c: raw[c].name(f"attribute_{i}") for i, c in enumerate(raw.columns) if c not in mapping.values()
         }
+        named = {e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")}
+        given = self._given("accounts", raw)
         frame = to_frame(
-            raw.select(**self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()})
-        )
-        frame = frame.rename(
-            columns={e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")}
+            raw.select(
+                **self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()}, **given
+            )
         )
         reasons = _first_reason(
             len(frame),
@@ -161,35 +174,34 @@ class _Reader:
                 "no account_id": frame["account_id"].isna(),
                 "signup missing or unreadable": frame["signed_up_at"].isna(),
                 "signup in the future": frame["signed_up_at"] > self.now,
-                "account_id given before": frame["account_id"].duplicated(),
             },
         )
-        kept = self._keep("accounts", frame, reasons).reset_index(drop=True)
+        # The first *usable* row of an account is kept: one without a signup must not push out one that has it.
+        again = frame["account_id"].where(reasons.isna()).dropna().duplicated()
+        reasons[again[again].index] = "account_id given before"
+        kept = self._keep("accounts", frame, reasons).rename(columns=named).reset_index(drop=True)
+        self.rejected["accounts"] = self.rejected["accounts"].rename(columns=named)
         if self.data.calendar.resolution == "day":
             kept["signed_up_at"] = kept["signed_up_at"].dt.floor("D")
         kept["excluded"] = self._excluded_accounts(kept)
+        for column in self.data.fixed_at_signup:
+            if column not in kept:
+                raise DataError(_no_column("data.fixed_at_signup", column, kept))
         return kept
 
     def _excluded_accounts(self, accounts: pd.DataFrame) -> "pd.Series[bool]":
         excluded = pd.Series(False, index=accounts.index)
         for rule in self.data.exclusions:
             if rule.column not in accounts:
-                raise DataError(
-                    f"data.exclusions: the accounts table has no column {rule.column!r}; it has {', '.join(accounts.columns)}"
-                )
-            values = accounts[rule.column]
-            wanted = str(rule.equals).lower()
-            hit = values.astype("string").str.lower().eq(wanted).fillna(False).astype(bool) & ~excluded
+                raise DataError(_no_column("data.exclusions", rule.column, accounts))
+            hit = _equals(accounts[rule.column], rule.equals) & ~excluded
             self.excluded.setdefault("accounts", {})[rule.reason] = int(hit.sum())
             excluded |= hit
         return excluded
 
     def events(self) -> tuple[Any, pd.DataFrame]:
         raw = self._open("events")
-        table = raw.select(**self._columns("events", raw))
-        if self.data.events.deduplicate:
-            table = table.distinct()
-            self.notes.append("events: exact duplicates count once (data.events.deduplicate)")
+        table = raw.select(**self._columns("events", raw), **self._given("events", raw))
         known = self.backend.table("known_accounts")
         joined = table.left_join(known, table.account_id == known.known_id)
         joined = joined.mutate(reason=_event_reason(joined, self.now))
@@ -204,14 +216,23 @@ class _Reader:
         if EXCLUDED in counts:
             self.excluded["events"] = {EXCLUDED: counts.pop(EXCLUDED)}
         self.quarantined["events"] = dict(sorted(counts.items()))
+        self.rejected["events"] = self._as_given(
+            "events", joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED)
+        )
         usable = spans[spans["reason"].isna()]
         if not len(usable):
             raise DataError(self._nothing_usable("events"))
         keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in table.columns]
-        self.rejected["events"] = joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED).select(
-            *table.columns, "reason"
-        )
-        return joined.filter(joined.reason.isnull()).select("account", "signed_up_at", *keep), usable
+        events = joined.filter(joined.reason.isnull()).select("account", "signed_up_at", *keep)
+        return self._without_copies(events, usable) if self.data.events.deduplicate else (events, usable)
+
+    def _without_copies(self, events: Any, usable: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+        distinct = events.distinct()
+        n = int(to_frame(distinct.aggregate(lambda t: t.count().name("n")))["n"].iloc[0])
+        copies = int(usable["n"].sum()) - n
+        if copies:
+            self.excluded.setdefault("events", {})[COPIES] = copies
+        return distinct, usable.assign(n=n)
 
     def subscriptions(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         frame = self._with_accounts("subscriptions", accounts)
@@ -224,17 +245,23 @@ class _Reader:
         if "ended_at" in frame:
             reasons["ends before it starts"] = frame["ended_at"] < frame["started_at"]
             reasons["end unreadable"] = frame["unread_ended_at"]
-        for column in ("seats", "mrr"):
+        for column in ("seats", "mrr", "term_months"):
             if column in frame:
+                value = frame[column].fillna(0)
                 reasons[f"{column} negative or not a number"] = (
-                    ~(frame[column].fillna(0) >= 0) | frame[f"unread_{column}"]
+                    ~(value >= 0) | np.isinf(value) | frame[f"unread_{column}"]
                 )
+        if "renews_at" in frame:
+            reasons["renewal unreadable"] = frame["unread_renews_at"]
         return self._usable("subscriptions", frame, reasons, accounts)
 
     def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         frame = self._with_accounts("outcomes", accounts)
         if frame is None:
             return None
+        if frame.empty:
+            source = self.data.sources.declared()["outcomes"]
+            self.notes.append(f"outcomes: {source} has no rows: it says that nobody was lost")
         empty = frame["occurred_at"].isna() & ~frame["unread_occurred_at"]
         if empty.any():
             self.notes.append(f"outcomes: {int(empty.sum()):,} rows without a date say that nothing happened")
@@ -258,7 +285,7 @@ class _Reader:
             for c in columns
             if TABLES[table].columns[c] in ("time", "number")
         }
-        frame = to_frame(raw.select(**columns, **unread))
+        frame = to_frame(raw.select(**columns, **unread, **self._given(table, raw)))
         codes = pd.Series(accounts.index, index=accounts["account_id"])
         frame["account"] = frame["account_id"].map(codes)
         return frame
@@ -281,10 +308,10 @@ class _Reader:
         bad = reasons.notna().to_numpy()
         counts = reasons[bad].value_counts()
         self.quarantined[table] = {str(reason): int(n) for reason, n in sorted(counts.items())}
-        self.rejected[table] = frame[bad].assign(reason=reasons[bad].to_numpy())
-        if bad.all():
+        self.rejected[table] = self._as_given(table, frame[bad].assign(reason=reasons[bad].to_numpy()))
+        if bad.all() and (len(bad) or table in MUST_HAVE_ROWS):
             raise DataError(self._nothing_usable(table))
-        return frame[~bad].copy()
+        return frame[~bad].drop(columns=[c for c in frame if str(c).startswith(GIVEN)])
 
     def _open(self, table: str) -> Any:
         source = self.data.sources.declared()[table]
@@ -303,13 +330,70 @@ class _Reader:
         mapping = self.data.mapping[table]
         return {c: read_column(raw, mapping[c], kinds[c], zone) for c in kinds if c in mapping}
 
+    def _given(self, table: str, raw: Any) -> dict[str, Any]:
+        """The mapped columns once more, as the source has them, for the rows that are set aside."""
+        return {GIVEN + c: raw[physical] for c, physical in self.data.mapping[table].items()}
+
+    def _as_given(self, table: str, rows: Any) -> Any:
+        """What the quarantine keeps of a row: the values it came with under the contract's names, and the reason."""
+        logical = list(self.data.mapping[table])
+        if not isinstance(rows, pd.DataFrame):
+            return rows.select(**{c: rows[GIVEN + c] for c in logical}, reason=rows.reason)
+        rest = [c for c in rows if c not in logical and not str(c).startswith((GIVEN, "unread_"))]
+        rest = [c for c in rest if c not in ("account", "reason")]
+        named = rows[[GIVEN + c for c in logical]].set_axis(logical, axis=1)
+        return pd.concat([named, rows[rest], rows[["reason"]]], axis=1)
+
     def _nothing_usable(self, table: str) -> str:
         source = self.data.sources.declared()[table]
         if not self.read.get(table):
             return f"{table}: {source} has no rows; give a table with data"
-        reasons = "; ".join(f"{reason}: {n:,}" for reason, n in self.quarantined[table].items())
-        hint = "check data.mapping and data.calendar.timezone"
-        return f"{table}: none of the {self.read[table]:,} rows of {source} can be used ({reasons}); {hint}"
+        counts = {**self.quarantined.get(table, {}), **self.excluded.get(table, {})}
+        reasons = "; ".join(f"{reason}: {n:,}" for reason, n in counts.items())
+        return (
+            f"{table}: none of the {self.read[table]:,} rows of {source} can be used ({reasons})"
+            f"{self._examples(table)}; {_remedy(max(counts, key=lambda reason: counts[reason]))}"
+        )
+
+    def _examples(self, table: str) -> str:
+        """A value of each column that the rows were refused for most, as a person would look for it."""
+        rejected = self.rejected[table]
+        first = to_frame(rejected.limit(1)) if not isinstance(rejected, pd.DataFrame) else rejected.head(1)
+        if first.empty:
+            return ""
+        row = first.iloc[0]
+        shown = ", ".join(f"{c} {str(row[c])[:60]!r}" for c in self.data.mapping[table])
+        return f"; the first of them has {shown}"
+
+
+def _no_column(key: str, column: str, accounts: pd.DataFrame) -> str:
+    columns = ", ".join(str(c) for c in accounts if c != "excluded")
+    return f"{key}: the accounts table has no column {column!r}; it has {columns}"
+
+
+def _remedy(reason: str) -> str:
+    """What to do about rows that were all refused, mostly for one reason."""
+    if reason == EXCLUDED:
+        return "check data.exclusions"
+    if "unreadable" in reason:
+        return (
+            "check data.mapping; times are read as 2024-03-31 14:05:00, as 20240331, or as seconds since 1970"
+        )
+    if reason == "unknown account":
+        return "check that account_id means the same in data.mapping as in the accounts table"
+    return "check data.mapping and data.calendar.timezone"
+
+
+def _equals(values: "pd.Series[Any]", wanted: bool | float | str) -> "pd.Series[bool]":
+    """Where a column holds a value, however its source writes it: 1.0 is 1, and yes, t and 1 are true."""
+    text = values.astype("string").str.strip().str.lower()
+    if isinstance(wanted, bool):
+        hit = text.isin(TRUE_WORDS if wanted else FALSE_WORDS)
+    elif isinstance(wanted, str):
+        hit = text.eq(wanted.strip().lower())
+    else:
+        hit = pd.to_numeric(text, errors="coerce").eq(wanted)
+    return hit.fillna(False).astype(bool)
 
 
 def _event_reason(joined: Any, now: pd.Timestamp) -> Any:

@@ -79,8 +79,8 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
 
 def read_matrix(workspace: Workspace) -> Matrix:
     """The matrix that `milestones features` wrote. Raises DataError when it did not run."""
-    manifest = json.loads(workspace.require(workspace.features / "manifest.json", "features").read_text())
-    frame = pd.read_parquet(workspace.require(workspace.features / "matrix.parquet", "features"))
+    manifest = workspace.read_json(workspace.features / "manifest.json", "features")
+    frame = workspace.read_table(workspace.features / "matrix.parquet", "features")
     return Matrix(frame, manifest)
 
 

@@ -29,8 +29,13 @@ class Question:
 
 
 def quarterly(log: Log, data: Data) -> Grid:
-    """The as-of dates at which every quarter of the log closes: its end, the first instant of the next."""
-    starts = data.calendar.quarters.starts(log.data_from, log.data_through)
+    """The as-of dates at which every quarter of the log closes: its end, the first instant of the next.
+
+    Where none has closed yet it is the close to come, at which nobody can be observed: the questions have no rows.
+    """
+    quarters = data.calendar.quarters
+    starts = quarters.starts(log.data_from, log.data_through)
+    starts = starts or [quarters.end(quarters.containing(log.data_through))]
     return Grid("calendar", tuple(int(t.timestamp() // 86_400) for t in starts))
 
 

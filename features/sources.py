@@ -182,7 +182,9 @@ def _time(column: Any, zone: str) -> Any:
 def _from_text(column: Any, zone: str) -> Any:
     text = _without_null_words(column)
     # A plain timestamp ignores an offset in the text; only one with a time zone applies it.
-    aware = text.re_replace(r"\s+([+-][0-9:]+)$", r"\1").try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    aware = (
+        text.re_replace(r"\s+([+-][0-9:]+)$", r"\1").try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    )
     return ibis.cases(
         (text.re_search(EPOCH), _from_epoch(text.try_cast("float64"))),
         (text.re_search("^[0-9]{8}$"), _from_number(text.try_cast("float64"), zone)),
@@ -205,7 +207,9 @@ def _from_number(value: Any, zone: str) -> Any:
 
 def _from_epoch(value: Any) -> Any:
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size (until 2286)."""
-    value = ibis.ifelse(value.abs() <= LARGEST_EPOCH, value, ibis.null("float64"))  # NaN and infinity are no times
+    value = ibis.ifelse(
+        value.abs() <= LARGEST_EPOCH, value, ibis.null("float64")
+    )  # NaN and infinity are no times
     size = value.abs()
     millis = ibis.cases(
         (size < 1e10, value * 1e3), (size < 1e13, value), (size < 1e16, value / 1e3), else_=value / 1e6

@@ -1,14 +1,21 @@
 """The workspace: where commands find each other's results, and how a file gets its final name."""
 
+import fcntl
+import glob
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from features.errors import DataError, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,36 @@ class Workspace:
 
     def require(self, path: Path, command: str) -> Path:
         """The path, if an earlier command made it. Raises DataError naming that command."""
-        if not path.exists():
-            raise DataError(f"{path} is not there yet: run `milestones {command} -w {self.root}` first")
+        if not path.is_file():
+            raise DataError(f"{path} is not there yet: {self._advice(command)} first")
         return path
+
+    def read_json(self, path: Path, command: str) -> dict[str, Any]:
+        """What an earlier command wrote. Raises DataError naming it where the file is missing or damaged."""
+        text = self.require(path, command)
+        try:
+            found = json.loads(text.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(path, command) from error
+        if not isinstance(found, dict):
+            raise self._damaged(path, command)
+        return found
+
+    def read_table(self, path: Path, command: str) -> "pd.DataFrame":
+        """A Parquet file that an earlier command wrote. Raises DataError as `read_json` does."""
+        import pandas as pd
+        import pyarrow as pa
+
+        try:
+            return pd.read_parquet(self.require(path, command))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._damaged(path, command) from error
+
+    def _damaged(self, path: Path, command: str) -> DataError:
+        return DataError(f"{path} is damaged, or was not made by this program: {self._advice(command)} again")
+
+    def _advice(self, command: str) -> str:
+        return f"run `milestones {command} -w {self.root}`"
 
 
 @contextmanager
@@ -65,11 +99,13 @@ def set_aside(final: Path) -> Iterator[Path]:
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(final)
         handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent)
-        os.close(handle)
+        # Held while it is written: the lock tells a file in work from what a killed run left.
+        fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         raise StoreError(
-            f"cannot write {final}: {error.strerror}; make the folder writable or choose another"
+            f"cannot write {final}: {reason_of(error)}; make the folder writable or choose another"
         ) from error
     path = Path(name)
     try:
@@ -78,16 +114,42 @@ def set_aside(final: Path) -> Iterator[Path]:
         path.replace(final)
     except OSError as error:
         raise StoreError(
-            f"cannot write {final}: {error.strerror}; free some space or choose another folder"
+            f"cannot write {final}: {reason_of(error)}; free some space or choose another folder"
         ) from error
     finally:
         path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_leftovers(final: Path) -> None:
+    """Remove what killed runs left beside a file; what another run is writing is locked and stays."""
+    for left in final.parent.glob(f".{glob.escape(final.stem)}-*{glob.escape(final.suffix)}"):
+        with suppress(OSError), left.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
+def reason_of(error: OSError) -> str:
+    """The system's words for what it refused."""
+    return error.strerror or str(error) or type(error).__name__
 
 
 def write_text(final: Path, text: str) -> None:
     """Write a text file under its final name in one step."""
     with set_aside(final) as path:
         path.write_text(text, encoding="utf-8")
+
+
+def discard(final: Path) -> None:
+    """Remove a file that an earlier run made, if it is there. Raises StoreError when the folder refuses."""
+    try:
+        final.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"cannot remove {final}: {reason_of(error)}; make the folder writable or choose another"
+        ) from error
 
 
 def empty(folder: Path) -> None:

@@ -89,14 +89,29 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
         log = open_log(framework.data, place.root)
         progress("writing what was set aside", 0.8)
         log.write_quarantine(place.quarantine)
+        duplicates = log.duplicates()
     for line in log.books():
         console.say(line)
+    warnings = _warnings(log, duplicates)
+    for line in warnings:
+        console.say(f"warning: {line}")
     status = "PROPOSED" if framework.proposed else "adopted"
     console.say(
         f"framework {framework.name} version {framework.version} ({framework.hash}), {status}:"
         f" {', '.join(framework.milestones) or 'no milestone'}"
     )
-    console.result(_check_result(framework.hash, log))
+    console.result(
+        {**_check_result(framework.hash, log), "duplicates": {"events": duplicates}, "warnings": warnings}
+    )
+
+
+def _warnings(log: "Log", duplicates: int) -> list[str]:
+    if not duplicates:
+        return []
+    return [
+        f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
+        " data.events.deduplicate: true counts each once"
+    ]
 
 
 def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:

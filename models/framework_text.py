@@ -51,7 +51,7 @@ def _milestone(name: str, milestone: Milestone) -> str:
     status = (
         "PROPOSED: nobody has adopted it yet" if milestone.proposed else f"adopted {milestone.adopted_at}"
     )
-    lines = ["", f"  # {status}", f"  # {' '.join(milestone.rule.words.split())}"]
+    lines = ["", f"  # {status}", f"  # {_plain(milestone.rule.words)}"]
     return "\n".join(lines) + "\n" + _section({name: milestone.model_dump(mode="json", exclude_none=True)}, 2)
 
 
@@ -66,4 +66,9 @@ def _section(content: dict[str, Any], indent: int = 0) -> str:
 
 
 def _comments(lines: list[str], indent: int) -> str:
-    return "\n".join(" " * indent + "# " + " ".join(line.split()) for line in lines)
+    return "\n".join(" " * indent + "# " + _plain(line) for line in lines)
+
+
+def _plain(text: str) -> str:
+    """One line that YAML takes in a comment, whatever is in the name of an event."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))

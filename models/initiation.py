@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.declaration import Data, Events, Outcome, Sources
+from features.declaration import Data, Events, Outcome, Sources, known_zone
 from features.discovery import discover, parse_overrides, provisional, resolution_of
 from features.document import validate
+from features.errors import UsageError
 from features.intake import Log, open_log
 from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
 from features.progress import ProgressCallback
@@ -39,6 +40,10 @@ def initiate(
     progress: ProgressCallback,
 ) -> Initiation:
     """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
+    try:
+        known_zone(zone)
+    except ValueError as error:
+        raise UsageError(f"--timezone {error}") from error
     progress("mapping the columns", 0.05)
     backend = connect()
     mapping, mapped = discover(backend, sources, folder, parse_overrides(overrides), zone)
@@ -56,7 +61,7 @@ def initiate(
     framework = validate(
         Framework,
         {
-            "schema": 1, "name": name, "version": 1, "data": data.model_dump(),
+            "schema": 1, "name": " ".join(name.split()) or "product", "version": 1, "data": data.model_dump(),
             "milestones": {k: m.model_dump() for k, m in proposal.milestones.items()},
             "not_defined": proposal.not_defined,
         },

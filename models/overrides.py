@@ -4,9 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from features.document import read_document, validate
+from features.document import parse_yaml, read_document, validate
 from features.errors import UsageError
 from models.framework import Framework
 
@@ -23,7 +21,11 @@ def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framew
             raise UsageError(
                 f"--set {pair}: write key.path=value, such as milestones.activation.rule.at_least=10"
             )
-        _lay(document, key.split("."), yaml.safe_load(text), pair)
+        try:
+            value = parse_yaml(text)
+        except ValueError as error:
+            raise UsageError(f"--set {pair}: the value is {error}") from error
+        _lay(document, key.split("."), value, pair)
     if outcome:
         kind, _, days = outcome.partition(":")
         if days and not days.isdigit():

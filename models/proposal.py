@@ -279,9 +279,8 @@ def _numbers(score: FloatArray, digits: tuple[float, ...], *, whole: bool) -> li
     positive = score[score > 0]
     if not len(positive):
         return [1.0]
-    powers = range(
-        *(int(np.floor(np.log10(end))) + i for i, end in enumerate((positive.min(), positive.max())))
-    )
+    lowest, highest = (int(np.floor(np.log10(end))) for end in (positive.min(), positive.max()))
+    powers = range(lowest, highest + 1)
     # Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004.
     numbers = [d * 10**k if k >= 0 else d / 10**-k for k in powers for d in digits]
     return [x for x in numbers if not whole or x == round(x)] or [1.0]

@@ -4,11 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import yaml
-
 from experiments.tracking import Store
-from features.document import content_hash
+from features.document import content_hash, read_yaml
 from features.errors import DataError, UsageError
 from features.intake import open_log
 from features.matrix import read_matrix
@@ -65,8 +62,8 @@ def _learned(workspace: Workspace, framework: Framework) -> Learned:
         raise DataError(
             f"the features were built from another data section: run `milestones features -w {workspace.root}` again"
         )
-    record = json.loads(workspace.require(workspace.models / "model.json", "train").read_text())
-    predictions = pd.read_parquet(workspace.require(workspace.models / "predictions.parquet", "train"))
+    record = workspace.read_json(workspace.models / "model.json", "train")
+    predictions = workspace.read_table(workspace.models / "predictions.parquet", "train")
     return Learned(record, predictions, matrix.frame)
 
 
@@ -74,8 +71,7 @@ def _decisions(workspace: Workspace) -> dict[str, Any] | None:
     path = workspace.root / "decisions.yaml"
     if not path.exists():
         return None
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else None
+    return read_yaml(path, "the meeting writes it")
 
 
 def _publish_one(

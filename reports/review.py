@@ -5,7 +5,6 @@ the review was due. `Reviewer` holds what all quarters share, so that any number
 data.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,14 +13,13 @@ import numpy as np
 import pandas as pd
 
 from features.intake import Log
-from features.volumes import days_to_count, days_to_steps, quarterly_volumes
 from models.cohorts import Cohort, Cohorts
-from models.estimates import proportion
 from models.evaluation import evaluate
 from models.framework import Framework
 from models.importance import adoption, adoption_class
-from models.milestones import CountRule, LevelsRule, Milestone, StepsRule
+from models.milestones import Milestone
 from reports.judgement import Judgement, Settings, difference_in
+from reports.snapshot import Snapshots
 from reports.verdicts import (
     Verdict,
     accounts_to_decide,
@@ -49,13 +47,8 @@ class Reviewer:
     """Everything that the reviews of one framework share."""
 
     def __init__(self, framework: Framework, log: Log, cohorts: Cohorts, learned: Learned, seed: int) -> None:
-        self.framework, self.log, self.cohorts, self.learned, self.seed = (
-            framework,
-            log,
-            cohorts,
-            learned,
-            seed,
-        )
+        self.framework, self.log, self.cohorts = framework, log, cohorts
+        self.learned, self.seed = learned, seed
         self.quarters = framework.data.calendar.quarters
         self.settings = Settings(
             horizon_days=framework.data.outcomes.horizon_days,
@@ -64,8 +57,7 @@ class Reviewer:
             seed=seed,
             data_through=log.data_through,
         )
-        self.volumes = quarterly_volumes(log, framework.data)
-        self._time_to = {name: _time_to(log, m) for name, m in framework.of_kind("once").items()}
+        self.snapshots = Snapshots(framework, log, cohorts)
         self._judgement = cache(self._judge)
 
     def known_at(self, quarter: str) -> pd.Timestamp:
@@ -109,10 +101,10 @@ class Reviewer:
             "milestones": milestones,
             "not_defined": [{"name": name, "reason": reason} for name, reason in framework.not_defined.items()],
             "chain": [row for name in framework.milestones if (row := self._link(name, quarter))],
-            "maturity": self._maturity(quarter),
-            "funnel": self._funnel(quarter),
-            "volumes": self._volumes(quarter),
-            "volumes_history": self._volumes_history(quarter),
+            "maturity": self.snapshots.maturity(quarter),
+            "funnel": self.snapshots.funnel(quarter),
+            "volumes": self.snapshots.volumes(quarter),
+            "volumes_history": self.snapshots.volumes_history(quarter),
             "model": model,
             "ranking": ranking,
             "segments": [],
@@ -161,7 +153,7 @@ class Reviewer:
                 key: getattr(evidence, key)
                 for key in ("predicts", "changed", "cause", "cut", "better_cut_supported", "no_twice", "powered")
             },
-            **self._now(cohort, quarter),
+            **self.snapshots.reached(cohort, quarter),
             "expected": _expected(milestone),
             "realised": None if realised is None else {
                 "value": realised.value, "lower": realised.lower, "upper": realised.upper,
@@ -214,115 +206,6 @@ class Reviewer:
             "n_not": int((~reached).sum()),
             "difference": {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper},
         }
-
-    # The clock of now.
-
-    def _now(self, cohort: Cohort, quarter: str) -> dict[str, Any]:
-        """Adoption, who could not be asked, time to the milestone or movement, in the quarter just closed."""
-        frame = self._closing(cohort, quarter)
-        alive = frame[frame["alive"]]
-        counts = alive["status"].value_counts()
-        asked = alive[alive["status"].isin(("reached", "not_reached"))]
-        share = proportion((asked["status"] == "reached").to_numpy(bool)) if len(asked) else None
-        found: dict[str, Any] = {
-            "adoption": None if share is None else {
-                "value": share.value, "lower": share.lower, "upper": share.upper, "n": share.n_observations,
-            },
-            "statuses": {s: int(counts.get(s, 0)) for s in ("reached", "not_reached", "not_eligible", "not_knowable")},
-            "time_to_days": None,
-            "movement": None,
-        }  # fmt: skip
-        if cohort.milestone.kind == "once":
-            found["time_to_days"] = self._time_to_days(cohort.name, asked)
-        else:
-            found["movement"] = self._movement(cohort, quarter)
-        return found
-
-    def _closing(self, cohort: Cohort, quarter: str) -> pd.DataFrame:
-        """Landmarks within the quarter, or the states at its close."""
-        frame, end = cohort.frame, self.quarters.end(quarter)
-        if cohort.milestone.kind == "state":
-            return frame[frame["as_of"] == end]
-        return frame[(frame["as_of"] >= self.quarters.start(quarter)) & (frame["as_of"] < end)]
-
-    def _time_to_days(self, name: str, asked: pd.DataFrame) -> dict[str, float] | None:
-        days = self._time_to[name].reindex(asked.loc[asked["status"] == "reached", "account"]).dropna()
-        if days.empty:
-            return None
-        low, middle, high = days.quantile([0.25, 0.5, 0.75])
-        return {
-            "median": float(middle),
-            "lower_quartile": float(low),
-            "upper_quartile": float(high),
-            "n": len(days),
-        }
-
-    def _movement(self, cohort: Cohort, quarter: str) -> dict[str, int] | None:
-        """Accounts that came to meet the state, or ceased to, since the close before (leaving the product included)."""
-        before = self._closing(cohort, self.quarters.shift(quarter, -1))
-        if before.empty:
-            return None
-        now = self._closing(cohort, quarter)
-        met_now = set(now.loc[now["alive"] & (now["status"] == "reached"), "account"])
-        met_before = set(before.loc[before["alive"] & (before["status"] == "reached"), "account"])
-        entered, left = len(met_now - met_before), len(met_before - met_now)
-        return {"entered": entered, "left": left, "net": entered - left}
-
-    def _maturity(self, quarter: str) -> dict[str, Any] | None:
-        for name, milestone in self.framework.of_kind("state").items():
-            if isinstance(milestone.rule, LevelsRule):
-                closes = self.cohorts.closes
-                rows = closes[(closes["as_of"] == self.quarters.end(quarter)) & closes["alive"]]
-                if rows.empty:
-                    return None
-                categories = [
-                    {
-                        "name": category,
-                        "basic": float((rows[spec.name] >= milestone.rule.categories[category].basic).mean()),
-                        "mature": float(
-                            (rows[spec.name] >= milestone.rule.categories[category].mature).mean()
-                        ),
-                    }
-                    for category, spec in milestone.rule.category_specs(name).items()
-                ]
-                return {"categories": categories, "share_mature_3": float((rows[name] >= 3).mean())}
-        return None
-
-    def _funnel(self, quarter: str) -> dict[str, Any] | None:
-        """Sign-ups whose last landmark fell into the quarter, and how far they had come by its close."""
-        once = self.framework.of_kind("once")
-        if not once:
-            return None
-        final = max(once, key=lambda name: once[name].rule.window_days)
-        members = self._closing(self.cohorts.by_name[final], quarter)["account"]
-        if members.empty:
-            return {"cohort_quarter": quarter, "steps": []}
-        steps = [{"name": "signed up", "n": len(members), "share": 1.0}]
-        for name in self.framework.milestones:
-            cohort = self.cohorts.by_name[name]
-            frame = cohort.frame if cohort.milestone.kind == "once" else self._closing(cohort, quarter)
-            reached = frame.loc[
-                (frame["status"] == "reached") & (frame["alive"] | (cohort.milestone.kind == "once")),
-                "account",
-            ]
-            n = int(members.isin(reached).sum())
-            steps.append({"name": name, "n": n, "share": n / len(members)})
-        closes = self.cohorts.closes
-        alive = closes.loc[(closes["as_of"] == self.quarters.end(quarter)) & closes["alive"], "account"]
-        n = int(members.isin(alive).sum())
-        steps.append({"name": "alive at the close", "n": n, "share": n / len(members)})
-        return {"cohort_quarter": quarter, "steps": steps}
-
-    def _volumes(self, quarter: str) -> dict[str, int]:
-        row = self.volumes[self.volumes["quarter"] == quarter]
-        closes = self.cohorts.closes
-        alive = int(((closes["as_of"] == self.quarters.end(quarter)) & closes["alive"]).sum())
-        counts = {key: int(row[key].sum()) for key in ("events", "active_accounts", "signups")}
-        return counts | {"alive_accounts": alive}
-
-    def _volumes_history(self, quarter: str) -> list[dict[str, Any]]:
-        rows = self.volumes[self.volumes["quarter"] <= quarter]
-        return json.loads(rows.to_json(orient="records"))  # type: ignore[no-any-return]
 
     # The model.
 
@@ -385,17 +268,14 @@ class Reviewer:
             s.verdict == "insufficient_data" for s in sweeps
         ):
             return "Insufficient data: no milestone can be judged yet."
-        if not supported:
-            tried = [s for s in sweeps if s.verdict != "insufficient_data"]
+        tried = [s for s in sweeps if s.verdict != "insufficient_data"]
+        if tried and not supported:
             widest = max(tried, key=lambda s: s.n_accounts)
             return widest.sentence
-        counts = {v: verdicts.count(v) for v in dict.fromkeys(Verdict) if v.value in verdicts}
-        parts = [f"{n} {_VERDICT_WORDS[v]}" for v, n in counts.items()]
-        return (
-            f"Of {len(milestones)} milestones: {', '.join(parts)}."
-            if len(milestones) > 1
-            else milestones[0]["sentence"]
-        )
+        if len(milestones) == 1:
+            return f"{milestones[0]['name']}: {milestones[0]['sentence']}"
+        counts = {v: verdicts.count(v) for v in Verdict if v.value in verdicts}
+        return f"Of {len(milestones)} milestones: {', '.join(f'{n} {_VERDICT_WORDS[v]}' for v, n in counts.items())}."
 
     def _caveats(self) -> list[str]:
         said = []
@@ -422,15 +302,6 @@ _VERDICT_WORDS = {
     Verdict.RETIRE: "to retire",
     Verdict.INSUFFICIENT_DATA: "without enough data",
 }
-
-
-def _time_to(log: Log, milestone: Milestone) -> "pd.Series[float]":
-    rule = milestone.rule
-    if isinstance(rule, StepsRule):
-        return days_to_steps(log, rule.steps, rule.at_least, rule.window_days)
-    if isinstance(rule, CountRule):
-        return days_to_count(log, rule.events, rule.at_least, rule.window_days)
-    return pd.Series(dtype=float)
 
 
 def _outcome_words(milestone: Milestone, horizon_days: int) -> str:

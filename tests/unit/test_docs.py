@@ -1,0 +1,66 @@
+"""The documents say what the program does: examples load, commands and options exist, links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from milestones import app
+from models.framework import Framework
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_framework_of_the_reference_is_valid() -> None:
+    text = (ROOT / "docs" / "framework.md").read_text()
+    example = re.findall(r"```yaml\n(.*?)```", text, re.S)[0]
+    framework = Framework.model_validate(yaml.safe_load(example))
+    assert list(framework.milestones) == ["activation", "utilization", "maturity"]
+
+
+def commands_in(page: Path) -> list[list[str]]:
+    lines = re.findall(r"^(?:\.venv/bin/)?milestones ([^\n#|]+)", page.read_text(), re.M)
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_command_and_option_in_the_documents_exists(page: Path) -> None:
+    group = typer.main.get_command(app)
+    for name, *arguments in commands_in(page):
+        command = group.commands[name]  # type: ignore[attr-defined]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {a.partition("=")[0] for a in arguments if a.startswith("-")} <= known, (page.name, name)
+
+
+def test_the_readme_names_every_command_of_the_main_job() -> None:
+    named = {name for name, *_ in commands_in(ROOT / "README.md")}
+    assert named >= {"init", "check", "features", "train", "sweep", "review", "ui"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_decision_is_short_and_complete() -> None:
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        text = page.read_text()
+        assert len(text.splitlines()) <= 30, page.name
+        assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Cost")), page.name
+
+
+def test_mlproject_has_an_entry_point_for_every_command_of_the_main_job() -> None:
+    entries = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+    assert set(entries) >= {"init", "simulate", "check", "features", "train", "sweep", "review"}
+    group = typer.main.get_command(app)
+    for entry in entries.values():
+        name, *arguments = shlex.split(entry["command"])[1:]
+        command = group.commands[name]  # type: ignore[attr-defined]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {a for a in arguments if a.startswith("-")} <= known

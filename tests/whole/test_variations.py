@@ -1,0 +1,101 @@
+"""What a data scientist varies: recorded and compared like any run, and without consequences."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from experiments.tracking import Store
+from milestones import app
+
+
+@pytest.fixture(scope="module")
+def workspace(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("varied") / "w"
+    shutil.copytree(company, root, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
+    return root
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def answer(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def digest(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_a_varied_training_is_recorded_and_touches_nothing_else(workspace: Path) -> None:
+    before = {
+        name: digest(workspace / "output" / name) for name in ("models", "features", "sweeps", "reviews")
+    }
+    made = answer(
+        "train", "-w", str(workspace), "--features", "events_*,days_since_last_event",
+        "--estimator", "sklearn.naive_bayes:GaussianNB", "--name", "slim", "--note", "volumes alone",
+        "--set", "data.features.windows_days=[30, 90]",
+    )  # fmt: skip
+    assert made["model"]["champion"] is False
+    assert {name: digest(workspace / "output" / name) for name in before} == before
+    store = Store.of(workspace, "support-company")
+    found = store.client.get_run(made["run"]["run_id"])
+    assert found.data.tags["exploratory"] == "true"
+    assert found.data.params["override.features"] == "events_*,days_since_last_event"
+    assert found.data.params["override.set.data.features.windows_days"] == "[30, 90]"
+    assert found.data.tags["mlflow.note.content"].startswith("volumes alone")
+    assert store.champion("support-company-retention") is None
+    assert made["n_features"] < 20
+
+
+def test_a_segment_keeps_its_accounts_alone(workspace: Path) -> None:
+    whole = answer("sweep", "activation", "-w", str(workspace), "--name", "all", "--set", "version=2")
+    part = answer("sweep", "activation", "-w", str(workspace), "--segment", "country=US", "--name", "us")
+    assert 0 < part["sweeps"][0]["n_accounts"] < whole["sweeps"][0]["n_accounts"]
+
+
+def test_more_candidates_join_the_family_that_is_corrected_for(workspace: Path) -> None:
+    alone = answer("sweep", "activation", "-w", str(workspace), "--name", "own", "--set", "version=2")[
+        "sweeps"
+    ][0]
+    among = answer("sweep", "activation", "-w", str(workspace), "--features", "*", "--name", "wide")[
+        "sweeps"
+    ][0]
+    assert alone["family"]["candidates"] == 1
+    assert among["family"]["candidates"] > 15
+    assert among["family"]["cuts"] > alone["family"]["cuts"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--estimator", "no_such"], "choose random_forest, logistic"),
+        (["train", "--estimator", "math:sqrt"], "cannot make it"),
+        (["train", "--estimator", "sklearn.linear_model:LinearRegression"], "is no scikit-learn classifier"),
+        (["train", "--features", "zzz*"], "matches none of"),
+        (["train", "--segment", "country=Atlantis"], "country is one of"),
+        (["train", "--segment", "colour=red"], "write column=value with one of"),
+        (["train", "--set", "milestones.nothing.rule=1"], "there is no 'nothing' here"),
+        (["train", "--set", "nonsense"], "write key.path=value"),
+        (["train", "--outcome", "silent:soon"], "write kind or kind:days"),
+        (["sweep", "activatoin"], "there is no milestone 'activatoin'"),
+        (["sweep", "--features", "zzz*"], "matches none of"),
+        (["review", "2031Q1"], "is no closed quarter"),
+        (["review", "last"], "is no closed quarter"),
+    ],
+)
+def test_an_option_without_meaning_is_wrong_usage_in_words(
+    workspace: Path, arguments: list[str], words: str
+) -> None:
+    result = run(*arguments, "-w", str(workspace))
+    # The command line turns the error into its message and exit code 2; here it is the exception itself.
+    assert getattr(result.exception, "exit_code", None) == 2
+    assert words in str(result.exception)
