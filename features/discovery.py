@@ -1,11 +1,12 @@
 """Find out which column of a stranger's table is which: by name first, by type and content where names fail."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from features.declaration import Data, Events, Outcome, Sources
 from features.errors import DataError, UsageError
-from features.sources import open_table, read_column, to_frame
+from features.sources import TIME_FORMS, open_table, read_column, to_frame
 from features.tables import TABLES, Kind
 
 SAMPLE = 20_000
@@ -58,7 +59,8 @@ def _map_table(table: str, raw: Any, overrides: dict[str, str], zone: str) -> di
             guess = _by_type(free, raw, kind, zone)
         if guess is None and logical in contract.required:
             raise DataError(
-                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}."
+                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}"
+                f"{_unread(contract.synonyms[logical], free, raw) if kind == 'time' else ''}."
                 f" Say which with --map {table}.{logical}=COLUMN"
             )
         if guess is not None:
@@ -66,8 +68,24 @@ def _map_table(table: str, raw: Any, overrides: dict[str, str], zone: str) -> di
     return {logical: found[logical] for logical in contract.columns if logical in found}
 
 
+def _plain(columns: list[str]) -> dict[str, str]:
+    """Columns by their name in lower case with underscores; the first of several alike."""
+    return {re.sub(r"[^0-9a-z]+", "_", c.lower()).strip("_"): c for c in reversed(columns)}
+
+
+def _unread(synonyms: tuple[str, ...], free: list[str], raw: Any) -> str:
+    """What stands in the column that bears the right name but holds no times."""
+    named = [column for column in map(_plain(free).get, synonyms) if column is not None]
+    if not named:
+        return ""
+    values = to_frame(raw.filter(raw[named[0]].notnull()).select(value=raw[named[0]].cast("string")).limit(1))
+    return (
+        f"; {named[0]} holds {str(values['value'].iloc[0])[:60]!r}, but {TIME_FORMS}" if len(values) else ""
+    )
+
+
 def _by_name(synonyms: tuple[str, ...], free: list[str], raw: Any, kind: Kind, zone: str) -> str | None:
-    plain = {c.lower().replace(" ", "_").replace("-", "_"): c for c in reversed(free)}
+    plain = _plain(free)
     for synonym in synonyms:
         column = plain.get(synonym)
         if column is not None and _readable(raw, column, kind, zone):

@@ -15,7 +15,7 @@ import pandas as pd
 
 from features.declaration import Data
 from features.errors import DataError
-from features.sources import connect, first_line, open_table, read_column, to_frame
+from features.sources import TIME_FORMS, connect, first_line, open_table, read_column, to_frame
 from features.tables import TABLES
 from features.workspace import discard, set_aside
 

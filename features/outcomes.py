@@ -50,9 +50,9 @@ class Lives:
     @classmethod
     def of_outcomes(cls, accounts: pd.DataFrame, outcomes: pd.DataFrame) -> "Lives":
         """One life per account, from signup to its first outcome."""
-        first = outcomes.groupby("account")["occurred_at"].min()
+        first = outcomes.astype({"account": "int64"}).groupby("account")["occurred_at"].min()
         frame = pd.DataFrame({"account": accounts.index, "start": accounts["signed_up_at"]})
-        frame["end"] = frame["account"].map(first).astype("datetime64[us]").fillna(pd.Timestamp(FAR))
+        frame["end"] = first.reindex(accounts.index).astype("datetime64[us]").fillna(pd.Timestamp(FAR))
         return cls._of(frame[frame["end"] >= frame["start"]])
 
     @classmethod

@@ -20,12 +20,13 @@ NULL_WORDS = ("", "nan", "nat", "null", "none", "na", "n/a")
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
+TIME_FORMS = "times are read as 2024-03-31 14:05:00, as 20240331, or as seconds since 1970"
 EPOCH = r"^[0-9]{9,19}(\.[0-9]+)?$"  # nine digits of seconds are 1973; eight are a date such as 20240331
+COMPACT = "%Y%m%d"
 COMPACT_DATES = (19_000_101, 21_001_231)  # whole numbers in here are dates: as seconds they would be of 1970
 # Beyond these, and for DuckDB's infinity, a time is drawn in: pandas has no word for infinity, and "9999-12-31" is
 # how many systems write "has not ended".
 EARLIEST, LATEST = "0001-01-01", "9999-12-31"
-LARGEST_EPOCH = 9e18
 
 
 def connect() -> Any:
@@ -162,6 +163,19 @@ def _in_zone(zone, local):  # type: ignore[no-untyped-def]
     """The instant at which a clock in `zone` showed the local time."""
 
 
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
+def _parsed(text, pattern):  # type: ignore[no-untyped-def]
+    """The time that a text names in a pattern, null where it does not."""
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.timestamp))
+def _since_1970(microseconds):  # type: ignore[no-untyped-def]
+    """The time so long after 1970 began in UTC."""
+
+
+# An expression is written out wherever it is used, so each step below names its input as few times as it can.
+
+
 def _as_time(column: Any, zone: str) -> Any:
     return _within_reach(_time(column, zone))
 
@@ -169,27 +183,27 @@ def _as_time(column: Any, zone: str) -> Any:
 def _time(column: Any, zone: str) -> Any:
     kind = column.type()
     if kind.is_integer() or kind.is_floating() or kind.is_decimal():
-        return _from_number(column.cast("float64"), zone)
+        number = column.cast("float64")
+        date = _parsed(number.try_cast("int64").cast("string"), COMPACT)
+        return ibis.ifelse(number.between(*COMPACT_DATES), _in_utc(date, zone), _from_epoch(number))
     if kind.is_timestamp() and kind.timezone is not None:
         return column.cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if kind.is_string():
-        return _from_text(column, zone)
+        return _from_text(column.strip(), zone)
     if kind.is_timestamp() or kind.is_date():
         return _in_utc(column.cast("timestamp"), zone)
     return ibis.null("timestamp")
 
 
-def _from_text(column: Any, zone: str) -> Any:
-    text = _without_null_words(column)
+def _from_text(text: Any, zone: str) -> Any:
     # A plain timestamp ignores an offset in the text; only one with a time zone applies it.
     aware = (
         text.re_replace(r"\s+([+-][0-9:]+)$", r"\1").try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     )
-    return ibis.cases(
-        (text.re_search(EPOCH), _from_epoch(text.try_cast("float64"))),
-        (text.re_search("^[0-9]{8}$"), _from_number(text.try_cast("float64"), zone)),
-        (text.re_search(OFFSET), aware),
-        else_=_in_utc(text.try_cast("timestamp"), zone),
+    return ibis.coalesce(
+        ibis.ifelse(text.re_search(OFFSET), aware, _in_utc(text.try_cast("timestamp"), zone)),
+        _in_utc(_parsed(text, COMPACT), zone),
+        _from_epoch(text.re_extract(EPOCH, 0).try_cast("float64")),
     )
 
 
@@ -197,24 +211,11 @@ def _in_utc(local: Any, zone: str) -> Any:
     return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
 
 
-def _from_number(value: Any, zone: str) -> Any:
-    """A date written as 20240331, or a number since 1970."""
-    digits = ibis.ifelse(value.between(*COMPACT_DATES), value, ibis.null("float64")).cast("int64")
-    text = digits.cast("string")
-    date = (text[0:4] + "-" + text[4:6] + "-" + text[6:8]).try_cast("timestamp")
-    return ibis.ifelse(value.between(*COMPACT_DATES), _in_utc(date, zone), _from_epoch(value))
-
-
 def _from_epoch(value: Any) -> Any:
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size (until 2286)."""
-    value = ibis.ifelse(
-        value.abs() <= LARGEST_EPOCH, value, ibis.null("float64")
-    )  # NaN and infinity are no times
     size = value.abs()
-    millis = ibis.cases(
-        (size < 1e10, value * 1e3), (size < 1e13, value), (size < 1e16, value / 1e3), else_=value / 1e6
-    )
-    return millis.round().cast("int64").as_timestamp("ms")
+    microseconds = ibis.cases((size < 1e10, 1e6), (size < 1e13, 1e3), (size < 1e16, 1.0), else_=1e-3)
+    return _since_1970((value * microseconds).try_cast("int64"))
 
 
 def _within_reach(time: Any) -> Any:

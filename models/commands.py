@@ -95,10 +95,10 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
     warnings = _warnings(log, duplicates)
     for line in warnings:
         console.say(f"warning: {line}")
-    status = "PROPOSED" if framework.proposed else "adopted"
+    status = "PROPOSED: " if framework.proposed else "adopted: "
     console.say(
-        f"framework {framework.name} version {framework.version} ({framework.hash}), {status}:"
-        f" {', '.join(framework.milestones) or 'no milestone'}"
+        f"framework {framework.name} version {framework.version} ({framework.hash}),"
+        f" {status + ', '.join(framework.milestones) if framework.milestones else 'no milestone'}"
     )
     console.result(
         {**_check_result(framework.hash, log), "duplicates": {"events": duplicates}, "warnings": warnings}

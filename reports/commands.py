@@ -30,6 +30,8 @@ def review(
     place = Workspace(workspace.resolve())
     with console.progress("review") as progress:
         made = publish(place, quarter, seed, progress)
+    if not made:
+        console.say("Insufficient data: no quarter of the log has closed yet, so there is nothing to review.")
     for item in made[-1:]:
         console.say(f"{item['quarter']}: {item['headline']}")
         console.say(f"report: {item['report']}")

@@ -43,8 +43,12 @@ def publish(
 
 def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
     closed, reviewable = reviewer.closed(), reviewer.reviewable()
+    if not closed and quarter in ("all", "latest"):
+        return []
     if not closed:
-        raise DataError("no quarter of the log has closed yet: a review needs at least one whole quarter")
+        raise UsageError(
+            f"{quarter} has not closed: no quarter of the log has, and a review needs a whole one"
+        )
     if quarter == "all":
         return reviewable
     if quarter == "latest":

@@ -317,11 +317,16 @@ def _expected(milestone: Milestone) -> dict[str, float | None] | None:
 
 
 def _threshold(now: Judgement, milestone: Milestone) -> dict[str, Any]:
-    sweep = now.sweep
+    sweep, current = now.sweep, float(milestone.rule.at_least)
     cut = sweep.operating_cut
+    plateau = list(sweep.plateau) if sweep.plateau and cut else None
+    if plateau and now.cut == "inside":
+        plateau[0] = min(
+            plateau[0], current
+        )  # the current cut makes the same split as the first of the plateau
     return {
-        "current": float(milestone.rule.at_least),
-        "plateau": list(sweep.plateau) if sweep.plateau and cut else None,
+        "current": current,
+        "plateau": plateau,
         "operating_cut": None if cut is None else {"value": cut.value, "reason": cut.reason},
         "verdict": sweep.verdict,
         "sentence": sweep.sentence,

@@ -1,0 +1,162 @@
+"""The rows of a sweep: one per account, all accounted for, and a band that knows nothing of outcomes."""
+
+# ruff: noqa: PD011 - the values of candidates are arrays of ours
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.quarters import Quarters
+from models.cohorts import RIVAL, Cohort, Maturity
+from models.milestones import Milestone
+from models.sweep import Candidate
+from models.trial import Trial, build_trial, rival_rules, run_trial, within_band
+
+STATE = Milestone.model_validate(
+    {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 3}}
+)
+MAIL = RIVAL + "mail"
+RIVALS = {MAIL: rival_rules(STATE, ["mail"])[MAIL]}
+LATE = pd.Timestamp("2030-01-01")
+
+
+def cohort(rows: pd.DataFrame, milestone: Milestone = STATE) -> Cohort:
+    """A cohort of rows (account, as_of, score, retained); everything else as usual unless it is given."""
+    as_of = pd.to_datetime(rows["as_of"])
+    usual: dict[str, Any] = {
+        "fold": rows["account"] % 5,
+        "quarter": Quarters().of(as_of),
+        "signed_up_at": pd.Timestamp("2023-01-01"),
+        "status": np.where(rows["score"] >= milestone.rule.at_least, "reached", "not_reached"),
+        "alive": True,
+        "at_risk": True,
+        "retained_known_from": as_of + pd.Timedelta(days=180),
+    }
+    frame = rows.assign(
+        as_of=as_of,
+        retained=rows["retained"].astype("boolean"),
+        **{k: v for k, v in usual.items() if k not in rows},
+    )
+    maturity = Maturity(Quarters(), "state", {"retained": pd.Timedelta(days=180)})
+    return Cohort("utilization", milestone, frame, maturity)
+
+
+def world(n: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Accounts at three closes each; the score says nothing."""
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        [(a, d) for a in range(n) for d in ("2024-01-01", "2024-04-01", "2024-07-01")],
+        columns=["account", "as_of"],
+    )
+    return rows.assign(score=rng.poisson(3, len(rows)).astype(float), retained=rng.random(len(rows)) < 0.8)
+
+
+def test_an_account_gives_one_row_drawn_at_random() -> None:
+    seen = cohort(world())
+    first = build_trial(seen, "primary", LATE, np.random.default_rng(1))
+    assert len(first.outcome) == 300
+    assert np.bincount(first.block).min() > 60  # not always its first or its last
+    again = build_trial(seen, "primary", LATE, np.random.default_rng(1))
+    other = build_trial(seen, "primary", LATE, np.random.default_rng(2))
+    assert (first.block == again.block).all()
+    assert (first.block != other.block).any()
+    # The row is one row: score, outcome, quarter and fold belong together.
+    frame = seen.frame.set_index(["account", "quarter"])
+    for account, (value, block, outcome, fold) in enumerate(
+        zip(first.candidates[0].values, first.block, first.outcome, first.fold, strict=True)
+    ):
+        row = frame.loc[(account, ["2024Q1", "2024Q2", "2024Q3"][block])]
+        assert (row["score"], row["retained"], row["fold"]) == (value, outcome, fold)
+
+
+def test_what_is_left_out_and_what_is_swept_add_up() -> None:
+    rows = world().astype({"retained": "boolean"}).assign(alive=True, at_risk=True, **{MAIL: 1.0})
+    rows.loc[0:9, "alive"] = False
+    rows["status"] = np.where(rows["score"] >= 3, "reached", "not_reached")
+    rows.loc[5:14, "status"] = "not_eligible"  # half of them are gone already
+    rows.loc[15:19, "status"] = "not_knowable"
+    rows.loc[20:25, "at_risk"] = False
+    rows.loc[26:29, "retained"] = pd.NA
+    rows.loc[600:640, MAIL] = np.nan
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS, ("2024Q1", "2024Q3"))
+    assert sum(trial.excluded.values()) + len(trial.outcome) == len(rows)
+    assert trial.excluded["no longer alive at the landmark"] == 10
+    assert trial.excluded["not eligible"] == 5
+    assert trial.excluded["not knowable"] == 5
+    assert trial.excluded["not at risk, or the outcome not yet known"] == 10
+    lacking = (rows.loc[600:640, "as_of"] != "2024-07-01").sum()
+    assert trial.excluded["another candidate is not known"] == lacking
+    assert trial.quarters == ("2024Q1", "2024Q2")
+
+
+def test_an_account_whose_rival_is_missing_once_is_seen_at_another_date() -> None:
+    rows = world().assign(**{MAIL: 1.0})
+    rows.loc[rows["as_of"] == "2024-01-01", MAIL] = np.nan
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS)
+    assert len(trial.outcome) == 300
+    assert trial.quarters == ("2024Q2", "2024Q3")
+    assert [len(c.values) for c in trial.candidates] == [300, 300]
+    assert not np.isnan(trial.candidates[1].values).any()
+
+
+def test_only_quarters_mature_at_known_at_are_swept() -> None:
+    mature = pd.Timestamp("2024-04-01") + pd.Timedelta(days=180)
+    trial = build_trial(cohort(world()), "primary", mature, np.random.default_rng(0))
+    assert trial.quarters == ("2024Q1", "2024Q2")
+    before = build_trial(
+        cohort(world()), "primary", mature - pd.Timedelta(seconds=1), np.random.default_rng(0)
+    )
+    assert before.quarters == ("2024Q1", "2024Q1")
+
+
+def test_an_empty_trial_is_a_verdict() -> None:
+    seen = cohort(world())
+    trial = build_trial(seen, "primary", pd.Timestamp("2024-01-02"), np.random.default_rng(0))
+    assert trial.quarters is None
+    assert run_trial(trial, seen, np.random.default_rng(0), (0.2, 0.6), 20).verdict == "insufficient_data"
+
+
+def trial_of(*values: list[float]) -> Trial:
+    n = len(values[0])
+    candidates = tuple(
+        Candidate(str(i), (str(i),), 30, False, np.array(v, dtype=float)) for i, v in enumerate(values)
+    )
+    return Trial(candidates, np.zeros(n, bool), np.zeros(n, np.int64), np.arange(n) % 5, None, {})
+
+
+def splits(trial: Trial, which: int = 0) -> dict[float, float]:
+    """Adoption by achievable cut: every distinct value but the least."""
+    values = trial.candidates[which].values
+    return {float(cut): float((values >= cut).mean()) for cut in np.unique(values)[1:]}
+
+
+def test_only_cuts_within_the_band_are_achievable() -> None:
+    # value    0 0 1 2 2 3 4 5 9 9      reached by 80 % at 1, 70 at 2, 50 at 3, 40 at 4, 30 at 5, 20 at 9
+    trial = trial_of([0, 0, 1, 2, 2, 3, 4, 5, 9, 9])
+    assert splits(within_band(trial, (0.3, 0.5))) == {3: 0.5, 4: 0.4, 5: 0.3}  # both ends belong to it
+    assert splits(within_band(trial, (0.2, 0.69))) == {3: 0.5, 4: 0.4, 5: 0.3, 9: 0.2}
+    assert splits(within_band(trial, (0.55, 0.65))) == {}  # no cut makes such a split
+    assert splits(within_band(trial_of([7, 7, 8, 8, 9, 9]), (0.5, 0.7))) == {8: pytest.approx(2 / 3)}
+
+
+def test_the_band_never_looks_at_the_outcome() -> None:
+    rng = np.random.default_rng(0)
+    trial = trial_of(rng.poisson(5, 200).tolist(), rng.poisson(50, 200).tolist())
+    kept = [c.values for c in within_band(trial, (0.2, 0.6)).candidates]
+    for outcome in (rng.random(200) < 0.5, trial.candidates[0].values > 5, np.ones(200, bool)):
+        turned = Trial(trial.candidates, outcome, trial.block, trial.fold, None, {})
+        clipped = within_band(turned, (0.2, 0.6))
+        assert (clipped.outcome == outcome).all()
+        for one, before in zip(clipped.candidates, kept, strict=True):
+            assert (one.values == before).all()
+
+
+def test_rivals_ask_the_same_question_of_other_events() -> None:
+    per_seat = Milestone.model_validate(
+        {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 3, "per_seat": True}}
+    )
+    rules = rival_rules(per_seat, ["use", "mail"])
+    assert list(rules) == [MAIL]
+    assert (rules[MAIL].window_days, rules[MAIL].per_seat) == (30, True)
