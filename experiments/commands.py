@@ -13,7 +13,7 @@ Outcome = Annotated[
 Segment = Annotated[
     str | None, typer.Option(help="Only the observations where column=value, such as plan=pro.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Name = Annotated[str | None, typer.Option(help="The run's name in MLflow.")]
 Note = Annotated[str | None, typer.Option(help="A sentence to start the run's note with.")]
 Settings = Annotated[

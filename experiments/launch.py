@@ -4,6 +4,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -66,6 +67,11 @@ class Launch:
         else:
             framework = load_framework(workspace.framework)
         return cls(workspace, framework, variation)
+
+    def exploratory_folder(self, command: str) -> Path:
+        """Where an exploratory run writes: named after the run, within the workspace whatever its name holds."""
+        name = re.sub(r"[^\w.-]+", "-", self.variation.name or command).strip("-.")[:60]
+        return self.workspace.output / "exploratory" / (name or command)
 
     def log(self) -> Log:
         """The tables, opened."""

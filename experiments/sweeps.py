@@ -99,7 +99,7 @@ def _sweep_one(
 
 def _folder(launch: Launch, name: str) -> Path:
     if launch.variation.exploratory:
-        return launch.workspace.output / "exploratory" / (launch.variation.name or "sweep") / name
+        return launch.exploratory_folder("sweep") / name
     return launch.workspace.sweep(name)
 
 
@@ -123,6 +123,7 @@ def sweep_record(
         "per_seat": best.per_seat,
         "landmark_days": cohort.milestone.rule.window_days if cohort.milestone.kind == "once" else None,
         "outcome": outcome,
+        "same_behaviour": list(framework.shares_behaviour(cohort.name)),
         "horizon_days": _horizon(launch, outcome),
         "objective": "phi",
         "phi": result.phi,

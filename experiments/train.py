@@ -151,7 +151,7 @@ def _ranking(
 def _folder(launch: Launch) -> Path:
     if not launch.variation.exploratory:
         return launch.workspace.models
-    return launch.workspace.output / "exploratory" / (launch.variation.name or "train")
+    return launch.exploratory_folder("train")
 
 
 def _write(launch: Launch, trained: Trained, folder: Path) -> None:

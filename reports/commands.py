@@ -19,7 +19,7 @@ def review(
         str, typer.Argument(help="A closed quarter such as 2024Q3, `latest`, or `all`.")
     ] = "latest",
     workspace: WorkspaceOption = Path(),
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write the framework review of a quarter: what each milestone still predicts, as known at its close."""
@@ -47,7 +47,7 @@ def demo(
         Path, typer.Argument(help="The folder; what an earlier demo left there is replaced.")
     ] = Path("build/demo"),
     accounts: Annotated[int, typer.Option(min=200, help="How many accounts sign up.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Seed of the company.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the company.")] = 0,
 ) -> None:
     """All of it on a simulated company: check, features, train, sweep, review."""
     from reports.demonstration import run_demo

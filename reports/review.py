@@ -17,7 +17,7 @@ from models.cohorts import Cohort, Cohorts
 from models.evaluation import evaluate
 from models.framework import Framework
 from models.importance import adoption, adoption_class
-from models.milestones import Milestone
+from models.milestones import Milestone, listing
 from reports.judgement import Judgement, Settings, difference_in
 from reports.snapshot import Snapshots
 from reports.verdicts import (
@@ -148,6 +148,7 @@ class Reviewer:
             "proposed": milestone.proposed,
             "why": milestone.why,
             "outcome": _outcome_words(milestone, self.settings.horizon_days),
+            "same_behaviour": list(self.framework.shares_behaviour(name)),
             "verdict": verdict(evidence).value,
             "evidence": {
                 key: getattr(evidence, key)
@@ -288,6 +289,13 @@ class Reviewer:
                 )
         if self.framework.data.outcomes.kind == "silent":
             said.append("Nobody records who was lost: silence stands for it, and an account may come back.")
+        for name in self.framework.milestones:
+            shared = self.framework.shares_behaviour(name)
+            if shared:
+                said.append(
+                    f"{name} and its outcome count the same behaviour ({listing(shared)}) in windows apart:"
+                    " part of the effect may be that habits persist. It is not yet shown what is left after prior use."
+                )
         if self.framework.proposed:
             said.append(
                 "The framework is proposed: nobody has adopted it, and its cuts came from the shaded quarters."
