@@ -31,13 +31,22 @@ def known_zone(zone: str) -> str:
     return zone
 
 
+def _named_source(source: str) -> str:
+    if not source.strip() or "\0" in source:
+        raise ValueError("name a file, a folder, a glob or file.duckdb::table")
+    return source
+
+
+Source = Annotated[str, AfterValidator(_named_source)]
+
+
 class Sources(Declared):
     """One source per table: file, folder, glob, `file.duckdb::table`; relative to the folder of framework.yaml."""
 
-    events: str
-    accounts: str
-    subscriptions: str | None = None
-    outcomes: str | None = None
+    events: Source
+    accounts: Source
+    subscriptions: Source | None = None
+    outcomes: Source | None = None
 
     def declared(self) -> dict[str, str]:
         """The tables that have a source."""

@@ -1,13 +1,16 @@
-"""The elementary table: one scan of the events per kind of aggregate, however many windows.
+"""The elementary table: one scan of the events for all counts, days and times, one more for users.
 
-The axis of days is cut at every edge of every window (`features.windows.Slots`). One wide scan counts, per
-account and slot, every set of events that is asked for, marks the active days as bits and keeps the last time;
-a second one, only where users are asked for, marks per account and user the slots they acted in.
-Counts and active days of slots add up, so every window is a difference of two running sums; users do not add
-up, so their slots are united as bits.
+The axis of days is cut at every edge of every window (`features.windows.Slots`). The first scan counts, per
+account, slot and *code*, marks the active days as bits and keeps the last time; codes stand for events, and
+events that the same sets contain share one. The second, only where users are asked for, marks per account
+and user the slots they acted in. That is one group-by each, so its cost hardly depends on how many features
+or windows there are: the engine never sees a feature.
+
+Counts of slots add up, so the count of a window is a difference of two running sums, and so are active days
+once the day bits of a set's codes are united; users do not add up, so their slots are united as bits.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.intake import Log
@@ -25,10 +29,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 EventSet = tuple[str, ...] | None  # None: every event
 
-BATCH_BYTES = 160e6
+BATCH_BYTES = 120e6
 SLOTS_PER_WORD = 62
 DAY_US = 86_400_000_000
 NEVER = np.iinfo(np.int64).min
+UNNAMED = 0  # the code of all events that no set names
 
 
 @dataclass(frozen=True)
@@ -58,78 +63,94 @@ class Needs:
             users=tuple(found[Aggregation.DISTINCT_USERS]),
         )
 
-    @cached_property
-    def scanned_counts(self) -> tuple[EventSet, ...]:
-        """The counts worth a column of the scan: a set whose single events are all there is their sum."""
-        singles = {events for events in self.counts if events is not None and len(events) == 1}
-        return tuple(e for e in self.counts if e is None or len(e) == 1 or not {(x,) for x in e} <= singles)
+    @property
+    def added(self) -> tuple[EventSet, ...]:
+        """The sets that the scan of the events serves."""
+        return (*self.counts, *self.days, *self.lasts)
 
-    def events(self, *kinds: tuple[EventSet, ...]) -> set[str] | None:
-        """All events that these sets mention; None when one of them is 'every event'."""
-        sets = [events for kind in kinds for events in kind]
-        return None if None in sets else {event for events in sets if events for event in events}
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The code of every event that a set names. Events that are in the same sets share one.
+
+        With the sets {a, b}, {c} and {a, b, c}: a and b are 1, c is 2, and all others UNNAMED.
+        """
+        sets = [frozenset(events) for events in (*self.added, *self.users) if events is not None]
+        named = sorted(frozenset[str]().union(*sets))
+        membership = {event: tuple(event in events for events in sets) for event in named}
+        numbers = {member: 1 + i for i, member in enumerate(dict.fromkeys(membership.values()))}
+        return {event: numbers[membership[event]] for event in named}
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes, UNNAMED among them."""
+        return max(self.codes.values(), default=UNNAMED) + 1
+
+    def codes_of(self, events: EventSet) -> list[int]:
+        """The codes that make up a set."""
+        return list(range(self.n_codes)) if events is None else sorted({self.codes[e] for e in events})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Dense blocks of `size` accounts, each an array (size, slots + 1) per set of events.
+
+    Slot s is stored at s + 1, so that running[:, b] - running[:, a] is the sum over the slots [a, b).
+    """
+
+    size: int
+    n_slots: int
+    n_codes: int
+
+    def place(self, account: NDArray[Any], slot: NDArray[Any]) -> NDArray[Any]:
+        """Where a cell is within its block, flattened."""
+        return np.asarray((account % self.size) * (self.n_slots + 1) + slot + 1)
+
+    def heap(self, account: Any, code: Any) -> Any:
+        """Number of the heap that a cell is in: cells of one block and code lie together."""
+        return account // self.size * self.n_codes + code
 
 
 @dataclass(frozen=True)
 class Elementary:
-    """What the scans brought home, sorted by account code.
+    """What the scans brought home.
 
-    wide: (rows,) account and slot, (rows, k) additive values (counts, then active days), (rows, l) last times in µs.
-    users: (pairs,) account, (pairs, w) words of slot bits per set of events.
+    Cells, by heap: (cells,) place and count, and if asked for day bits and last time in µs; heap h is the rows
+    [starts[h], starts[h + 1]). Users, by account: (pairs,) account, (pairs, w) words of slot bits per set.
     """
 
     needs: Needs
     slots: Slots
-    account: Integers
-    slot: Integers
-    additive: Floats
-    last: Integers
+    layout: Layout
+    cells: dict[str, NDArray[Any]]
+    starts: Integers
     user_account: Integers
     user_words: dict[EventSet, Integers]
 
     def batches(self, n_accounts: int) -> Iterator["Batch"]:
         """Dense blocks of accounts [first, stop), each within a fixed budget of memory."""
-        width = (len(self.slots) + 1) * (self.additive.shape[1] + self.last.shape[1] + 1) * 8
-        size = max(1, int(BATCH_BYTES // width))
-        for first in range(0, n_accounts, size):
-            stop = min(first + size, n_accounts)
-            rows = slice(*np.searchsorted(self.account, [first, stop]))
-            pairs = slice(*np.searchsorted(self.user_account, [first, stop]))
-            yield Batch(self, first, stop, rows, pairs)
+        for first in range(0, n_accounts, self.layout.size):
+            yield Batch(self, first, min(first + self.layout.size, n_accounts))
 
 
 class Batch:
-    """The accounts [first, stop) with their running sums over the slots."""
+    """The accounts [first, stop) with their running sums over the slots, made when first asked for."""
 
-    def __init__(self, table: Elementary, first: int, stop: int, rows: slice, pairs: slice) -> None:
+    def __init__(self, table: Elementary, first: int, stop: int) -> None:
         self.table, self.first, self.stop = table, first, stop
-        shape = (stop - first, len(table.slots) + 1)
-        account, slot = table.account[rows] - first, table.slot[rows]
-        # Slot s is stored at s + 1, so that running[:, b] - running[:, a] is the sum over the slots [a, b).
-        self.running = np.zeros((table.additive.shape[1], *shape))
-        self.running[:, account, slot + 1] = table.additive[rows].T
-        np.cumsum(self.running, axis=2, out=self.running)
-        self.latest = np.full((table.last.shape[1], *shape), NEVER)
-        self.latest[:, account, slot + 1] = table.last[rows].T
-        np.maximum.accumulate(self.latest, axis=2, out=self.latest)
-        self.pairs = pairs
+        self.pairs = slice(*np.searchsorted(table.user_account, [first, stop]))
+        self._made: dict[tuple[str, EventSet], NDArray[Any]] = {}
 
     def counts(self, events: EventSet) -> Floats:
         """Running counts of a set of events, (accounts, slots + 1)."""
-        scanned = self.table.needs.scanned_counts
-        if events in scanned:
-            return np.asarray(self.running[scanned.index(events)])
-        return np.asarray(sum(self.running[scanned.index((event,))] for event in events or ()))
+        return self._once("count", events, self._running_counts)
 
     def days(self, events: EventSet) -> Floats:
         """Running active days of a set of events, (accounts, slots + 1)."""
-        return np.asarray(
-            self.running[len(self.table.needs.scanned_counts) + self.table.needs.days.index(events)]
-        )
+        return self._once("bits", events, self._running_days)
 
     def last_times(self, events: EventSet) -> Integers:
         """Time of the last event before each slot edge in µs from the origin, NEVER where there is none."""
-        return np.asarray(self.latest[self.table.needs.lasts.index(events)])
+        return self._once("last", events, self._latest)
 
     def users(self, events: EventSet, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Floats:
         """Distinct users in the slots [start, stop) of each as-of date, (accounts, as-of dates)."""
@@ -140,6 +161,41 @@ class Batch:
             present = (words & slot_mask(lower, upper, words.shape[1])).any(axis=1)
             found[:, column] = np.bincount(account[present], minlength=len(found))
         return found
+
+    def _once(self, kind: str, events: EventSet, make: Callable[[EventSet], NDArray[Any]]) -> NDArray[Any]:
+        if (kind, events) not in self._made:
+            self._made[kind, events] = make(events)
+        return self._made[kind, events]
+
+    def _running_counts(self, events: EventSet) -> NDArray[Any]:
+        total = self._empty(0.0)
+        for place, count in self._cells("count", events):
+            total.ravel()[place] += count
+        return np.cumsum(total, axis=1, out=total)
+
+    def _running_days(self, events: EventSet) -> NDArray[Any]:
+        bits = self._empty(0)
+        for place, found in self._cells("bits", events):
+            bits.ravel()[place] |= found
+        return np.cumsum(np.bitwise_count(bits), axis=1, dtype=np.float64)
+
+    def _latest(self, events: EventSet) -> NDArray[Any]:
+        latest = self._empty(NEVER)
+        flat = latest.ravel()
+        for place, last in self._cells("last", events):
+            flat[place] = np.maximum(flat[place], last)
+        return np.asarray(np.maximum.accumulate(latest, axis=1, out=latest))
+
+    def _empty(self, value: float) -> NDArray[Any]:
+        return np.full((self.stop - self.first, len(self.table.slots) + 1), value)
+
+    def _cells(self, column: str, events: EventSet) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Places and values by code: within one code no place comes twice, so they can be added by index."""
+        table = self.table
+        for code in table.needs.codes_of(events):
+            heap = table.layout.heap(self.first, code)
+            rows = slice(table.starts[heap], table.starts[heap + 1])
+            yield table.cells["place"][rows], table.cells[column][rows]
 
 
 def slot_mask(lower: int, upper: int, n_words: int) -> Integers:
@@ -157,100 +213,101 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Elementary:
     windows = {window for spec in specs for window in spec.windows}
     slots = grid.slots(windows, first_day)
     placed = _place(log, grid, slots)
-    wide = _wide_scan(placed, needs, grid)
-    users = _user_scan(placed, needs, slots) if needs.users else None
-    n_counts = len(needs.scanned_counts)
-    order = np.argsort(wide["account"].to_numpy(), kind="stable")
-    days = [
-        np.bitwise_count(wide[f"d{i}"].to_numpy(dtype=np.int64, na_value=0)) for i in range(len(needs.days))
-    ]
-    counts = [wide[f"c{i}"].to_numpy(dtype=np.float64, na_value=0.0) for i in range(n_counts)]
-    lasts = [wide[f"l{i}"].to_numpy(dtype=np.int64, na_value=NEVER) for i in range(len(needs.lasts))]
-    return Elementary(
-        needs=needs,
-        slots=slots,
-        account=wide["account"].to_numpy(np.int64)[order],
-        slot=wide["slot"].to_numpy(np.int64)[order],
-        additive=_columns([*counts, *days], order, np.float64),
-        last=_columns(lasts, order, np.int64),
-        user_account=np.empty(0, np.int64) if users is None else users["account"].to_numpy(np.int64),
-        user_words={} if users is None else _words(users, needs, slots),
-    )
+    coded = _code(log, placed, needs)
+    layout = Layout(_batch_size(needs, slots, len(specs) * len(grid.as_of_days)), len(slots), needs.n_codes)
+    n_heaps = layout.heap(len(log.accounts) - 1, 0) + needs.n_codes
+    cells, starts = _scan_events(coded, needs, layout, n_heaps)
+    # Whoever asks for the users of all events alone needs no codes.
+    user_account, words = _scan_users(placed if set(needs.users) <= {None} else coded, needs, slots)
+    return Elementary(needs, slots, layout, cells, starts, user_account, words)
+
+
+def _batch_size(needs: Needs, slots: Slots, n_values: int) -> int:
+    """Accounts whose running sums and observations together stay within the budget."""
+    per_account = 8 * ((len(slots) + 1) * (len(needs.added) + 1) + n_values)
+    return max(1, int(BATCH_BYTES // per_account))
 
 
 def _place(log: Log, grid: Grid, slots: Slots) -> Any:
-    """Every event with its slot and the bit of its day; events outside the slots fall away."""
+    """Every event with its slot, the slot's word and bit, and the bit of its day; others fall away."""
     calendar = pd.DataFrame(slots.calendar()).astype({"slot": "int32"})
+    calendar["word"] = calendar["slot"] // SLOTS_PER_WORD
+    calendar["slot_bit"] = np.left_shift(np.int64(1), calendar["slot"] % SLOTS_PER_WORD)
     events = log.events
     if grid.origin == "calendar":
         calendar["day"] = pd.to_datetime(calendar["day"], unit="D").dt.date
-        events = events.mutate(day=events.occurred_at.date())
+        events = events.mutate(day=events.occurred_at.date(), since=events.occurred_at)
     else:
         elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")
-        events = events.mutate(day=(elapsed // DAY_US).cast("int64"), elapsed=elapsed)
-    name = f"calendar_{grid.origin}_{len(calendar)}_{abs(hash(slots.edges.tobytes())):x}"
-    table = log.backend.create_table(name, calendar, temp=True, overwrite=True)
-    return events.join(table, "day")
+        events = events.mutate(day=(elapsed // DAY_US).cast("int64"), since=elapsed)
+    return events.join(log.backend.create_table("calendar", calendar, temp=True, overwrite=True), "day")
 
 
-def _chosen(table: Any, events: EventSet) -> Any:
-    if events is None:
-        return ibis.literal(True)
-    return table.event == events[0] if len(events) == 1 else table.event.isin(events)
-
-
-def _wide_scan(placed: Any, needs: Needs, grid: Grid) -> pd.DataFrame:
-    wanted = needs.events(needs.scanned_counts, needs.days, needs.lasts)
-    table = placed if wanted is None else placed.filter(placed.event.isin(sorted(wanted)))
-    weighted = "quantity" in table.columns
-    columns: dict[str, Any] = {}
-    for i, events in enumerate(needs.scanned_counts):
-        where = _chosen(table, events)
-        columns[f"c{i}"] = table.quantity.sum(where=where) if weighted else table.count(where=where)
-    for i, events in enumerate(needs.days):
-        columns[f"d{i}"] = table.bit.bit_or(where=_chosen(table, events))
-    since = table.elapsed if grid.origin == "tenure" else table.occurred_at
-    for i, events in enumerate(needs.lasts):
-        columns[f"l{i}"] = since.max(where=_chosen(table, events))
-    arrow = table.group_by(["account", "slot"]).aggregate(**columns).to_pyarrow()
-    frame: pd.DataFrame = arrow.to_pandas()
-    for column in frame.columns:
-        if frame[column].dtype.kind == "M":  # µs since 1970, the calendar's origin
-            missing = frame[column].isna()
-            frame[column] = frame[column].astype("datetime64[us]").astype("int64").where(~missing, NEVER)
-    return frame
-
-
-def _user_scan(placed: Any, needs: Needs, slots: Slots) -> pd.DataFrame:
-    wanted = needs.events(needs.users)
-    table = placed.filter(placed.user_id.notnull())
-    table = table if wanted is None else table.filter(table.event.isin(sorted(wanted)))
-    bit = ibis.literal(1, "int64") << (table.slot % SLOTS_PER_WORD).cast("int64")
-    columns = {
-        f"u{i}_{word}": bit.bit_or(where=_chosen(table, events) & (table.slot // SLOTS_PER_WORD == word))
-        for i, events in enumerate(needs.users)
-        for word in range(_n_words(slots))
+def _code(log: Log, placed: Any, needs: Needs) -> Any:
+    """Every event with its code and whether it is in each set of users: texts are compared once, in a join."""
+    columns: dict[str, Any] = {
+        "named": pd.Series(list(needs.codes), dtype="string"),
+        "code": np.array(list(needs.codes.values()), dtype=np.int32),
     }
-    found = table.group_by(["account", "user_id"]).aggregate(**columns).drop("user_id")
-    frame: pd.DataFrame = found.to_pyarrow().to_pandas()
-    return frame.sort_values("account", kind="stable", ignore_index=True)
+    for i, events in enumerate(needs.users):
+        columns[f"in{i}"] = np.array([events is None or event in events for event in needs.codes], dtype=bool)
+    table = log.backend.create_table("codes", pd.DataFrame(columns), temp=True, overwrite=True)
+    if None not in (*needs.added, *needs.users):
+        return placed.join(table, placed.event == table.named)
+    coded = placed.left_join(table, placed.event == table.named)
+    flags = {f"in{i}": coded[f"in{i}"].fill_null(events is None) for i, events in enumerate(needs.users)}
+    return coded.mutate(code=coded.code.fill_null(UNNAMED), **flags)
 
 
-def _n_words(slots: Slots) -> int:
-    return -(-len(slots) // SLOTS_PER_WORD)
+def _scan_events(
+    coded: Any, needs: Needs, layout: Layout, n_heaps: int
+) -> tuple[dict[str, NDArray[Any]], Integers]:
+    """The cells and where each heap starts."""
+    if not needs.added:
+        return {}, np.zeros(n_heaps + 1, dtype=np.int64)
+    wanted = {"count": coded.quantity.sum() if "quantity" in coded.columns else coded.count()}
+    if needs.days:
+        wanted["bits"] = coded.bit.bit_or()
+    if needs.lasts:
+        wanted["last"] = coded.since.max()
+    found = _columns(coded.group_by(["account", "slot", "code"]).aggregate(**wanted))
+    account = found.pop("account")
+    heap = layout.heap(account, found.pop("code"))
+    if n_heaps < np.iinfo(np.uint16).max:
+        heap = heap.astype(np.uint16)  # numpy sorts these by radix, ten times as fast
+    order = np.argsort(heap, kind="stable")
+    found["place"] = layout.place(account, found.pop("slot"))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(heap, minlength=n_heaps))])
+    return {name: found[name][order] for name in list(found)}, starts
 
 
-def _words(users: pd.DataFrame, needs: Needs, slots: Slots) -> dict[EventSet, Integers]:
-    return {
-        events: np.column_stack(
-            [users[f"u{i}_{word}"].to_numpy(dtype=np.int64, na_value=0) for word in range(_n_words(slots))]
-        )
+def _scan_users(events: Any, needs: Needs, slots: Slots) -> tuple[Integers, dict[EventSet, Integers]]:
+    """Accounts and words of slot bits, a row per user of an account."""
+    if not needs.users:
+        return np.empty(0, np.int64), {}
+    known = events.filter(events.user_id.notnull())
+    words = range(-(-len(slots) // SLOTS_PER_WORD))
+
+    def word(i: int, events: EventSet, number: int) -> Any:
+        within = [known.word == number] if len(words) > 1 else []
+        if events is not None:
+            within.append(known[f"in{i}"])
+        return known.slot_bit.bit_or(where=ibis.and_(*within) if within else None).fill_null(0)
+
+    wanted = {f"u{i}_{n}": word(i, events, n) for i, events in enumerate(needs.users) for n in words}
+    found = _columns(known.group_by(["account", "user_id"]).aggregate(**wanted).drop("user_id"))
+    order = np.argsort(found["account"], kind="stable")
+    return found["account"][order], {
+        events: np.column_stack([found[f"u{i}_{n}"][order] for n in words])
         for i, events in enumerate(needs.users)
     }
 
 
-def _columns(columns: list[NDArray[Any]], order: NDArray[np.intp], dtype: type) -> NDArray[Any]:
-    table: NDArray[Any] = np.empty((len(order), len(columns)), dtype=dtype)
-    for i, column in enumerate(columns):
-        table[:, i] = column[order]
-    return table
+def _columns(table: Any) -> dict[str, NDArray[Any]]:
+    """The columns of a table without nulls; instants as µs since 1970."""
+    arrow = table.to_pyarrow()
+    found = {}
+    for field in arrow.schema:
+        column = arrow[field.name]
+        found[field.name] = (column.cast("int64") if pa.types.is_timestamp(field.type) else column).to_numpy()
+    return found

@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
-import numpy as np
 import pandas as pd
 
 from features.declaration import Data
 from features.errors import DataError
-from features.sources import TIME_FORMS, connect, first_line, open_table, read_column, to_frame
+from features.rejection import (
+    EXCLUDED,
+    account_reasons,
+    event_reason,
+    holds,
+    outcome_reasons,
+    remedy,
+    spell_reasons,
+)
+from features.sources import connect, first_line, open_table, read_column, to_frame
 from features.tables import TABLES
 from features.workspace import discard, set_aside
 
-EXCLUDED = "its account is left out by rule"
 COPIES = "exact duplicate (data.events.deduplicate)"
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
+LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their own may be called excluded
 GIVEN = "given: "  # prefix of a mapped column as its source has it
 # An empty table of outcomes says that nobody was lost; an empty one of these says nothing.
 MUST_HAVE_ROWS = ("accounts", "subscriptions")
-TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 Counts = dict[str, dict[str, int]]
 
 
@@ -67,6 +73,10 @@ class Log:
         """How many usable events repeat another one in every mapped column. Asks for a scan of its own."""
         distinct = to_frame(self.events.distinct().aggregate(lambda t: t.count().name("n")))
         return self.n_events - int(distinct["n"].iloc[0])
+
+    def event_names(self) -> frozenset[str]:
+        """Every event of the log."""
+        return frozenset(to_frame(self.events.select("event").distinct())["event"])
 
     def books(self) -> list[str]:
         """What became of every row, in sentences."""
@@ -118,7 +128,7 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
     return Log(
         backend=backend,
         events=events,
-        accounts=accounts.drop(columns="excluded"),
+        accounts=accounts.drop(columns=LEFT_OUT),
         subscriptions=subscriptions,
         outcomes=outcomes,
         data_from=first.floor("D"),
@@ -138,7 +148,7 @@ def _register_accounts(backend: Any, accounts: pd.DataFrame) -> None:
             "account": accounts.index.astype("int32"),
             "known_id": accounts["account_id"],
             "signed_up_at": accounts["signed_up_at"],
-            "excluded": accounts["excluded"],
+            "excluded": accounts[LEFT_OUT],
         }
     )
     backend.create_table("known_accounts", known, temp=True, overwrite=True)
@@ -168,22 +178,13 @@ class _Reader:
                 **self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()}, **given
             )
         )
-        reasons = _first_reason(
-            len(frame),
-            {
-                "no account_id": frame["account_id"].isna(),
-                "signup missing or unreadable": frame["signed_up_at"].isna(),
-                "signup in the future": frame["signed_up_at"] > self.now,
-            },
-        )
-        # The first *usable* row of an account is kept: one without a signup must not push out one that has it.
-        again = frame["account_id"].where(reasons.isna()).dropna().duplicated()
-        reasons[again[again].index] = "account_id given before"
+        reasons = account_reasons(frame, self.now)
         kept = self._keep("accounts", frame, reasons).rename(columns=named).reset_index(drop=True)
-        self.rejected["accounts"] = self.rejected["accounts"].rename(columns=named)
+        distinct = {code: GIVEN + c if c == "reason" else c for code, c in named.items()}
+        self.rejected["accounts"] = self.rejected["accounts"].rename(columns=distinct)
         if self.data.calendar.resolution == "day":
             kept["signed_up_at"] = kept["signed_up_at"].dt.floor("D")
-        kept["excluded"] = self._excluded_accounts(kept)
+        kept[LEFT_OUT] = self._excluded_accounts(kept)
         for column in self.data.fixed_at_signup:
             if column not in kept:
                 raise DataError(_no_column("data.fixed_at_signup", column, kept))
@@ -194,7 +195,7 @@ class _Reader:
         for rule in self.data.exclusions:
             if rule.column not in accounts:
                 raise DataError(_no_column("data.exclusions", rule.column, accounts))
-            hit = _equals(accounts[rule.column], rule.equals) & ~excluded
+            hit = holds(accounts[rule.column], rule.equals) & ~excluded
             self.excluded.setdefault("accounts", {})[rule.reason] = int(hit.sum())
             excluded |= hit
         return excluded
@@ -204,7 +205,7 @@ class _Reader:
         table = raw.select(**self._columns("events", raw), **self._given("events", raw))
         known = self.backend.table("known_accounts")
         joined = table.left_join(known, table.account_id == known.known_id)
-        joined = joined.mutate(reason=_event_reason(joined, self.now))
+        joined = joined.mutate(reason=event_reason(joined, self.now))
         spans = to_frame(
             joined.group_by("reason").aggregate(
                 n=joined.count(), first=joined.occurred_at.min(), final=joined.occurred_at.max()
@@ -238,22 +239,7 @@ class _Reader:
         frame = self._with_accounts("subscriptions", accounts)
         if frame is None:
             return None
-        reasons = {
-            "unknown account": frame["account"].isna(),
-            "start missing or unreadable": frame["started_at"].isna(),
-        }
-        if "ended_at" in frame:
-            reasons["ends before it starts"] = frame["ended_at"] < frame["started_at"]
-            reasons["end unreadable"] = frame["unread_ended_at"]
-        for column in ("seats", "mrr", "term_months"):
-            if column in frame:
-                value = frame[column].fillna(0)
-                reasons[f"{column} negative or not a number"] = (
-                    ~(value >= 0) | np.isinf(value) | frame[f"unread_{column}"]
-                )
-        if "renews_at" in frame:
-            reasons["renewal unreadable"] = frame["unread_renews_at"]
-        return self._usable("subscriptions", frame, reasons, accounts)
+        return self._usable("subscriptions", frame, spell_reasons(frame), accounts)
 
     def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         frame = self._with_accounts("outcomes", accounts)
@@ -265,12 +251,7 @@ class _Reader:
         empty = frame["occurred_at"].isna() & ~frame["unread_occurred_at"]
         if empty.any():
             self.notes.append(f"outcomes: {int(empty.sum()):,} rows without a date say that nothing happened")
-        reasons = {
-            "unknown account": frame["account"].isna(),
-            "date unreadable": frame["unread_occurred_at"],
-            "in the future": frame["occurred_at"] > self.now,
-        }
-        usable = self._usable("outcomes", frame, reasons, accounts)
+        usable = self._usable("outcomes", frame, outcome_reasons(frame, self.now), accounts)
         return usable[usable["occurred_at"].notna()].reset_index(drop=True)
 
     def _with_accounts(self, table: str, accounts: pd.DataFrame) -> pd.DataFrame | None:
@@ -291,11 +272,11 @@ class _Reader:
         return frame
 
     def _usable(
-        self, table: str, frame: pd.DataFrame, reasons: "dict[str, pd.Series[bool]]", accounts: pd.DataFrame
+        self, table: str, frame: pd.DataFrame, reasons: "pd.Series[str]", accounts: pd.DataFrame
     ) -> pd.DataFrame:
-        kept = self._keep(table, frame, _first_reason(len(frame), reasons))
+        kept = self._keep(table, frame, reasons)
         kept["account"] = kept["account"].astype("int64")
-        ruled_out = accounts["excluded"].reindex(kept["account"]).to_numpy(bool)
+        ruled_out = accounts[LEFT_OUT].reindex(kept["account"]).to_numpy(bool)
         if ruled_out.any():
             self.excluded[table] = {EXCLUDED: int(ruled_out.sum())}
         kept = kept[~ruled_out]
@@ -352,7 +333,7 @@ class _Reader:
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in counts.items())
         return (
             f"{table}: none of the {self.read[table]:,} rows of {source} can be used ({reasons})"
-            f"{self._examples(table)}; {_remedy(max(counts, key=lambda reason: counts[reason]))}"
+            f"{self._examples(table)}; {remedy(max(counts, key=lambda reason: counts[reason]))}"
         )
 
     def _examples(self, table: str) -> str:
@@ -367,55 +348,5 @@ class _Reader:
 
 
 def _no_column(key: str, column: str, accounts: pd.DataFrame) -> str:
-    columns = ", ".join(str(c) for c in accounts if c != "excluded")
+    columns = ", ".join(str(c) for c in accounts if c != LEFT_OUT)
     return f"{key}: the accounts table has no column {column!r}; it has {columns}"
-
-
-def _remedy(reason: str) -> str:
-    """What to do about rows that were all refused, mostly for one reason."""
-    if reason == EXCLUDED:
-        return "check data.exclusions"
-    if "unreadable" in reason:
-        return (
-            "check data.mapping; times are read as 2024-03-31 14:05:00, as 20240331, or as seconds since 1970"
-        )
-    if reason == "unknown account":
-        return "check that account_id means the same in data.mapping as in the accounts table"
-    return "check data.mapping and data.calendar.timezone"
-
-
-def _equals(values: "pd.Series[Any]", wanted: bool | float | str) -> "pd.Series[bool]":
-    """Where a column holds a value, however its source writes it: 1.0 is 1, and yes, t and 1 are true."""
-    text = values.astype("string").str.strip().str.lower()
-    if isinstance(wanted, bool):
-        hit = text.isin(TRUE_WORDS if wanted else FALSE_WORDS)
-    elif isinstance(wanted, str):
-        hit = text.eq(wanted.strip().lower())
-    else:
-        hit = pd.to_numeric(text, errors="coerce").eq(wanted)
-    return hit.fillna(False).astype(bool)
-
-
-def _event_reason(joined: Any, now: pd.Timestamp) -> Any:
-    """The first reason that a row of the events cannot be used; null for a usable one."""
-    checks: list[tuple[Any, str]] = [
-        (joined.account_id.isnull(), "no account_id"),
-        (joined.event.isnull(), "no event name"),
-        (joined.occurred_at.isnull(), "time missing or unreadable"),
-        (joined.occurred_at > ibis.timestamp(now.to_pydatetime()), "in the future"),
-        (joined.account.isnull(), "unknown account"),
-        (joined.excluded, EXCLUDED),
-        (joined.occurred_at < joined.signed_up_at, "before signup"),
-    ]
-    if "quantity" in joined.columns:
-        sound = (joined.quantity >= 0) & ~joined.quantity.isnan() & ~joined.quantity.isinf()
-        checks.insert(4, (~sound.fill_null(False), "quantity negative or not a number"))
-    return ibis.cases(*checks, else_=ibis.null("string"))
-
-
-def _first_reason(n: int, checks: "dict[str, pd.Series[bool]]") -> "pd.Series[str]":
-    """The first reason that applies to each row, missing where none does."""
-    reason = np.full(n, None, dtype=object)
-    for words, hit in reversed(checks.items()):
-        reason[hit.fillna(True).to_numpy(bool)] = words
-    return pd.Series(reason, dtype="object")

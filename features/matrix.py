@@ -15,7 +15,7 @@ from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
 from features.intake import Log
-from features.observations import Question, observe_in_batches, quarterly
+from features.observations import IDENTITY, Question, observe_in_batches, quarterly
 from features.outcomes import in_force
 from features.progress import ProgressCallback
 from features.sources import source_files
@@ -78,9 +78,16 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
 
 
 def read_matrix(workspace: Workspace) -> Matrix:
-    """The matrix that `milestones features` wrote. Raises DataError when it did not run."""
+    """The matrix that `milestones features` wrote. Raises DataError when it did not run, or did not finish."""
     manifest = workspace.read_json(workspace.features / "manifest.json", "features")
     frame = workspace.read_table(workspace.features / "matrix.parquet", "features")
+    try:
+        named = {"account_id", "quarter", *IDENTITY[1:], *(f["name"] for f in manifest["features"])}
+        fits = named <= set(frame) and len(frame) == manifest["n_observations"] and "data_hash" in manifest
+    except (KeyError, TypeError):
+        fits = False
+    if not fits:  # a run that was killed between the two files
+        raise workspace.damaged(workspace.features / "matrix.parquet", "features")
     return Matrix(frame, manifest)
 
 
@@ -96,6 +103,10 @@ def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
     for column in data.fixed_at_signup:
         if column not in log.accounts:
             raise DataError(f"data.fixed_at_signup: the accounts table has no column {column!r}")
+        if column in batch or column in ("account_id", "quarter"):
+            raise DataError(
+                f"data.fixed_at_signup: {column!r} is the name of a column of the matrix too: rename it in the accounts table"
+            )
         extra[column] = log.accounts[column].to_numpy()[batch["account"]]
     return pd.concat([pd.DataFrame(extra), batch.drop(columns="account")], axis=1)
 

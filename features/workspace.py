@@ -69,9 +69,9 @@ class Workspace:
         try:
             found = json.loads(text.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise self._damaged(path, command) from error
+            raise self.damaged(path, command) from error
         if not isinstance(found, dict):
-            raise self._damaged(path, command)
+            raise self.damaged(path, command)
         return found
 
     def read_table(self, path: Path, command: str) -> "pd.DataFrame":
@@ -82,9 +82,10 @@ class Workspace:
         try:
             return pd.read_parquet(self.require(path, command))
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise self._damaged(path, command) from error
+            raise self.damaged(path, command) from error
 
-    def _damaged(self, path: Path, command: str) -> DataError:
+    def damaged(self, path: Path, command: str) -> DataError:
+        """The error for a result that cannot be used, naming the command that makes it anew."""
         return DataError(f"{path} is damaged, or was not made by this program: {self._advice(command)} again")
 
     def _advice(self, command: str) -> str:

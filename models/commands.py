@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.console import Console, JsonOption, WorkspaceOption
+from features.errors import UsageError
 
 if TYPE_CHECKING:
     from features.intake import Log
+    from models.framework import Framework
 
 Source = Annotated[
     str | None, typer.Option(help="Parquet or CSV (file, folder, glob), or file.duckdb::table.")
@@ -38,13 +40,12 @@ def init(
         str, typer.Option(help="The zone in which times without an offset were written.")
     ] = "UTC",
     name: Annotated[str | None, typer.Option(help="The product's name; by default the folder's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")] = 0,
     force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at the tables, map their columns, profile the events, and propose a framework that runs."""
     from features.declaration import Sources
-    from features.errors import UsageError
     from features.workspace import Workspace, write_text
     from models.framework import load_framework
     from models.initiation import initiate
@@ -69,6 +70,8 @@ def init(
 
 def _from(root: Path, source: str) -> str:
     """A source as the framework names it: relative to its folder, so that both can move together."""
+    if not source.strip():
+        raise UsageError("a source has no name: give a file, a folder, a glob or file.duckdb::table")
     if "://" in source:
         return source
     path, separator, table = source.partition("::")
@@ -92,7 +95,7 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
         duplicates = log.duplicates()
     for line in log.books():
         console.say(line)
-    warnings = _warnings(log, duplicates)
+    warnings = _warnings(framework, log, duplicates)
     for line in warnings:
         console.say(f"warning: {line}")
     status = "PROPOSED: " if framework.proposed else "adopted: "
@@ -105,13 +108,25 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
     )
 
 
-def _warnings(log: "Log", duplicates: int) -> list[str]:
-    if not duplicates:
-        return []
-    return [
-        f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
-        " data.events.deduplicate: true counts each once"
-    ]
+def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
+    """What does not stop anything, and yet is seldom meant."""
+    said = []
+    if duplicates:
+        said.append(
+            f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
+            " data.events.deduplicate: true counts each once"
+        )
+    named = {name: sorted(m.rule.all_events) for name, m in framework.milestones.items()}
+    asked = {f"milestones.{name}.rule": events for name, events in named.items()}
+    asked |= {"data.events.core": list(framework.data.events.core)}
+    known = log.event_names()
+    for place, events in asked.items():
+        missing = [event for event in events if event not in known]
+        if missing:
+            said.append(
+                f"{place}: the log has no event {', '.join(map(repr, missing[:5]))}: check the spelling"
+            )
+    return said
 
 
 def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:
@@ -131,7 +146,7 @@ def simulate(
     scenario: Annotated[str, typer.Option(help="Which company.")] = "support",
     accounts: Annotated[int | None, typer.Option(min=50, help="How many accounts sign up.")] = None,
     quarters: Annotated[int | None, typer.Option(min=4, help="How many quarters the log lasts.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the company.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the company.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Make a company whose truth is known: its tables, truth.json and a framework."""

@@ -46,6 +46,15 @@ _Dumper.add_representer(
     list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
 )
 
+# YAML takes these for line feeds unless they are escaped, which double quotes do.
+_LINE_BREAKS = frozenset("\x85\u2028\u2029")
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _LINE_BREAKS & set(text) else None
+    ),
+)
+
 
 def _milestone(name: str, milestone: Milestone) -> str:
     status = (

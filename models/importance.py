@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, t
 
+from models.estimators import probability
+
 N_REPEATS = 3
 MOST_ROWS = 1000
 COLUMNS_AT_ONCE = 16
@@ -99,7 +101,7 @@ def _losses(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Mean loss of AUC of one refit for each feature, (k,)."""
-    whole = _auc(np.asarray(model.predict_proba(X)[:, 1]), y, stratum)
+    whole = _auc(probability(model, X), y, stratum)
     lost = [
         whole
         - _auc(_shuffled_scores(model, X, twins[first : first + COLUMNS_AT_ONCE], rng), y, stratum).mean(
@@ -133,8 +135,7 @@ def _shuffled_scores(
     for place, columns in enumerate(np.repeat(together, N_REPEATS, axis=0)):
         first = place * len(block)
         stacked[first : first + len(block), columns] = block[rng.permutation(len(block))][:, columns]
-    predicted = np.asarray(model.predict_proba(stacked)[:, 1])
-    return predicted.reshape(len(together), N_REPEATS, len(block))
+    return probability(model, stacked).reshape(len(together), N_REPEATS, len(block))
 
 
 def shap_importance(

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from features.document import parse_yaml, read_document, validate
-from features.errors import UsageError
+from features.errors import DataError, UsageError
 from models.framework import Framework
 
 
 def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framework:
     """The framework file with `key.path=value` pairs (values in YAML) and an outcome `kind[:days]` laid over it.
 
-    Raises UsageError for a pair without meaning, DataError where the result is no valid framework.
+    Raises DataError where the file itself is no valid framework, UsageError where what is laid over it has no meaning.
     """
-    document = deepcopy(read_document(path))
+    document = read_document(path)
+    validate(Framework, document, path)
+    document = deepcopy(document)
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
@@ -30,11 +32,17 @@ def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framew
         kind, _, days = outcome.partition(":")
         if days and not days.isdigit():
             raise UsageError(f"--outcome {outcome}: write kind or kind:days, such as silent:60")
-        chosen = document.setdefault("data", {}).setdefault("outcomes", {})
+        chosen = document["data"]["outcomes"]
         chosen["kind"] = kind
         if days:
             chosen["horizon_days"] = int(days)
-    return validate(Framework, document, path)
+    try:
+        return validate(Framework, document, path)
+    except DataError as error:
+        faults = str(error).partition("\n")[2]
+        raise UsageError(
+            f"--set and --outcome would make a framework that cannot be used:\n{faults}"
+        ) from error
 
 
 def _lay(document: dict[str, Any], keys: list[str], value: Any, pair: str) -> None:

@@ -139,10 +139,7 @@ class _Proposer:
     def _mature_level(self, members: tuple[str, ...]) -> float:
         """A level that about a third of the accounts using the category reach in its window."""
         rule = CountRule(events=members, window_days=self._maturity_days, at_least=1)
-        try:
-            frame = self._cohort("level", Milestone(kind="state", rule=rule), {}).frame
-        except ValueError:  # not one quarter has closed
-            return 2.0
+        frame = self._cohort("level", Milestone(kind="state", rule=rule), {}).frame
         counts = frame.loc[frame["alive"] & (frame["score"] > 0) & (frame["as_of"] < self.until), "score"]
         return float(max(2.0, round_number(float(counts.quantile(2 / 3))))) if len(counts) else 2.0
 
@@ -168,10 +165,14 @@ class _Proposer:
 
     def _propose(self, name: str, milestone: Milestone, *, rivals: bool) -> None:
         others = rival_rules(milestone, self.core) if rivals else {}
-        try:
-            cohort = self._cohort(name, milestone, others)
-        except ValueError as error:  # the log is too short for a single as-of date
-            self.found.not_defined[name] = f"the log is too short: {error}"
+        cohort = self._cohort(name, milestone, others)
+        if not len(cohort.frame):
+            awaited = (
+                f"an account of {milestone.rule.window_days} days"
+                if milestone.kind == "once"
+                else "a closed quarter"
+            )
+            self.found.not_defined[name] = f"the log is too short: it has not seen {awaited} yet"
             return
         half = earlier_half(cohort, self.log.data_through)
         trial = build_trial(cohort, milestone.primary_outcome, self.log.data_through, self.rng, others, half)
@@ -188,11 +189,7 @@ NO_CORE = "needs an event by which the customer gets value, and none was recogni
 
 def earlier_half_ends(log: Log, data: Data) -> pd.Timestamp:
     """The close at which the later half of those with mature retention begins; the end of a log without."""
-    try:
-        days = quarterly(log, data).as_of_days
-    except ValueError:  # not one quarter has closed
-        return log.data_through
-    closes = [pd.Timestamp(0) + pd.Timedelta(days=day) for day in days]
+    closes = [pd.Timestamp(0) + pd.Timedelta(days=day) for day in quarterly(log, data).as_of_days]
     horizon = pd.Timedelta(days=data.outcomes.horizon_days)
     mature = sum(close + horizon <= log.data_through for close in closes)
     return [*closes, log.data_through][max(mature // 2, 1)] if mature else log.data_through
@@ -280,9 +277,7 @@ def _numbers(score: FloatArray, digits: tuple[float, ...], *, whole: bool) -> li
     if not len(positive):
         return [1.0]
     lowest, highest = (int(np.floor(np.log10(end))) for end in (positive.min(), positive.max()))
-    powers = range(lowest, highest + 1)
-    # Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004.
-    numbers = [d * 10**k if k >= 0 else d / 10**-k for k in powers for d in digits]
+    numbers = [_digit(digit, power) for power in range(lowest, highest + 1) for digit in digits]
     return [x for x in numbers if not whole or x == round(x)] or [1.0]
 
 
@@ -290,6 +285,11 @@ def round_number(value: float) -> float:
     """The nearest of 1, 2, 3, 5 x 10^k: a level that people can remember."""
     if value <= 0:
         return 1.0
-    power = 10.0 ** np.floor(np.log10(value))
-    choices = np.array([1.0, 2.0, 3.0, 5.0, 10.0]) * power
+    digits = (*ROUND, 10.0)
+    choices = np.array([_digit(digit, int(np.floor(np.log10(value)))) for digit in digits])
     return float(choices[np.argmin(np.abs(np.log(choices / value)))])
+
+
+def _digit(digit: float, power: int) -> float:
+    """digit x 10^power. Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004."""
+    return digit * 10.0**power if power >= 0 else digit / 10.0**-power

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import RECENCY
 from features.progress import ProgressCallback
-from models.estimators import Factory, logistic
+from models.estimators import Factory, logistic, probability
 from models.importance import Importance, permutation_importance
 from models.splits import N_FOLDS, Block, folds, forward_blocks
 
@@ -105,10 +105,10 @@ class _Fitting:
         if not len(rows) or len(np.unique(self.y[training])) < 2:
             return []
         model = self.factory(self.seed).fit(self.X[training], self.y[training])
-        scores[main][rows] = model.predict_proba(self.X[rows])[:, 1]
+        scores[main][rows] = probability(model, self.X[rows])
         if main != "logistic":
             baseline = logistic(self.seed).fit(self.X[training], self.y[training])
-            scores["logistic"][rows] = baseline.predict_proba(self.X[rows])[:, 1]
+            scores["logistic"][rows] = probability(baseline, self.X[rows])
         # Recency ranks as it stands: the longer the silence, the likelier the loss. A fit could only turn it round.
         scores["recency"][rows] = -self.X[rows, self.recency]
         return [(model, rows)]
@@ -116,7 +116,7 @@ class _Fitting:
     def plain(self, block: Block, score: NDArray[np.float64]) -> None:
         """The plain forward figure: the block predicted by one model of all accounts."""
         model = self.factory(self.seed).fit(self.X[block.training], self.y[block.training])
-        score[block.rows] = model.predict_proba(self.X[block.rows])[:, 1]
+        score[block.rows] = probability(model, self.X[block.rows])
 
 
 def fit_final(frame: pd.DataFrame, features: Sequence[str], factory: Factory, seed: int) -> Any:

@@ -1,11 +1,12 @@
 """The features as a careful analyst writes them in pandas: for every as-of date, for every window, a group-by."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-ONE_DAY = pd.Timedelta(days=1)
+SECONDS_PER_DAY = 86_400
 
 
 def features_in_pandas(
@@ -45,23 +46,43 @@ def _at(
     """One row for every account that had signed up by the date."""
     past = events.iloc[: events["at"].searchsorted(date)]  # the rows are in the order of time
     everybody = range(len(accounts))
+    cells = pd.MultiIndex.from_product([everybody, range(len(names))])
     signed_up = accounts["signed_up_at"]
-    tenure = (date - signed_up) / ONE_DAY
-    seen = tenure.where(signed_up >= tracked_from, (date - tracked_from) / ONE_DAY)
+    tenure = _days(date - signed_up)
+    seen = tenure.where(signed_up >= tracked_from, (date - tracked_from) / pd.Timedelta(days=1))
     columns: dict[str, pd.Series] = {}
     for days in windows_days:
         recent = past.iloc[past["at"].searchsorted(date - pd.Timedelta(days=days)) :]
         # Tracking that began within the window saw too little of an account that was there before.
         blind = tenure.clip(upper=days) > seen
-        cells = recent["account"].astype(np.int64) * len(names) + recent["event"]
-        counts = np.bincount(cells, minlength=len(accounts) * len(names)).reshape(len(accounts), len(names))
+        counts = recent.groupby(["account", "event"]).size().reindex(cells, fill_value=0)
+        by_event = counts.to_numpy(float).reshape(len(accounts), len(names))
         for number, name in enumerate(names):
-            columns[f"{name}_{days}d"] = pd.Series(counts[:, number].astype(float)).mask(blind)
+            columns[f"{name}_{days}d"] = pd.Series(by_event[:, number]).mask(blind)
         for name, column in (("active_days", "day"), ("distinct_users", "user")):
             distinct = recent[["account", column]].drop_duplicates().groupby("account").size()
             columns[f"{name}_{days}d"] = distinct.reindex(everybody, fill_value=0).astype(float).mask(blind)
     latest = past.groupby("account")["at"].max().reindex(everybody)
-    columns["days_since"] = ((date - latest) / ONE_DAY).fillna(seen)
+    columns["days_since"] = _days(date - latest).fillna(seen)
     columns["tenure_days"] = tenure
     frame = pd.DataFrame({"account": np.arange(len(accounts)), "as_of": date, **columns})
     return frame[(signed_up < date).to_numpy()]
+
+
+def _days(spans: "pd.Series[pd.Timedelta]") -> "pd.Series[float]":
+    return spans.dt.total_seconds() / SECONDS_PER_DAY
+
+
+def largest_difference(ours: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> float:
+    """Over all values of the columns; infinite where the rows differ or only one of the two is missing."""
+    rows = ["account", "as_of"]
+    if len(ours) != len(theirs) or not (ours[rows].to_numpy() == theirs[rows].to_numpy()).all():
+        return math.inf
+    largest = 0.0
+    for name in names:
+        one, other = ours[name].to_numpy(float), theirs[name].to_numpy(float)
+        missing = np.isnan(one)
+        if (missing != np.isnan(other)).any():
+            return math.inf
+        largest = max(largest, float(np.abs(one[~missing] - other[~missing]).max(initial=0.0)))
+    return largest

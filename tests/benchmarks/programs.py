@@ -1,8 +1,8 @@
 """The programs that are measured, each in a process of its own so that its peak of memory is its own.
 
-    python -m tests.benchmarks.programs engine FOLDER OUT --dates 12
+    python -m tests.benchmarks.programs engine FOLDER OUT 12
 
-prints one line of JSON: seconds by stage and the peak in bytes. Time starts when the imports are done.
+runs it at 12 as-of dates and prints one line of JSON: seconds by stage and the peak in bytes. Time starts when the imports are done.
 """
 
 import argparse
@@ -40,6 +40,20 @@ def specs() -> tuple[FeatureSpec, ...]:
     return (*counts, *others, since, tenure)
 
 
+class Stopwatch:
+    """Seconds since it was made, by the clock and (`_cpu`) of all processors together."""
+
+    def __init__(self) -> None:
+        self.began, self.cpu_began = time.perf_counter(), time.process_time()
+        self.seconds: Seconds = {}
+
+    def mark(self, name: str) -> Seconds:
+        """Note what it took so far; returns all that was noted."""
+        self.seconds[name] = time.perf_counter() - self.began
+        self.seconds[f"{name}_cpu"] = time.process_time() - self.cpu_began
+        return self.seconds
+
+
 def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     """Intake, then the features streamed to Parquet as the matrix is."""
     import pandas as pd
@@ -51,10 +65,10 @@ def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     from features.windows import Grid
     from tests.benchmarks.log import as_of_days, declared
 
-    begun = time.perf_counter()
+    watch = Stopwatch()
     data = declared()
     log = open_log(data, folder, now=pd.Timestamp(datetime(2030, 1, 1)))
-    opened = time.perf_counter()
+    watch.mark("intake")
     question = Question(specs(), Grid("calendar", as_of_days(n_dates)))
     writer: pq.ParquetWriter | None = None
     for batch in observe_in_batches(log, data, question):
@@ -63,15 +77,15 @@ def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
         writer.write_table(table.cast(writer.schema))
     assert writer is not None
     writer.close()
-    done = time.perf_counter()
-    return {"intake": opened - begun, "features": done - opened, "whole": done - begun}
+    took = watch.mark("whole")
+    return {**took, "features": took["whole"] - took["intake"]}
 
 
 def bare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
     """The least that any program over the log must do: count by account, month and event, into a table."""
     import duckdb
 
-    begun = time.perf_counter()
+    watch = Stopwatch()
     connection = duckdb.connect()
     connection.execute("SET enable_progress_bar = false")
     connection.execute(
@@ -79,7 +93,7 @@ def bare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
         " FROM read_parquet(?) GROUP BY account_id, month, event",
         [str(folder / "events.parquet")],
     )
-    return {"whole": time.perf_counter() - begun}
+    return watch.mark("whole")
 
 
 def pandas(folder: Path, out: Path, n_dates: int) -> Seconds:
@@ -87,21 +101,32 @@ def pandas(folder: Path, out: Path, n_dates: int) -> Seconds:
     from tests.benchmarks.baseline import features_in_pandas
     from tests.benchmarks.log import as_of_days
 
-    begun = time.perf_counter()
+    watch = Stopwatch()
     frame = features_in_pandas(folder, as_of_days(n_dates), WINDOWS_DAYS)
     frame.to_parquet(out, index=False, compression="zstd")
-    return {"whole": time.perf_counter() - begun}
+    return watch.mark("whole")
 
 
 def make(folder: Path, _out: Path, n_events: int) -> Seconds:
-    """The log itself; here `--dates` is the number of events."""
+    """The log itself, of so many events."""
     import numpy as np
 
     from tests.benchmarks.log import Shape, make_log
 
-    begun = time.perf_counter()
+    watch = Stopwatch()
     make_log(Shape(n_events), folder, np.random.default_rng(0))
-    return {"whole": time.perf_counter() - begun}
+    return watch.mark("whole")
+
+
+def compare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
+    """Whether the engine and pandas wrote the same: every value of all 98 columns."""
+    import pandas as pd
+
+    from tests.benchmarks.baseline import largest_difference
+
+    ours, theirs = (pd.read_parquet(folder / f"{name}.parquet") for name in ("engine", "pandas"))
+    names = [spec.name for spec in specs()]
+    return {"largest": largest_difference(ours, theirs, names), "values": float(len(ours) * len(names))}
 
 
 PROGRAMS: dict[str, Callable[[Path, Path, int], Seconds]] = {
@@ -109,6 +134,7 @@ PROGRAMS: dict[str, Callable[[Path, Path, int], Seconds]] = {
     "bare": bare,
     "pandas": pandas,
     "make": make,
+    "compare": compare,
 }
 
 
@@ -124,9 +150,9 @@ def main() -> None:
     parser.add_argument("program", choices=sorted(PROGRAMS))
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--dates", type=int, default=12)
+    parser.add_argument("number", type=int, help="as-of dates, or events for the log")
     asked = parser.parse_args()
-    seconds = PROGRAMS[asked.program](asked.folder, asked.out, asked.dates)
+    seconds = PROGRAMS[asked.program](asked.folder, asked.out, asked.number)
     print(json.dumps({**seconds, "peak_bytes": peak_bytes()}))
 
 

@@ -304,6 +304,17 @@ def test_the_next_link_of_a_state_is_looked_at_at_the_next_close(tmp_path: Path)
     assert found["utilization"].judged("primary", FOREVER)["quarter"].unique().tolist() == ["2024Q2"]
 
 
+def test_a_state_that_nobody_could_measure_at_the_next_close_is_no_answer(tmp_path: Path) -> None:
+    milestones = {"utilization": {**UTILIZATION, "primary_outcome": "seated"}, "seated": PER_SEAT}
+    subscriptions = subscribed({"seats": None}) + "\n" + subscribed({"bare": None, "gone": 170}, seats=None)
+    found, log = cohorts(
+        tmp_path, accounts("seats bare gone"), happened("use", seats=[1], bare=[160, 161]), milestones,
+        subscriptions,
+    )  # fmt: skip
+    close = at(named(found["utilization"], log), "2024-04-01")
+    assert answers(close["outcome"]) == {"seats": False, "bare": None, "gone": False}
+
+
 # --- maturity of whole quarters ---
 
 

@@ -37,9 +37,10 @@ def random_log(folder: Path, seed: int, n_accounts: int = 25, n_events: int = 15
             "account_id": ids[who],
             "event": np.array(EVENTS)[rng.integers(0, len(EVENTS), n_events)],
             "occurred_at": hours + pd.to_timedelta(offset, unit="s"),
-            "user_id": np.where(
-                rng.random(n_events) < 0.1, None, np.char.add("u", rng.integers(0, 9, n_events).astype(str))
-            ),
+            "user_id": [
+                None if gap else f"u{n}"
+                for gap, n in zip(rng.random(n_events) < 0.1, rng.integers(0, 9, n_events), strict=True)
+            ],
         }
     )
     accounts = pd.DataFrame({"account_id": ids, "signed_up_at": signed_up})

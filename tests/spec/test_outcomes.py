@@ -44,7 +44,7 @@ def test_lost_is_an_end_within_the_half_open_horizon(tmp_path: Path) -> None:
     assert found["alive"].to_dict() == {"a": True, "b": True, "c": False}
     assert found.loc["a", "retained"]
     assert not found.loc["b", "retained"]
-    assert pd.isna(found.loc["c", "retained"])
+    assert found["retained"].isna()["c"]
 
 
 def test_an_account_ends_when_its_last_touching_spell_ends(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_the_record_holds_a_run_of_everything(company: Path) -> None:
     experiments = {e.name.rpartition("/")[2]: e.experiment_id for e in store.client.search_experiments()}
     assert set(experiments) >= {"train", "sweep", "review", "milestones"}
     (train,) = store.client.search_runs([experiments["train"]])
+    assert train.inputs is not None
     assert train.inputs.dataset_inputs
     assert train.data.metrics["auc.random_forest"] > 0.5
     assert "| model |" in train.data.tags["mlflow.note.content"]
