@@ -57,7 +57,7 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path, missing: str) -> dict[str, Any] | None:
     """The keys of a YAML file; None where it holds nothing. Raises DataError; `missing` says what to do without it."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DataError(f"there is no {path}: {missing}") from error
     except NotADirectoryError as error:

@@ -108,6 +108,7 @@ def entries(label: str, found: dict[str, list[Run]]) -> list[Entry]:
     few = "" if count("pandas") >= RUNS else f"pandas: {count('pandas')} runs only, for want of time; "
     return [
         against(f"{label} against the bare query", whole, least("bare", "whole"), MOST_BARE, count("engine", "bare"), "intake and features, the whole wait"),
+        against(f"{label} against the bare query, processor seconds", least("engine", "whole_cpu"), least("bare", "whole_cpu"), MOST_BARE, count("engine", "bare"), "the same by processor time, which moves less when others use the machine"),
         against(f"{label} against pandas", whole, least("pandas", "whole"), 1 / LEAST_PANDAS, count("engine", "pandas"), f"{few}whole wait; pandas checks no row"),
         against(f"{label}, 24 as-of dates against 12", least("engine_24", "whole"), whole, MOST_DATES, count("engine", "engine_24"), "the same log asked at twice as many dates"),
         against(f"{label}, 24 as-of dates against 12, features alone", least("engine_24", "features"), least("engine", "features"), MOST_DATES, count("engine", "engine_24"), "without intake, which is the same for both"),

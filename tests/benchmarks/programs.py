@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.programs engine FOLDER OUT 12
 
-runs it at 12 as-of dates and prints one line of JSON: seconds by stage and the peak in bytes. Time starts when the imports are done.
+runs it at 12 as-of dates and prints one line of JSON: seconds by stage, and the peak in bytes. Time starts when
+the imports are done.
 """
 
 import argparse

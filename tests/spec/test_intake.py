@@ -10,6 +10,7 @@ from features.declaration import Data, Sources
 from features.discovery import provisional
 from features.errors import DataError
 from features.intake import Log, open_log
+from features.sources import connect, open_table
 from tests.spec.drawn import NOW, data_for, draw, table
 
 ACCOUNTS = """
@@ -324,7 +325,11 @@ def test_a_number_that_is_no_time_is_set_aside(folder: Path) -> None:
 def test_times_beyond_all_calendars_are_drawn_in(folder: Path) -> None:
     rows = [f"1,e{i},{t}" for i, t in enumerate(("2024-07-01", "infinity", "-infinity", "290000-01-01"))]
     (folder / "events.csv").write_text("account_id,event,occurred_at\n" + "\n".join(rows))
-    assert opened(folder, "events.csv").quarantined["events"] == {"before signup": 1, "in the future": 2}
+    (folder / "accounts.csv").write_text("account_id,signed_up_at\n1,2020-01-01\n2,-infinity\n3,infinity\n")
+    log = opened(folder, "events.csv")
+    assert log.quarantined["events"] == {"before signup": 1, "in the future": 2}
+    assert log.accounts["signed_up_at"].min() == pd.Timestamp("0001-01-01")
+    assert log.quarantined["accounts"] == {"signup in the future": 1}
 
 
 @pytest.mark.parametrize("night", ["2024-10-27 02:30:00", "2025-03-30 02:30:00"])
@@ -382,6 +387,8 @@ def test_a_folder_and_a_glob_are_read_as_one_table(folder: Path) -> None:
     frame.to_parquet(folder / "log [1]" / "x1.parquet")
     frame.to_parquet(folder / "log [1]" / "deep" / "x2.parquet")
     frame.to_parquet(folder / "log [1]" / ".x3.parquet")  # half-written ones are hidden
+    (folder / "log 1").mkdir()
+    frame.head(1).to_parquet(folder / "log 1" / "x1.parquet")
     assert opened(folder, "log [1]").n_events == 4
     assert opened(folder, "log [1]/x*.parquet").n_events == 2
 
@@ -396,6 +403,9 @@ def test_two_tables_of_one_duckdb_file(folder: Path) -> None:
             "CREATE VIEW raw.events AS SELECT 1 AS account_id, 'e' AS event, now() AS occurred_at"
         )
     assert opened(folder, "x.duckdb::raw.events", "x.duckdb::main.accounts").n_events == 1
+    backend = connect()
+    for _ in range(2):
+        assert open_table(backend, "x.duckdb::raw.events", folder, "events").count().execute() == 1
     with pytest.raises(DataError, match=r"has no table 'nope'; it has accounts, raw.events"):
         opened(folder, "x.duckdb::nope")
     with pytest.raises(DataError, match="is a DuckDB file; say which table"):
