@@ -10,6 +10,7 @@ from models.discrimination import Discrimination, quarterly_auc
 from models.estimates import Estimate
 from models.retention import BASELINES, PLAIN_FORWARD
 
+FEWEST_QUARTERS = 2
 LABELS = {
     "random_forest": "the random forest",
     "logistic": "the logistic regression",
@@ -34,8 +35,12 @@ class Evaluation:
 
     @property
     def beats_rival(self) -> bool:
-        """Whether the interval of the gain lies above zero: the gate to `champion`."""
-        return self.gain is not None and self.gain.lower > 0
+        """Whether the interval of the gain lies above zero over more than one quarter: the gate to `champion`.
+
+        Intervals by account do not know how much a quarter differs from the next; one quarter is one draw.
+        """
+        n_quarters = len(self.discrimination.by_quarter(self.main)) if self.gain is not None else 0
+        return self.gain is not None and self.gain.lower > 0 and n_quarters >= FEWEST_QUARTERS
 
     @property
     def sentence(self) -> str:
@@ -47,7 +52,11 @@ class Evaluation:
         compared = (
             f"{self.gain.value:+.3f} ({self.gain.lower:+.3f} to {self.gain.upper:+.3f}) against {rival}"
         )
-        verdict = "beats" if self.beats_rival else "does not beat" if self.gain.upper > 0 else "is beaten by"
+        verdict = "does not beat" if self.gain.upper > 0 else "is beaten by"
+        if self.gain.lower > 0:
+            verdict = (
+                "beats" if self.beats_rival else "was better in the only quarter that can be judged than"
+            )
         return (
             f"{name[0].upper()}{name[1:]} {verdict} {rival}: AUC {whole.value:.3f} ({whole.lower:.3f} to {whole.upper:.3f})"
             f" within quarters, {compared}, n = {self.n_observations:,} observations of {self.n_accounts:,} accounts."
