@@ -35,14 +35,15 @@ check: setup ## format, lint, types, import layers, lock
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python tests/lock_is_current.py
+	@$(BIN)/python -m tests.lock_is_current
+	@$(BIN)/python -m pip check --disable-pip-version-check
 
 format: setup ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --system-certs --universal --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
 
 bench: setup ## measure, side by side, into build/bench.json
 	@$(BIN)/python -m tests.benchmarks.features

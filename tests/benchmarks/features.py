@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 BUILD = Path("build")
 LOGS = BUILD / "bench"
 MILLION = 1_000_000
+TARGET_EVENTS = 20 * MILLION
 SIZES = (1, 5, 20, 100)  # million events, with --full
 RUNS = 5
 BUDGET_SECONDS = 12 * 60  # of the 15 minutes; what is left is for the log, the comparison and a slow machine
@@ -141,7 +142,9 @@ def measure(sizes: Sequence[int], budget_seconds: float) -> list[Entry]:
         compared = run("compare", folder, folder, 12)
         say(f"  equal: {compared['values']:,.0f} values, largest difference {compared['largest']:.1e}")
         label = f"98 features of {n_events // MILLION} M events"
-        found += entries(label, turns)
+        # The targets are stated for 20 million events; other sizes show how cost grows.
+        measured = entries(label, turns)
+        found += measured if n_events == TARGET_EVENTS else [replace(one, target=None) for one in measured]
         equal = "largest difference from pandas, all values of the full log compared"
         found.append(Entry(f"{label}, equality", compared["largest"], "", target=1e-9, runs=1, note=equal))
         for case in CASES:
