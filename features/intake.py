@@ -20,6 +20,7 @@ from features.rejection import (
     holds,
     outcome_reasons,
     remedy,
+    sound_event,
     spell_reasons,
 )
 from features.sources import connect, first_line, open_table, read_column, to_frame
@@ -224,7 +225,9 @@ class _Reader:
         if not len(usable):
             raise DataError(self._nothing_usable("events"))
         keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in table.columns]
-        events = joined.filter(joined.reason.isnull()).select("account", "signed_up_at", *keep)
+        events = joined.filter(*sound_event(joined, self.now).values()).select(
+            "account", "signed_up_at", *keep
+        )
         return self._without_copies(events, usable) if self.data.events.deduplicate else (events, usable)
 
     def _without_copies(self, events: Any, usable: pd.DataFrame) -> tuple[Any, pd.DataFrame]:

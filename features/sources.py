@@ -17,6 +17,7 @@ from features.errors import DataError
 from features.tables import Kind
 
 NULL_WORDS = ("", "nan", "nat", "null", "none", "na", "n/a")
+NOTHING = rf"(?i)^[\s\v]*({'|'.join(NULL_WORDS)})[\s\v]*$"
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
@@ -132,11 +133,7 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
     column = raw[physical]
     if kind in ("id", "text"):
         text = _whole(column) if kind == "id" and column.type().is_floating() else column.cast("string")
-        return ibis.ifelse(
-            text.strip().lower().isin(NULL_WORDS) if kind == "id" else text.strip() == "",
-            ibis.null("string"),
-            text,
-        )
+        return ibis.ifelse(_says_nothing(text, kind), ibis.null("string"), text)
     if kind == "number":
         return (
             _without_null_words(column).try_cast("float64")
@@ -146,6 +143,19 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
     if kind == "flag":
         return column.cast("string").lower().isin(("true", "t", "1", "yes"))
     return _as_time(column, zone)
+
+
+def _says_nothing(text: Any, kind: Kind) -> Any:
+    """Whether an id is a word for nothing, or a text is blank.
+
+    Its first character clears nearly every row at once: words for nothing are empty or begin with a space (which
+    all sort before '!') or an n. And no `isin` here: DuckDB takes a list out of its condition and looks every
+    stripped and lowered row up in it, which costs more than all the counting that follows.
+    """
+    if kind == "text":
+        return (text < "!") & (text.strip() == "")
+    perhaps = (text < "!") | text.between("N", "O") | text.between("n", "o")
+    return perhaps & text.re_search(NOTHING)
 
 
 def _whole(column: Any) -> Any:
