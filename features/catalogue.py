@@ -10,17 +10,34 @@ from features.windows import EVER, last
 RECENCY = "days_since_last_event"
 
 
-def slugs(names: Iterable[str]) -> dict[str, str]:
+# An event of one of these names would otherwise take the name of an overall feature.
+RESERVED = frozenset(
+    {
+        "events",
+        "core_events",
+        "active_days",
+        "core_active_days",
+        "users",
+        "distinct_events",
+        "distinct_categories",
+    }
+)
+
+
+def slugs(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> dict[str, str]:
     """A column-safe name for each text, distinct even where only punctuation tells two apart."""
-    taken: dict[str, str] = {}
+    found: dict[str, str] = {}
+    taken = set(reserved)
+    following: dict[str, int] = {}
     for name in names:
         base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:60] or "event"
-        slug, n = base, 1
-        while slug in taken.values():
-            n += 1
-            slug = f"{base}_{n}"
-        taken[name] = slug
-    return taken
+        slug = base
+        while slug in taken:
+            following[base] = following.get(base, 1) + 1
+            slug = f"{base}_{following[base]}"
+        taken.add(slug)
+        found[name] = slug
+    return found
 
 
 def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureSpec, ...]:
@@ -99,7 +116,7 @@ def _by_category(data: Data) -> list[FeatureSpec]:
 
 
 def _by_event(data: Data) -> list[FeatureSpec]:
-    names = slugs(data.features.events)
+    names = slugs(data.features.events, RESERVED)
     return [
         FeatureSpec(
             f"{names[event]}_{days}d",
