@@ -83,8 +83,10 @@ def _publish_one(
 ) -> dict[str, Any]:
     review = reviewer.review(quarter)
     folder = workspace.review(quarter)
-    with set_aside(folder / "observations.parquet") as path:
-        reviewer.observations(quarter).to_parquet(path, index=False)
+    tables = {"observations": reviewer.observations(quarter), "accounts": reviewer.accounts(quarter)}
+    for name, table in tables.items():
+        with set_aside(folder / f"{name}.parquet") as path:
+            table.to_parquet(path, index=False)
     write_text(
         folder / "review.json", json.dumps(review, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )

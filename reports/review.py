@@ -126,10 +126,18 @@ class Reviewer:
             if parts
             else pd.DataFrame({"account": pd.Series(dtype="int64")})
         )
-        frame.insert(
+        return self._with_ids(frame)
+
+    def accounts(self, quarter: str) -> pd.DataFrame:
+        """Where every account stood in the quarter just closed, with account ids: for the workspace."""
+        return self._with_ids(self.snapshots.accounts(quarter))
+
+    def _with_ids(self, frame: pd.DataFrame) -> pd.DataFrame:
+        named = frame.drop(columns="account")
+        named.insert(
             0, "account_id", self.log.accounts["account_id"].to_numpy()[frame["account"].to_numpy(int)]
         )
-        return frame.drop(columns="account")
+        return named
 
     # The proven clock.
 

@@ -43,6 +43,23 @@ class Snapshots:
             found["movement"] = self._movement(cohort, quarter)
         return found
 
+    def accounts(self, quarter: str) -> pd.DataFrame:
+        """Where every account that was asked in the quarter stands: one row per milestone and account.
+
+        Columns: account (code), milestone, as_of (landmark or close), score, status (one of STATUSES, or `gone` when
+        the account had left by then), reached_after_days (once milestones, from signup; missing otherwise).
+        """
+        parts = []
+        for name, cohort in self.cohorts.by_name.items():
+            frame = self._closing(cohort, quarter)[["account", "as_of", "score", "status", "alive"]]
+            days = frame["account"].map(self._time_to[name]) if name in self._time_to else float("nan")
+            status = frame["status"].where(frame["alive"], "gone")
+            found = frame.assign(milestone=name, status=status, reached_after_days=days)
+            found["reached_after_days"] = found["reached_after_days"].where(found["status"] == "reached")
+            parts.append(found.drop(columns="alive"))
+        columns = ["account", "milestone", "as_of", "score", "status", "reached_after_days"]
+        return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
     def _closing(self, cohort: Cohort, quarter: str) -> pd.DataFrame:
         """Landmarks within the quarter, or the states at its close."""
         frame, end = cohort.frame, self.quarters.end(quarter)

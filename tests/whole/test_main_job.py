@@ -101,11 +101,26 @@ def test_no_milestone_is_judged_on_the_quarters_it_was_chosen_on(company: Path) 
         )
 
 
+def test_every_account_that_was_asked_has_a_status_and_a_time(company: Path) -> None:
+    review = read(company / "output" / "reviews" / "2024Q4" / "review.json")
+    accounts = pd.read_parquet(company / "output" / "reviews" / "2024Q4" / "accounts.parquet")
+    assert not accounts.duplicated(["account_id", "milestone"]).any()
+    for milestone in review["milestones"]:
+        mine = accounts[accounts["milestone"] == milestone["name"]]
+        counts = mine["status"].value_counts()
+        assert {s: n for s, n in milestone["statuses"].items() if n} == counts.drop(
+            "gone", errors="ignore"
+        ).to_dict()
+        reached = mine[mine["status"] == "reached"]
+        assert reached["reached_after_days"].notna().all() == (milestone["kind"] == "once")
+        assert mine.loc[mine["status"] != "reached", "reached_after_days"].isna().all()
+
+
 def test_a_review_is_the_same_bytes_alone_or_among_all(company: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(company, again, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts", "reviews"))
     publish(Workspace(again), "2024Q2", 3, nothing)
-    for name in ("review.json", "observations.parquet"):
+    for name in ("review.json", "observations.parquet", "accounts.parquet"):
         one, other = (root / "output" / "reviews" / "2024Q2" / name for root in (again, company))
         assert one.read_bytes() == other.read_bytes()
 
