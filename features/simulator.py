@@ -8,7 +8,6 @@ The same scenario and generator state give the same bytes. What is planted is in
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ from numpy.typing import NDArray
 from features.company import DAY, SETUP, History, live
 from features.planted import EVENTS, MONTH_DAYS, PLANS, SCENARIOS, TERM_DAYS, Effects, Scenario
 from features.population import Flags, Floats, Ints, draw_population
+from features.progress import ProgressCallback
 from features.truth import truth_of
 from features.workspace import set_aside
 
 __all__ = ["SCENARIOS", "Company", "Effects", "Scenario", "simulate", "write"]
 
-Progress = Callable[[str, float], None]
 Ids = NDArray[np.str_]
 
 HOUR = 3_600_000_000  # microseconds
@@ -67,7 +66,9 @@ def _week_weights() -> Floats:
 WEEK = _week_weights()
 
 
-def simulate(scenario: Scenario, rng: np.random.Generator, progress: Progress | None = None) -> Company:
+def simulate(
+    scenario: Scenario, rng: np.random.Generator, progress: ProgressCallback | None = None
+) -> Company:
     """The company of a scenario. `progress` is called with the stage's name and the share done, 0 to 1."""
     tell = progress or _silent
     tell("accounts", 0.0)
