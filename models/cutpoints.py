@@ -20,7 +20,8 @@ from models.estimates import BoolArray, FloatArray, IntArray
 
 MIN_ACCOUNTS = 20
 MIN_SHARE = 0.02
-MAX_CUTS = 200
+COARSE_CUTS = 200
+_MAX_DECIMALS = 12
 _PERMUTED_CELLS = 8_000_000  # accounts x permutations held at once: 32 MB of float32
 
 
@@ -55,19 +56,29 @@ def minimum_support(n: int) -> int:
 
 
 def achievable_cuts(values: FloatArray, support: int) -> FloatArray:
-    """Distinct cuts, ascending, that leave `support` accounts on both sides of "value >= cut".
+    """All distinct cuts, ascending, that leave `support` (at least 1) accounts on both sides of "value >= cut".
 
-    At most 200: of a continuous value every 200th part of the accounts is a cut, which moves none of them by
-    more than half a per cent of the accounts.
+    Of counts a cut is a value itself. Of rates it is the shortest decimal that splits the accounts as the value
+    does: of 1, 1.2083 and 1.25 the cut at 1.2083 is 1.2.
     """
     distinct, counts = np.unique(values, return_counts=True)
     below = np.cumsum(counts) - counts
-    cuts: FloatArray = distinct[(below >= support) & (len(values) - below >= support)]
-    if len(cuts) > MAX_CUTS:
-        below = below[(below >= support) & (len(values) - below >= support)]
-        steps = np.linspace(below[0], below[-1], MAX_CUTS)
-        cuts = cuts[np.unique(np.searchsorted(below, steps))]
-    return cuts
+    supported = np.flatnonzero((below >= support) & (len(values) - below >= support))
+    cuts: FloatArray = distinct[supported]
+    return cuts if (cuts == np.round(cuts)).all() else _shortest(distinct[supported - 1], cuts)
+
+
+def _shortest(above: FloatArray, upto: FloatArray) -> FloatArray:
+    """(n,): per pair a number in (above, upto] with the fewest decimals, the largest of those."""
+    found = upto.copy()
+    waiting = np.ones(len(upto), bool)
+    for decimals in range(_MAX_DECIMALS + 1):
+        power = 10.0**decimals
+        number = np.floor(upto * power) / power
+        here = waiting & (number > above) & (number <= upto)
+        found[here] = number[here]
+        waiting &= ~here
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +101,23 @@ class CutFamily:
             if len(candidate.values) != n:
                 raise ValueError(f"{candidate.name} has {len(candidate.values)} values for {n} accounts")
         cuts = tuple(achievable_cuts(candidate.values, minimum_support(n)) for candidate in candidates)
-        bins = tuple(
-            np.searchsorted(cut, candidate.values, side="right").astype(np.int64)
-            for candidate, cut in zip(candidates, cuts, strict=True)
-        )
+        bins = tuple(_bins(candidate, cut) for candidate, cut in zip(candidates, cuts, strict=True))
         return cls(tuple(candidates), np.unique(block, return_inverse=True)[1].astype(np.int64), cuts, bins)
+
+    def coarse(self, row: int) -> "CutFamily":
+        """The one candidate of cut `row` with at most 200 of its cuts, that of `row` among them.
+
+        For what holds a number per cut, block *and* replicate in memory. The cuts kept are about equally many
+        accounts apart: none moves by more than half a per cent of them.
+        """
+        which = int(self.owner[row])
+        candidate, cuts = self.candidates[which], self.cuts[which]
+        if len(cuts) > COARSE_CUTS:
+            n_below = np.searchsorted(np.sort(candidate.values), cuts)
+            steps = np.linspace(n_below[0], n_below[-1], COARSE_CUTS - 1)
+            kept = np.append(np.searchsorted(n_below, steps), np.searchsorted(cuts, self.cut[row]))
+            cuts = cuts[np.unique(kept)]
+        return CutFamily((candidate,), self.block, (cuts,), (_bins(candidate, cuts),))
 
     @cached_property
     def owner(self) -> IntArray:
@@ -117,6 +140,10 @@ class CutFamily:
         size = (len(self.cuts[which]) + 1) * self.n_blocks
         counts = np.bincount(cells, weights=weights, minlength=size)
         return counts.astype(np.float64).reshape(-1, self.n_blocks)
+
+
+def _bins(candidate: Candidate, cuts: FloatArray) -> IntArray:
+    return np.searchsorted(cuts, candidate.values, side="right").astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,19 +56,18 @@ def plateau(seen: Association, cut: FloatArray, rows: IntArray, best: int) -> tu
 
 def stability_range(
     family: CutFamily,
-    which: int,
     outcome: BoolArray,
     rng: np.random.Generator,
     n_resamples: int = 500,
     level: float = 0.9,
 ) -> tuple[float, float] | None:
-    """Range of the chosen cut of one candidate over resamples of the accounts.
+    """Range of the chosen cut over resamples of the accounts; a family of a single candidate.
 
     A stability range, not a confidence interval: the bootstrap of a cut is non-standard (Seijo & Sen 2011). A
     resample of the histogram of value x block x outcome is one multinomial draw. None without a positive cut.
     """
-    good = family.histogram(which, outcome.astype(np.float64))
-    cells = np.stack([family.histogram(which) - good, good], axis=2)
+    good = family.histogram(0, outcome.astype(np.float64))
+    cells = np.stack([family.histogram(0) - good, good], axis=2)
     filled = np.flatnonzero(cells.ravel())
     n = int(cells.sum())
     counts = np.zeros((n_resamples, cells.size))
@@ -82,7 +81,7 @@ def stability_range(
     spread = (reached * (1 - reached / size)).sum(axis=2)
     # The spread of the outcome is the same for all cuts of a resample: it does not matter for which is best.
     score = np.divide(excess, np.sqrt(spread), out=np.full_like(excess, -np.inf), where=spread > 0)
-    chosen = family.cuts[which][np.argmax(score, axis=1)][score.max(axis=1) > 0]
+    chosen = family.cut[np.argmax(score, axis=1)][score.max(axis=1) > 0]
     if not len(chosen):
         return None
     lower, upper = np.quantile(chosen, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")

@@ -264,7 +264,7 @@ def _around(task: _Task, seen: Association, best: int, rng: np.random.Generator)
         "best_cut": float(family.cut[best]),
         "phi": float(seen.phi[best]),
         "plateau": (float(family.cut[first]), float(family.cut[last])),
-        "stability_range": plateaus.stability_range(family, owner, task.outcome, rng),
+        "stability_range": plateaus.stability_range(family.coarse(best), task.outcome, rng),
     }
 
 
@@ -276,10 +276,10 @@ def _supported(
     found: dict[str, Any],
     alpha: float,
 ) -> SweepResult:
-    family, owner = task.family, int(task.family.owner[best])
-    values, size = family.candidates[owner].values, family.histogram(owner)
-    level = family.histogram(owner, values).sum(axis=1) / size.sum(axis=1)
-    good = family.histogram(owner, task.outcome.astype(np.float64))
+    family, owner, coarse = task.family, int(task.family.owner[best]), task.family.coarse(best)
+    values, size = family.candidates[owner].values, coarse.histogram(0)
+    level = coarse.histogram(0, values).sum(axis=1) / size.sum(axis=1)
+    good = coarse.histogram(0, task.outcome.astype(np.float64))
     shape = step_or_smooth(level, size, good, rng, alpha=alpha)
     low, high = found["plateau"]
     rows = (family.owner == owner) & (family.cut >= low) & (family.cut <= high)

@@ -96,8 +96,8 @@ def _clipped(candidate: Candidate, band: tuple[float, float]) -> Candidate:
     inside = distinct[(share >= band[0]) & (share <= band[1])]
     if not len(inside):
         return replace(candidate, values=np.zeros(len(values)))
-    below = min(0.0, float(distinct[0]))
-    return replace(candidate, values=np.where(values < inside[0], below, np.minimum(values, inside[-1])))
+    lowest = distinct[max(int(np.searchsorted(distinct, inside[0])) - 1, 0)]
+    return replace(candidate, values=np.clip(values, lowest, inside[-1]))
 
 
 def run_trial(

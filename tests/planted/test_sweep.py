@@ -100,6 +100,48 @@ def test_cuts_need_support_on_both_sides() -> None:
     assert minimum_support(5000) == 100
 
 
+def test_a_cut_of_a_rate_is_the_shortest_number_that_splits_alike() -> None:
+    values = np.array([-0.5, 0.1, 1 / 3, 1.0, 1.2083, 1.25, 4 / 3, 12.3456, 345.6])
+    assert achievable_cuts(values, 1).tolist() == [0.0, 0.3, 1.0, 1.2, 1.25, 1.3, 12.0, 345.0]
+    # 0.3 and the number just below it have no decimal of few digits between them
+    close = np.array([0.0, np.nextafter(0.3, 0), 0.3])
+    assert achievable_cuts(close, 1).tolist() == [0.2, 0.3]
+
+
+def test_of_a_continuous_value_every_cut_is_tried() -> None:
+    # 1,000 distinct values with 20 accounts at either end left out: the cuts between the 20th and the 980th
+    rng = np.random.default_rng(0)
+    values = rng.lognormal(size=1000)
+    outcome = rng.random(1000) < _step(1.0)(values)
+    family = CutFamily.of([_candidate(values)], _blocks(1000))
+    seen = association(family, outcome)
+    assert len(family.cut) == 961
+    assert (values[:, None] >= family.cut).sum(axis=0).tolist() == list(range(980, 19, -1))
+    phi = [np.corrcoef(values >= cut, outcome)[0, 1] for cut in family.cut]
+    assert seen.phi == pytest.approx(phi)
+    assert seen.best == int(np.argmax(phi))
+
+
+def test_a_coarse_family_keeps_the_cut_asked_for_and_moves_no_other_far() -> None:
+    values = np.random.default_rng(0).lognormal(size=5000)
+    family = CutFamily.of([_candidate(np.zeros(5000)), _candidate(values)], _blocks(5000))
+    for row in (0, 1234, len(family.cut) - 1):
+        coarse = family.coarse(row)
+        assert coarse.cut.size <= 200
+        assert family.cut[row] in coarse.cut
+        reached = np.array([(values >= cut).mean() for cut in coarse.cut])
+        assert np.diff(-reached).max() < 0.0051
+        assert (
+            coarse.histogram(0).sum(axis=1).tolist()
+            == np.histogram(values, [-np.inf, *coarse.cut, np.inf])[0].tolist()
+        )
+
+
+def test_few_cuts_are_never_made_coarse() -> None:
+    family = CutFamily.of([_candidate(_counts(np.random.default_rng(0), 2000))], _blocks(2000))
+    assert family.coarse(3).cut.tolist() == family.cut.tolist()
+
+
 def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
     rng = np.random.default_rng(0)
     block = rng.integers(0, 3, 150)
