@@ -2,6 +2,7 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
+QUIET  := $(shell test -t 2 || echo --quiet) # pip draws its progress for a person, not into a log
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
@@ -17,7 +18,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, found {sys.version.split()[0]}: run make PYTHON=python3.12"'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked environment into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -41,6 +41,19 @@ class Variation:
             or self.estimator != "random_forest"
         )
 
+    def matching(self, names: Sequence[str], kind: str) -> list[str]:
+        """The names that match one of the comma-separated patterns of --features.
+
+        Raises UsageError where none does; `kind` says in its message what the names are.
+        """
+        patterns = [p.strip() for p in (self.features or "").split(",") if p.strip()]
+        chosen = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+        if not chosen:
+            raise UsageError(
+                f"--features {self.features}: matches none of the {len(names)} {kind}, such as {', '.join(names[:4])}"
+            )
+        return chosen
+
     def described(self) -> dict[str, str]:
         """The overrides as run parameters."""
         given = {"outcome": self.outcome, "segment": self.segment, "features": self.features}
@@ -103,15 +116,7 @@ class Launch:
 
     def chosen_features(self, names: Sequence[str]) -> list[str]:
         """The features that match the comma-separated patterns, all where none is given."""
-        if not self.variation.features:
-            return list(names)
-        patterns = [p.strip() for p in self.variation.features.split(",") if p.strip()]
-        chosen = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
-        if not chosen:
-            raise UsageError(
-                f"--features {self.variation.features}: matches none of {len(names)} features, such as {', '.join(names[:4])}"
-            )
-        return chosen
+        return self.variation.matching(names, "features") if self.variation.features else list(names)
 
     def in_segment(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of the segment `column=value`, all where none is given."""

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-# The longest value of a tag and the longest key that MLflow takes. It splits long lists into calls itself.
+# The longest values and the longest key that MLflow takes. It splits long lists into calls itself.
 LONGEST_TAG = 8000
+LONGEST_PARAM = 6000
 LONGEST_KEY = 250
 
 _NOTE = "mlflow.note.content"
@@ -77,7 +78,7 @@ class Run:
         """
         from mlflow.entities import Param
 
-        texts = {key: _text(value) for key, value in _keyed(values).items()}
+        texts = {key: _text(value, LONGEST_PARAM) for key, value in _keyed(values).items()}
         with self._asking("log its parameters"):
             standing = self._client.get_run(self.run_id).data.params if texts else {}
             fresh = [Param(key, text) for key, text in texts.items() if key not in standing]
@@ -88,9 +89,7 @@ class Run:
         """Set tags; one that stands already is replaced, None is left out."""
         from mlflow.entities import RunTag
 
-        texts = {
-            key: _text(value)[:LONGEST_TAG] for key, value in _keyed(values).items() if value is not None
-        }
+        texts = {key: _text(value, LONGEST_TAG) for key, value in _keyed(values).items() if value is not None}
         with self._asking("set its tags"):
             self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in texts.items()])
 
@@ -247,11 +246,12 @@ def _metrics(values: Mapping[str, float | None], step: int, model_id: str | None
     ]
 
 
-def _text(value: object) -> str:
-    """A parameter as text; MLflow shows an empty one as nothing at all, so it gets a word."""
+def _text(value: object, most: int) -> str:
+    """A value as text of at most `most` characters; MLflow shows an empty one as nothing at all: it gets a word."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "none" if value is None or value == "" else str(value)
+    text = "none" if value is None or value == "" else str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _finite(value: object) -> object:

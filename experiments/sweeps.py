@@ -1,6 +1,5 @@
 """`sweep`: every achievable cut of a milestone, corrected for everything tried, one MLflow run each."""
 
-import fnmatch
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -56,12 +55,7 @@ def _rivals(launch: Launch, name: str) -> dict[str, CountRule]:
         return {}
     data = launch.framework.data
     known = list(dict.fromkeys([*data.events.core, *data.features.events]))
-    patterns = [p.strip() for p in launch.variation.features.split(",") if p.strip()]
-    events = [e for e in known if any(fnmatch.fnmatchcase(e, p) for p in patterns)]
-    if not events:
-        raise UsageError(
-            f"--features {launch.variation.features}: matches none of the {len(known)} events, such as {', '.join(known[:4])}"
-        )
+    events = launch.variation.matching(known, "events")
     return rival_rules(launch.framework.milestones[name], events)
 
 

@@ -186,7 +186,8 @@ def explain(error: Any) -> str:
     """The messages of a pydantic ValidationError, one line each: path, value, remedy."""
     lines = []
     for item in error.errors():
-        path = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        # "<tag>" is how pydantic knows the member of a union; it is no key of the file.
+        path = ".".join(p for p in map(str, item["loc"]) if not p.startswith("<")) or "(top level)"
         value = item.get("input")
         nothing = isinstance(value, dict | list | tuple | BaseModel) or item["type"] == "missing"
         text = repr(value)

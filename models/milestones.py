@@ -197,13 +197,14 @@ class LevelsRule(Declared):
 
 def _which(rule: Any) -> str:
     keys = rule.model_dump() if isinstance(rule, BaseModel) else rule if isinstance(rule, dict) else ()
-    return "steps" if "steps" in keys else "levels" if "categories" in keys else "count"
+    return "<steps>" if "steps" in keys else "<levels>" if "categories" in keys else "<count>"
 
 
+# A tag in angle brackets is no part of the path that an error message shows.
 Rule = Annotated[
-    Annotated[CountRule, Tag("count")]
-    | Annotated[StepsRule, Tag("steps")]
-    | Annotated[LevelsRule, Tag("levels")],
+    Annotated[CountRule, Tag("<count>")]
+    | Annotated[StepsRule, Tag("<steps>")]
+    | Annotated[LevelsRule, Tag("<levels>")],
     Discriminator(_which),
 ]
 Quarter = Annotated[str, Field(pattern=r"^\d{4}Q[1-4]$")]

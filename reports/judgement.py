@@ -18,8 +18,7 @@ from models.estimates import Effect, Estimate, phi, risk_difference, risk_ratio
 from models.milestones import RETAINED
 from models.sweep import SweepResult
 from models.trial import build_trial, run_trial
-from reports.verdicts import (
-    Evidence,
+from reports.budget import (
     Interval,
     Predicts,
     changed,
@@ -28,6 +27,7 @@ from reports.verdicts import (
     powered,
     predicts,
 )
+from reports.verdicts import Evidence
 
 RECENT_QUARTERS = 2
 DEFAULT_MINIMUM = 0.05  # where nobody declared what an effect must be to be useful

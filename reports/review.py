@@ -18,16 +18,10 @@ from models.evaluation import evaluate
 from models.framework import Framework
 from models.importance import adoption, adoption_class
 from models.milestones import Milestone, listing
+from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
 from reports.judgement import Judgement, Settings, difference_in
 from reports.snapshot import Snapshots
-from reports.verdicts import (
-    Verdict,
-    accounts_to_decide,
-    looks_a_year,
-    sentence,
-    smallest_detectable,
-    verdict,
-)
+from reports.verdicts import Verdict, sentence, verdict
 
 SCHEMA_VERSION = 1
 MODEL_RESAMPLES = 200

@@ -12,43 +12,8 @@ from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from reports import wording
-from reports.budget import (
-    Changed,
-    Estimated,
-    Interval,
-    Predicts,
-    accounts_to_decide,
-    changed,
-    critical_value,
-    difference,
-    looks_a_year,
-    power_to_see_total_loss,
-    powered,
-    predicts,
-    smallest_detectable,
-)
+from reports.budget import Changed, Predicts
 
-__all__ = [
-    "RULES",
-    "Changed",
-    "Estimated",
-    "Evidence",
-    "Interval",
-    "Predicts",
-    "Verdict",
-    "accounts_to_decide",
-    "changed",
-    "critical_value",
-    "difference",
-    "looks_a_year",
-    "power_to_see_total_loss",
-    "powered",
-    "predicts",
-    "reasons_to_watch",
-    "sentence",
-    "smallest_detectable",
-    "verdict",
-]
 Cause = Literal["mix", "decay"]
 Cut = Literal["inside", "outside", "outside_twice", "unknown"]
 

@@ -305,6 +305,16 @@ def test_more_parameters_and_tags_than_one_call_takes(store: Store) -> None:
     assert many.keys() <= stored(store, run).data.tags.keys()
 
 
+def test_a_parameter_too_long_for_the_store_ends_in_an_ellipsis(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store.run("long", "train", params={"rule": "x" * 7000, "fits": "y" * 6000}) as run:
+        pass
+    data = stored(store, run).data
+    assert data.params == {"rule": "x" * 5999 + "…", "fits": "y" * 6000}
+    assert "truncated" not in caplog.text
+
+
 def test_a_parameter_that_stands_is_kept_and_the_other_value_becomes_a_tag(store: Store) -> None:
     with store.run("one", "train", params={"seed": "7", "horizon": "180"}) as run:
         run.params({"seed": 7, "horizon": 90, "fresh": True})

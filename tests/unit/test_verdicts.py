@@ -6,13 +6,10 @@ from typing import Literal, get_args
 import numpy as np
 import pytest
 
-from reports.verdicts import (
-    RULES,
+from reports.budget import (
     Changed,
-    Evidence,
     Interval,
     Predicts,
-    Verdict,
     accounts_to_decide,
     changed,
     critical_value,
@@ -21,11 +18,9 @@ from reports.verdicts import (
     power_to_see_total_loss,
     powered,
     predicts,
-    reasons_to_watch,
-    sentence,
     smallest_detectable,
-    verdict,
 )
+from reports.verdicts import RULES, Evidence, Verdict, reasons_to_watch, sentence, verdict
 from tests.unit import sample_review
 
 CAUSES: tuple[Literal["mix", "decay"] | None, ...] = ("mix", "decay", None)
