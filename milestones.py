@@ -12,6 +12,8 @@ from features.errors import MilestonesError
 from models import commands as models_commands
 from reports import commands as reports_commands
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C: 128 + SIGINT
+
 app = typer.Typer(
     name="milestones",
     help="Customer milestones: defined by data, swept honestly, reviewed every quarter.",
@@ -30,12 +32,10 @@ def main() -> None:
         app()
     except MilestonesError as error:
         _stop(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _stop("stopped; nothing half-written was left under a final name", 130)
-    except BrokenPipeError:
-        # Whoever read has gone: what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+    except SystemExit as stopped:
+        if stopped.code == INTERRUPTED:
+            _stop("stopped; nothing half-written was left under a final name", INTERRUPTED)
+        raise
     except Exception as error:
         if os.environ.get("MILESTONES_DEBUG"):
             raise

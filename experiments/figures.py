@@ -1,16 +1,31 @@
 """Pictures of one run: a model beside its baselines, and a milestone along every cut. Tables in, figures out."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from features.workspace import discard, set_aside
 from models.evaluation import label
 from models.sweep import SweepResult
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
+NAMES = ("auc", "importance", "cuts")  # every figure there can be
+
+
+def write(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write each figure as a PNG of its name, and remove what an earlier run drew and this one did not."""
+    for name in NAMES:
+        if name not in figures:
+            discard(folder / f"{name}.png")
+    paths = [folder / f"{name}.png" for name in figures]
+    for final, figure in zip(paths, figures.values(), strict=True):
+        with set_aside(final) as path:
+            figure.savefig(path, dpi=130)
+    return paths
 
 
 def of_model(record: Mapping[str, Any]) -> dict[str, Figure]:

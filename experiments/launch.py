@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.document import content_hash
-from features.errors import DataError, UsageError
+from features.errors import UsageError
 from features.intake import Log, open_log
 from features.matrix import Matrix, build_frame, read_matrix
 from features.progress import ProgressCallback
@@ -81,10 +80,17 @@ class Launch:
             framework = load_framework(workspace.framework)
         return cls(workspace, framework, variation)
 
-    def exploratory_folder(self, command: str) -> Path:
-        """Where an exploratory run writes: named after the run, within the workspace whatever its name holds."""
+    def folder(self, own: Path, *exploratory: str) -> Path:
+        """Where the run writes: `own`, which later commands read; an exploratory run never writes there.
+
+        It gets a folder of the run's name, within the workspace whatever that holds; `exploratory` are the command,
+        for a run without a name, and folders within.
+        """
+        if not self.variation.exploratory:
+            return own
+        command, *within = exploratory
         name = re.sub(r"[^\w.-]+", "-", self.variation.name or command).strip("-.")[:60]
-        return self.workspace.output / "exploratory" / (name or command)
+        return self.workspace.output.joinpath("exploratory", name or command, *within)
 
     def log(self) -> Log:
         """The tables, opened."""
@@ -106,13 +112,7 @@ class Launch:
         data = self.framework.data
         if self.variation.settings or self.variation.outcome:
             return build_frame(self.log(), data, self.workspace.root, progress)
-        matrix = read_matrix(self.workspace)
-        if matrix.manifest["data_hash"] != content_hash(data):
-            raise DataError(
-                f"{self.workspace.features} was built from another data section: run"
-                f" `milestones features -w {self.workspace.root}` again"
-            )
-        return matrix
+        return read_matrix(self.workspace, data)
 
     def chosen_features(self, names: Sequence[str]) -> list[str]:
         """The features that match the comma-separated patterns, all where none is given."""

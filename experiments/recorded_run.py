@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import posixpath
 import re
@@ -133,10 +132,6 @@ class Run:
         with self._asking(f"log {name}"):
             self._client.log_text(self.run_id, text, name)
 
-    def json(self, value: object, name: str) -> None:
-        """Log a value as JSON; NaN and infinities, which JSON has no word for, become null."""
-        self.text(json.dumps(_finite(value), indent=2, allow_nan=False, default=str) + "\n", name)
-
     def dataset(
         self,
         table: pd.DataFrame,
@@ -153,7 +148,9 @@ class Run:
 
         with self._as_active("log a dataset"), self._asking(f"log the dataset {name}"), _quiet_dataset():
             dataset = from_pandas(table, source=source, targets=targets, name=name)
-            mlflow.log_input(dataset, context=context, tags={k: _text(v) for k, v in (tags or {}).items()})
+            mlflow.log_input(
+                dataset, context=context, tags={k: _text(v, LONGEST_TAG) for k, v in (tags or {}).items()}
+            )
 
     def model(
         self,
@@ -252,16 +249,6 @@ def _text(value: object, most: int) -> str:
         return str(value).lower()
     text = "none" if value is None or value == "" else str(value)
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 @contextmanager

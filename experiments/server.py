@@ -59,14 +59,18 @@ class Server:
 
     def __enter__(self) -> Server:
         self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            self._command(),
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                self._command(),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._log.close()
+            raise
         return self
 
     def __exit__(

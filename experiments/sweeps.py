@@ -1,6 +1,7 @@
 """`sweep`: every achievable cut of a milestone, corrected for everything tried, one MLflow run each."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from experiments.launch import Launch
 from experiments.tracking import Store
 from features.errors import UsageError
 from features.intake import Log
+from features.matrix import attributes_at
 from features.progress import ProgressCallback
 from features.version import code_version
 from features.workspace import set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
 from models.estimates import Effect
-from models.milestones import RETAINED, CountRule
+from models.milestones import CountRule
 from models.sweep import SweepEffect, SweepResult
 from models.trial import Trial, build_trial, rival_rules, rival_specs, run_trial
 
@@ -62,13 +64,7 @@ def _rivals(launch: Launch, name: str) -> dict[str, CountRule]:
 def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
     if not launch.variation.segment:
         return cohort
-    frame = cohort.frame.copy()
-    for column in launch.framework.data.fixed_at_signup:
-        frame[column] = log.accounts[column].to_numpy()[frame["account"]]
-    if log.subscriptions is not None and "plan" in log.subscriptions:
-        from features.outcomes import in_force
-
-        frame["plan"] = in_force(log.subscriptions, frame, "plan")["plan"]
+    frame = cohort.frame.assign(**attributes_at(log, launch.framework.data, cohort.frame))
     return replace(cohort, frame=launch.in_segment(frame))
 
 
@@ -80,21 +76,13 @@ def _sweep_one(
     trial = build_trial(cohort, "primary", log.data_through, rng, rivals)
     result = run_trial(trial, cohort, rng, launch.framework.review.adoption_band, N_PERMUTATIONS)
     record = sweep_record(launch, cohort, trial, result, primary)
-    folder = _folder(launch, cohort.name)
+    folder = launch.folder(launch.workspace.sweep(cohort.name), "sweep", cohort.name)
     grid = pd.DataFrame(dict(result.grid))
     write_text(folder / "sweep.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     with set_aside(folder / "grid.parquet") as path:
         grid.to_parquet(path, index=False)
-    for name, figure in figures.of_sweep(record, result).items():
-        with set_aside(folder / f"{name}.png") as path:
-            figure.savefig(path, dpi=130)
-    return {**record, "folder": str(folder), "run": _record(launch, store, record, grid, folder)}
-
-
-def _folder(launch: Launch, name: str) -> Path:
-    if launch.variation.exploratory:
-        return launch.exploratory_folder("sweep") / name
-    return launch.workspace.sweep(name)
+    drawn = figures.write(figures.of_sweep(record, result), folder)
+    return {**record, "folder": str(folder), "run": _record(launch, store, record, grid, folder, drawn)}
 
 
 def sweep_record(
@@ -118,7 +106,7 @@ def sweep_record(
         "landmark_days": cohort.milestone.rule.window_days if cohort.milestone.kind == "once" else None,
         "outcome": outcome,
         "same_behaviour": list(framework.shares_behaviour(cohort.name)),
-        "horizon_days": _horizon(launch, outcome),
+        "horizon_days": cohort.horizon_days("primary"),
         "objective": "phi",
         "phi": result.phi,
         "n_accounts": result.n_accounts,
@@ -134,7 +122,7 @@ def sweep_record(
         "stability_range": None if result.stability_range is None else list(result.stability_range),
         "p_corrected": result.p_corrected,
         "smallest_detectable": result.smallest_detectable,
-        "effects": [_effect(launch, cohort, outcome, effect) for effect in result.effects],
+        "effects": [_effect(cohort, outcome, effect) for effect in result.effects],
         "e_value": None,
         "hypotheses": [],
         "by_segment": [],
@@ -148,11 +136,7 @@ def _defined_on(quarters: Any, trial: Trial) -> list[str] | None:
     return None if trial.quarters is None else [trial.quarters[0], quarters.shift(trial.quarters[1], 1)]
 
 
-def _horizon(launch: Launch, outcome: str) -> int:
-    return launch.framework.data.outcomes.horizon_days if outcome == RETAINED else 90
-
-
-def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -> dict[str, Any]:
+def _effect(cohort: Cohort, outcome: str, effect: SweepEffect) -> dict[str, Any]:
     once = cohort.milestone.kind == "once"
     when: dict[str, Any] = (
         {"landmark_day": cohort.milestone.rule.window_days} if once else {"as_of": "one per account"}
@@ -160,7 +144,7 @@ def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -
     record = Effect.of(
         effect.estimate,
         outcome=outcome,
-        horizon_days=_horizon(launch, outcome),
+        horizon_days=cohort.horizon_days("primary"),
         population="alive at the landmark" if once else "alive at the as-of date",
         method=effect.method,
         in_definition=effect.in_sample,
@@ -171,7 +155,12 @@ def _effect(launch: Launch, cohort: Cohort, outcome: str, effect: SweepEffect) -
 
 
 def _record(
-    launch: Launch, store: Store, record: dict[str, Any], grid: pd.DataFrame, folder: Path
+    launch: Launch,
+    store: Store,
+    record: dict[str, Any],
+    grid: pd.DataFrame,
+    folder: Path,
+    drawn: Sequence[Path],
 ) -> dict[str, Any]:
     variation = launch.variation
     params = {
@@ -198,7 +187,7 @@ def _record(
             }
         )
         run.table(grid, "grid.json")
-        for path in sorted(folder.glob("*.png")):
+        for path in drawn:
             run.file(path, "figures")
         run.file(folder / "sweep.json")
         return run.links()

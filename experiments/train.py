@@ -14,7 +14,7 @@ from experiments.tracking import Store
 from features.matrix import Matrix
 from features.progress import ProgressCallback
 from features.workspace import set_aside, write_text
-from models.estimators import find_estimator
+from models.estimators import ESTIMATORS, find_estimator
 from models.evaluation import Evaluation, evaluate
 from models.importance import Importance, adoption, adoption_class, shap_importance
 from models.retention import Predictions, fit_final, learnable, predict_forward
@@ -34,6 +34,7 @@ class Trained:
     ranking: list[dict[str, Any]]
     sentence: str
     X: pd.DataFrame
+    y: "pd.Series[bool]"
     blocks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -66,10 +67,10 @@ def train(launch: Launch, progress: ProgressCallback) -> dict[str, Any]:
     """Learn, judge, write output/models (a folder of its own for an exploratory run) and record the run."""
     matrix = launch.matrix(lambda what, share: progress(what, 0.1 * share))
     trained = learn(launch, matrix, lambda what, share: progress(what, 0.1 + 0.7 * share))
-    folder = _folder(launch)
-    _write(launch, trained, folder)
+    folder = launch.folder(launch.workspace.models, "train")
+    drawn = _write(launch, trained, folder)
     progress("recording the run", 0.85)
-    recorded = _record(launch, matrix, trained, folder)
+    recorded = _record(launch, matrix, trained, folder, drawn)
     summary = trained.record(launch)
     del summary["importance"]  # one list per block: model.json keeps them
     return {**summary, **recorded, "folder": str(folder)}
@@ -87,9 +88,8 @@ def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained
             f"Insufficient data: {kept:,} retained and {len(frame) - kept:,} lost observations are known;"
             f" at least {FEWEST_OF_A_CLASS} of each are needed."
         )
-        return Trained(None, None, None, [], sentence, frame[features])
-    main = "random_forest" if variation.estimator == "random_forest" else "model"
-    main = variation.estimator if variation.estimator == "logistic" else main
+        return Trained(None, None, None, [], sentence, frame[features], frame["retained"].astype(bool))
+    main = variation.estimator if variation.estimator in ESTIMATORS else "model"
     predictions = predict_forward(frame, features, main, factory, variation.seed, progress)
     rng = np.random.default_rng(variation.seed)
     evaluation = evaluate(predictions.frame, main, rng) if len(predictions.frame) else None
@@ -103,7 +103,16 @@ def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained
         {"known_from": block.known_from.isoformat(), "features": _described(matrix, block.features)}
         for block in predictions.importance
     ]
-    return Trained(evaluation, predictions, model, ranking, sentence, frame[features], blocks)
+    return Trained(
+        evaluation,
+        predictions,
+        model,
+        ranking,
+        sentence,
+        frame[features],
+        frame["retained"].astype(bool),
+        blocks,
+    )
 
 
 def _described(matrix: Matrix, found: Sequence[Importance]) -> list[dict[str, Any]]:
@@ -148,13 +157,8 @@ def _ranking(
     return rows
 
 
-def _folder(launch: Launch) -> Path:
-    if not launch.variation.exploratory:
-        return launch.workspace.models
-    return launch.exploratory_folder("train")
-
-
-def _write(launch: Launch, trained: Trained, folder: Path) -> None:
+def _write(launch: Launch, trained: Trained, folder: Path) -> list[Path]:
+    """The files of a training; returns the pictures among them."""
     from experiments import figures
 
     metrics = {
@@ -167,13 +171,12 @@ def _write(launch: Launch, trained: Trained, folder: Path) -> None:
     with set_aside(folder / "predictions.parquet") as path:
         frame = predictions.frame if predictions else pd.DataFrame({"account_id": []})
         frame.to_parquet(path, index=False)
-    if trained.evaluation:
-        for name, figure in figures.of_model(trained.record(launch)).items():
-            with set_aside(folder / f"{name}.png") as path:
-                figure.savefig(path, dpi=130)
+    return figures.write(figures.of_model(trained.record(launch)) if trained.evaluation else {}, folder)
 
 
-def _record(launch: Launch, matrix: Matrix, trained: Trained, folder: Path) -> dict[str, Any]:
+def _record(
+    launch: Launch, matrix: Matrix, trained: Trained, folder: Path, drawn: Sequence[Path]
+) -> dict[str, Any]:
     variation = launch.variation
     store = Store.of(launch.workspace.root, launch.framework.name)
     outcome = launch.framework.data.outcomes
@@ -187,21 +190,29 @@ def _record(launch: Launch, matrix: Matrix, trained: Trained, folder: Path) -> d
     with store.run(
         variation.name or "train", "train", note=_note(launch, trained), tags=launch.tags(), params=params
     ) as run:
-        source = str(launch.workspace.features / "matrix.parquet")
-        columns = ["retained", *trained.features]
-        run.dataset(matrix.frame[columns].astype({"retained": "boolean"}), "observations", source=source, targets="retained", context="training", tags={"data_hash": matrix.manifest["data_hash"]})  # fmt: skip
+        run.dataset(
+            trained.X.assign(retained=trained.y), "observations", source=matrix.source, targets="retained",
+            context="training", tags={"data_hash": matrix.manifest["data_hash"]},
+        )  # fmt: skip
+        model = _register(launch, store, run, trained) if trained.model is not None else None
         run.metrics(_metrics(trained))
         run.table(pd.DataFrame(trained.ranking), "ranking.json")
-        for path in sorted(folder.glob("*.png")):
+        for path in drawn:
             run.file(path, "figures")
         run.file(folder / "metrics.json")
-        model = _register(launch, store, run, trained) if trained.model is not None else None
         return {"run": run.links(), "model": model}
 
 
 def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dict[str, Any]:
     name = f"{launch.framework.name}-retention"
-    record = run.model(trained.model, trained.X, "retention", registered_name=name, metrics=_metrics(trained))
+    own = trained.evaluation.overall()[trained.evaluation.main] if trained.evaluation else None
+    record = run.model(
+        trained.model,
+        trained.X,
+        "retention",
+        registered_name=name,
+        metrics={"auc": own["value"]} if own else {},
+    )
     champion = (
         not launch.variation.exploratory and trained.evaluation is not None and trained.evaluation.beats_rival
     )

@@ -1,6 +1,7 @@
 """The catalogue: templates x events x windows, so that any log gets at least 50 features without code."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from features.declaration import Data
@@ -47,7 +48,10 @@ def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureS
         specs += _users(data)
     if has_seats:
         specs += _seats(data)
-    return tuple({spec.name: spec for spec in specs}.values())
+    names = Counter(spec.name for spec in specs)
+    if len(names) < len(specs):
+        raise ValueError(f"features share the name {names.most_common(1)[0][0]}: give slugs what is taken")
+    return tuple(specs)
 
 
 def _windows(data: Data) -> tuple[int, ...]:
@@ -116,7 +120,8 @@ def _by_category(data: Data) -> list[FeatureSpec]:
 
 
 def _by_event(data: Data) -> list[FeatureSpec]:
-    names = slugs(data.features.events, RESERVED)
+    categories = {f"category_{slug}" for slug in slugs(data.events.categories).values()}
+    names = slugs(data.features.events, RESERVED | categories)
     return [
         FeatureSpec(
             f"{names[event]}_{days}d",

@@ -17,10 +17,11 @@ LOOKING_BACK = (Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT
 
 @dataclass(frozen=True)
 class Moments:
-    """The as-of dates of one batch: (accounts, as-of dates) times, tenures, and what tracking covered.
+    """The as-of dates of one batch, and what tracking covered before them.
 
-    `axis_us` is the as-of date on the grid's own axis (µs from its origin), the same for every account.
-    `blind_days` is, for an account that signed up before tracking began, how far back an as-of date can see.
+    account: (accounts,) codes. as_of_days: (as-of dates,) on the grid's own axis, the same for every account. time,
+    tenure_days, seen_days: (accounts, as-of dates); `seen_days` is how far back tracking can see, infinite for an
+    account that signed up after it began.
     """
 
     account: NDArray[np.int64]
@@ -57,7 +58,7 @@ def _between(running: Floats, batch: Batch, moments: Moments, window: Window) ->
     return running[:, stop] - running[:, start]
 
 
-def _trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: Moments) -> Floats:
+def _recent_or_trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: Moments) -> Floats:
     recent = _between(running, batch, moments, spec.window)
     if not spec.trend:
         return recent
@@ -66,11 +67,11 @@ def _trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: Moments) -
 
 
 def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
-    return _trend(spec, batch.counts(spec.events), batch, moments)
+    return _recent_or_trend(spec, batch.counts(spec.events), batch, moments)
 
 
 def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
-    return _trend(spec, batch.days(spec.events), batch, moments)
+    return _recent_or_trend(spec, batch.days(spec.events), batch, moments)
 
 
 def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:

@@ -3,6 +3,7 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -31,6 +32,18 @@ def known_zone(zone: str) -> str:
     return zone
 
 
+def known_time_format(pattern: str) -> str:
+    """The pattern, if a time can be written in it and read again. Raises ValueError."""
+    try:
+        datetime.strptime(datetime(2024, 5, 31, 14, 5).strftime(pattern), pattern)
+        readable = "%" in pattern
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ValueError(f"{pattern!r} is not a way to write times: write one such as '%d/%m/%Y %H:%M'")
+    return pattern
+
+
 def _named_source(source: str) -> str:
     if not source.strip() or "\0" in source:
         raise ValueError("name a file, a folder, a glob or file.duckdb::table")
@@ -57,6 +70,8 @@ class Calendar(Declared):
     """How times are read and quarters cut."""
 
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    # Tried first, in this order: 03/04/2024 is a day in March or in April, which only its owner knows.
+    time_formats: tuple[Annotated[str, AfterValidator(known_time_format)], ...] = ()
     fiscal_year_starts_in_month: int = Field(default=1, ge=1, le=12)
     # A log whose events carry dates without a time of day cannot say what came first on the day of signup.
     resolution: Literal["instant", "day"] = "instant"

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from features.declaration import Data, Events, Outcome, Sources
+from features.declaration import Calendar, Data, Events, Outcome, Sources
 from features.errors import DataError, UsageError
 from features.sources import TIME_FORMS, open_table, read_column, to_frame
 from features.tables import TABLES, Kind
@@ -27,7 +27,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, dict[str, str]]:
 
 
 def discover(
-    backend: Any, sources: Sources, folder: Path, overrides: dict[str, dict[str, str]], zone: str
+    backend: Any, sources: Sources, folder: Path, overrides: dict[str, dict[str, str]], calendar: Calendar
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The mapping of every declared table, and what was guessed, in words.
 
@@ -37,14 +37,14 @@ def discover(
     said: list[str] = []
     for table, source in sources.declared().items():
         raw = open_table(backend, source, folder, table)
-        mapping[table] = _map_table(table, raw, overrides.get(table, {}), zone)
+        mapping[table] = _map_table(table, raw, overrides.get(table, {}), calendar)
         others = [c for c in raw.columns if c not in mapping[table].values()]
         pairs = ", ".join(f"{logical} = {physical}" for logical, physical in mapping[table].items())
         said.append(f"{table}: {pairs}" + (f"; not used: {', '.join(others)}" if others else ""))
     return mapping, said
 
 
-def _map_table(table: str, raw: Any, overrides: dict[str, str], zone: str) -> dict[str, str]:
+def _map_table(table: str, raw: Any, overrides: dict[str, str], calendar: Calendar) -> dict[str, str]:
     contract = TABLES[table]
     for logical, physical in overrides.items():
         if physical not in raw.columns:
@@ -54,14 +54,14 @@ def _map_table(table: str, raw: Any, overrides: dict[str, str], zone: str) -> di
         if logical in found:
             continue
         free = [c for c in raw.columns if c not in found.values()]
-        guess = _by_name(contract.synonyms.get(logical, ()), free, raw, kind, zone)
+        guess = _by_name(contract.synonyms.get(logical, ()), free, raw, kind, calendar)
         if guess is None and logical in contract.required:
-            guess = _by_type(free, raw, kind, zone)
+            guess = _by_type(free, raw, kind, calendar)
         if guess is None and logical in contract.required:
+            unread = _unread(contract.synonyms[logical], free, raw) if kind == "time" else ""
             raise DataError(
-                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}"
-                f"{_unread(contract.synonyms[logical], free, raw) if kind == 'time' else ''}."
-                f" Say which with --map {table}.{logical}=COLUMN"
+                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}."
+                f"{unread} Say which with --map {table}.{logical}=COLUMN"
             )
         if guess is not None:
             found[logical] = guess
@@ -80,27 +80,29 @@ def _unread(synonyms: tuple[str, ...], free: list[str], raw: Any) -> str:
         return ""
     values = to_frame(raw.filter(raw[named[0]].notnull()).select(value=raw[named[0]].cast("string")).limit(1))
     return (
-        f"; {named[0]} holds {str(values['value'].iloc[0])[:60]!r}, but {TIME_FORMS}" if len(values) else ""
+        f" {named[0]} holds {str(values['value'].iloc[0])[:60]!r}, but {TIME_FORMS}." if len(values) else ""
     )
 
 
-def _by_name(synonyms: tuple[str, ...], free: list[str], raw: Any, kind: Kind, zone: str) -> str | None:
+def _by_name(
+    synonyms: tuple[str, ...], free: list[str], raw: Any, kind: Kind, calendar: Calendar
+) -> str | None:
     plain = _plain(free)
     for synonym in synonyms:
         column = plain.get(synonym)
-        if column is not None and _readable(raw, column, kind, zone):
+        if column is not None and _readable(raw, column, kind, calendar):
             return column
     return None
 
 
-def _by_type(free: list[str], raw: Any, kind: Kind, zone: str) -> str | None:
+def _by_type(free: list[str], raw: Any, kind: Kind, calendar: Calendar) -> str | None:
     """The only column that could be it; several are no answer."""
     if kind == "time":
-        fit = [c for c in free if not _numeric(raw, c) and _readable(raw, c, kind, zone)]
+        fit = [c for c in free if not _numeric(raw, c) and _readable(raw, c, kind, calendar)]
     elif kind == "id":
         fit = [c for c in free if c.lower().endswith(("_id", "id"))]
     else:
-        fit = [c for c in free if raw[c].type().is_string() and not _readable(raw, c, "time", zone)]
+        fit = [c for c in free if raw[c].type().is_string() and not _readable(raw, c, "time", calendar)]
     return fit[0] if len(fit) == 1 else None
 
 
@@ -108,28 +110,28 @@ def _numeric(raw: Any, column: str) -> bool:
     return bool(raw[column].type().is_numeric())
 
 
-def _readable(raw: Any, column: str, kind: Kind, zone: str) -> bool:
+def _readable(raw: Any, column: str, kind: Kind, calendar: Calendar) -> bool:
     """Whether most non-empty values of a sample read as the kind (an empty column proves nothing)."""
     if kind in ("id", "text"):
         return True
     sample = raw.limit(SAMPLE)
     read = to_frame(
         sample.aggregate(
-            given=read_column(sample, column, "id", "UTC").count(),
-            read=read_column(sample, column, kind, zone).count(),
+            given=read_column(sample, column, "id", calendar).count(),
+            read=read_column(sample, column, kind, calendar).count(),
         )
     )
     given, good = int(read["given"].iloc[0]), int(read["read"].iloc[0])
     return given == 0 or good >= READABLE * given
 
 
-def provisional(sources: Sources, mapping: dict[str, dict[str, str]], zone: str, resolution: str) -> Data:
+def provisional(sources: Sources, mapping: dict[str, dict[str, str]], calendar: Calendar) -> Data:
     """A data half that is good enough to open the tables and look at them."""
     return Data.model_validate(
         {
             "sources": sources.model_dump(),
             "mapping": mapping,
-            "calendar": {"timezone": zone, "resolution": resolution},
+            "calendar": calendar.model_dump(),
             "events": Events().model_dump(),
             "outcomes": Outcome(kind="silent", horizon_days=90).model_dump(),
         }
@@ -137,11 +139,11 @@ def provisional(sources: Sources, mapping: dict[str, dict[str, str]], zone: str,
 
 
 def resolution_of(
-    backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], zone: str
-) -> str:
-    """'day' where no event carries a time of day, 'instant' otherwise."""
+    backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], calendar: Calendar
+) -> Literal["instant", "day"]:
+    """'day' where no event carries a time of day, on the clock it was written by; 'instant' otherwise."""
     raw = open_table(backend, sources.events, folder, "events")
-    time = read_column(raw, mapping["events"]["occurred_at"], "time", "UTC" if zone == "UTC" else zone)
-    local = time if zone == "UTC" else read_column(raw, mapping["events"]["occurred_at"], "time", "UTC")
-    timed = raw.select(late=local.epoch_seconds() % 86_400).filter(lambda t: t.late != 0).limit(1)
+    as_written = calendar.model_copy(update={"timezone": "UTC"})
+    local = read_column(raw, mapping["events"]["occurred_at"], "time", as_written)
+    timed = raw.select(local=local).filter(lambda t: t.local != t.local.truncate("D")).limit(1)
     return "instant" if len(to_frame(timed)) else "day"

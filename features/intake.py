@@ -265,7 +265,8 @@ class _Reader:
         columns = self._columns(table, raw)
         mapping = self.data.mapping[table]
         unread = {
-            f"unread_{c}": columns[c].isnull() & read_column(raw, mapping[c], "id", "UTC").notnull()
+            f"unread_{c}": columns[c].isnull()
+            & read_column(raw, mapping[c], "id", self.data.calendar).notnull()
             for c in columns
             if TABLES[table].columns[c] in ("time", "number")
         }
@@ -310,9 +311,8 @@ class _Reader:
 
     def _columns(self, table: str, raw: Any) -> dict[str, Any]:
         kinds = TABLES[table].columns
-        zone = self.data.calendar.timezone
         mapping = self.data.mapping[table]
-        return {c: read_column(raw, mapping[c], kinds[c], zone) for c in kinds if c in mapping}
+        return {c: read_column(raw, mapping[c], kinds[c], self.data.calendar) for c in kinds if c in mapping}
 
     def _given(self, table: str, raw: Any) -> dict[str, Any]:
         """The mapped columns once more, as the source has them, for the rows that are set aside."""

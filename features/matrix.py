@@ -27,10 +27,11 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Matrix:
-    """Observations of accounts alive at each quarter's close, and the manifest."""
+    """Observations of accounts alive at each quarter's close, the manifest, and where they came from."""
 
     frame: pd.DataFrame
     manifest: dict[str, Any]
+    source: str
 
     @property
     def features(self) -> list[str]:
@@ -74,11 +75,14 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
     question = Question(specs, quarterly(log, data), alive_only=True)
     batches = [_with_names(log, data, batch) for batch in observe_in_batches(log, data, question, progress)]
     frame = pd.concat(batches, ignore_index=True)
-    return Matrix(frame, _manifest(log, data, folder, specs, len(frame)))
+    return Matrix(frame, _manifest(log, data, folder, specs, len(frame)), data.sources.events)
 
 
-def read_matrix(workspace: Workspace) -> Matrix:
-    """The matrix that `milestones features` wrote. Raises DataError when it did not run, or did not finish."""
+def read_matrix(workspace: Workspace, data: Data) -> Matrix:
+    """The matrix that `milestones features` wrote, if it answers this data section and these files.
+
+    Raises DataError when it did not run or did not finish, and when the section or a file has changed since.
+    """
     manifest = workspace.read_json(workspace.features / "manifest.json", "features")
     frame = workspace.read_table(workspace.features / "matrix.parquet", "features")
     try:
@@ -88,27 +92,50 @@ def read_matrix(workspace: Workspace) -> Matrix:
         fits = False
     if not fits:  # a run that was killed between the two files
         raise workspace.damaged(workspace.features / "matrix.parquet", "features")
-    return Matrix(frame, manifest)
+    changed = "the data section of framework.yaml" if manifest["data_hash"] != content_hash(data) else None
+    now = fingerprints(data, workspace.root)
+    changed = changed or next((t for t in now if manifest.get("inputs", {}).get(t) != now[t]), None)
+    if changed:
+        raise DataError(
+            f"{changed} has changed since {workspace.features} was built: run"
+            f" `milestones features -w {workspace.root}` again"
+        )
+    return Matrix(frame, manifest, str(workspace.features / "matrix.parquet"))
 
 
-def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
-    """Account ids instead of codes, the quarter of the as-of date, the plan in force."""
-    quarters = data.calendar.quarters.of(batch["as_of"])
-    extra = {
-        "account_id": log.accounts["account_id"].to_numpy()[batch["account"]],
-        "quarter": quarters.to_numpy(),
-    }
+def attributes_at(log: Log, data: Data, frame: pd.DataFrame) -> dict[str, Any]:
+    """What may be known of the accounts of a frame (account, as_of): the plan in force, and what signup fixed.
+
+    Arrays of as many entries as the frame has rows, by name. Raises DataError for a column that is not there.
+    """
+    found: dict[str, Any] = {}
     if log.subscriptions is not None and "plan" in log.subscriptions:
-        extra["plan"] = in_force(log.subscriptions, batch, "plan")["plan"].astype("string").to_numpy()
+        found["plan"] = in_force(log.subscriptions, frame, "plan")["plan"].astype("string").to_numpy()
     for column in data.fixed_at_signup:
         if column not in log.accounts:
             raise DataError(f"data.fixed_at_signup: the accounts table has no column {column!r}")
-        if column in batch or column in ("account_id", "quarter"):
-            raise DataError(
-                f"data.fixed_at_signup: {column!r} is the name of a column of the matrix too: rename it in the accounts table"
-            )
-        extra[column] = log.accounts[column].to_numpy()[batch["account"]]
-    return pd.concat([pd.DataFrame(extra), batch.drop(columns="account")], axis=1)
+        if column in found:
+            raise DataError(_taken(column))
+        # An array of the column's own type: a batch in which all of it is missing must look like the others.
+        found[column] = log.accounts[column].take(frame["account"].to_numpy()).array
+    return found
+
+
+def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
+    """Account ids instead of codes, the quarter that closed, the attributes as they were then."""
+    names = {
+        "account_id": log.accounts["account_id"].to_numpy()[batch["account"]],
+        "quarter": data.calendar.quarters.closed_by(batch["as_of"]).to_numpy(),
+    }
+    attributes = attributes_at(log, data, batch)
+    for column in attributes:
+        if column in batch or column in names:
+            raise DataError(_taken(column))
+    return pd.concat([pd.DataFrame({**names, **attributes}), batch.drop(columns="account")], axis=1)
+
+
+def _taken(column: str) -> str:
+    return f"data.fixed_at_signup: {column!r} is the name of a column of the matrix too: rename it in the accounts table"
 
 
 def _manifest(

@@ -79,11 +79,7 @@ def choose_silent_days(log: Log, data: Data) -> SilentChoice:
     for days in SILENT_DAYS:
         specs.append(FeatureSpec(f"before_{days}", "", Aggregation.COUNT, last(days), events=core))
         specs.append(FeatureSpec(f"after_{days}", "", Aggregation.COUNT, following(days), events=core))
-    try:
-        grid = quarterly(log, data)
-    except ValueError:  # not one quarter has closed
-        return SilentChoice(SILENT_DAYS[0], None, 0, in_band=False)
-    frame = observe(log, data, Question(tuple(specs), grid))
+    frame = observe(log, data, Question(tuple(specs), quarterly(log, data)))
     tried: list[SilentChoice] = []
     low, high = SILENT_RATES
     for days in SILENT_DAYS:

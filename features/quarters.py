@@ -28,6 +28,10 @@ class Quarters:
         names = {day: self.containing(day) for day in days.dropna().unique()}
         return days.map(names)
 
+    def closed_by(self, closes: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":
+        """The quarter that each close ends: 2024-10-01 00:00 closes 2024Q3."""
+        return self.of(closes - pd.Timedelta(1, "us"))
+
     def containing(self, time: pd.Timestamp) -> str:
         """The quarter one time lies in."""
         return str(pd.Period(time, self.frequency))

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import pandas as pd
 
+from features.declaration import Calendar
 from features.errors import DataError
 from features.tables import Kind
 
@@ -21,7 +22,10 @@ NOTHING = rf"(?i)^[\s\v]*({'|'.join(NULL_WORDS)})[\s\v]*$"
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
-TIME_FORMS = "times are read as 2024-03-31 14:05:00, as 20240331, or as seconds since 1970"
+TIME_FORMS = (
+    "times are read as 2024-03-31 14:05:00, as 20240331, as seconds since 1970, and as declared under"
+    " data.calendar.time_formats (in `init`: --time-format '%d/%m/%Y %H:%M')"
+)
 EPOCH = r"^[0-9]{9,19}(\.[0-9]+)?$"  # nine digits of seconds are 1973; eight are a date such as 20240331
 COMPACT = "%Y%m%d"
 COMPACT_DATES = (19_000_101, 21_001_231)  # whole numbers in here are dates: as seconds they would be of 1970
@@ -125,10 +129,10 @@ def suffix_of(path: Path) -> str:
     return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in (".gz", ".zst") else (suffixes or [""])[-1]
 
 
-def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
-    """One column as the contract has it: ids and texts trimmed of nothing, times naive UTC, numbers float64.
+def read_column(raw: Any, physical: str, kind: Kind, calendar: Calendar) -> Any:
+    """One column as the contract has it: ids and texts as they are, times naive UTC, numbers float64.
 
-    What cannot be read is null; the intake says which rows that concerns and why.
+    Words for nothing become null. What cannot be read is null too; the intake says which rows that concerns and why.
     """
     column = raw[physical]
     if kind in ("id", "text"):
@@ -140,9 +144,7 @@ def read_column(raw: Any, physical: str, kind: Kind, zone: str) -> Any:
             if column.type().is_string()
             else column.cast("float64")
         )
-    if kind == "flag":
-        return column.cast("string").lower().isin(("true", "t", "1", "yes"))
-    return _as_time(column, zone)
+    return _as_time(column, calendar)
 
 
 def _says_nothing(text: Any, kind: Kind) -> Any:
@@ -186,31 +188,34 @@ def _since_1970(microseconds):  # type: ignore[no-untyped-def]
 # An expression is written out wherever it is used, so each step below names its input as few times as it can.
 
 
-def _as_time(column: Any, zone: str) -> Any:
-    return _within_reach(_time(column, zone))
+def _as_time(column: Any, calendar: Calendar) -> Any:
+    return _within_reach(_time(column, calendar))
 
 
-def _time(column: Any, zone: str) -> Any:
-    kind = column.type()
+def _time(column: Any, calendar: Calendar) -> Any:
+    kind, zone = column.type(), calendar.timezone
     if kind.is_integer() or kind.is_floating() or kind.is_decimal():
         number = column.cast("float64")
         date = _parsed(number.try_cast("int64").cast("string"), COMPACT)
         return ibis.ifelse(number.between(*COMPACT_DATES), _in_utc(date, zone), _from_epoch(number))
-    if kind.is_timestamp() and kind.timezone is not None:
+    # Ibis 12 does not know DuckDB's time of nanoseconds with a zone, which pandas writes.
+    if kind.is_unknown() or (kind.is_timestamp() and kind.timezone is not None):
         return column.cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if kind.is_string():
-        return _from_text(column.strip(), zone)
+        return _from_text(column.strip(), calendar)
     if kind.is_timestamp() or kind.is_date():
         return _in_utc(column.cast("timestamp"), zone)
     return ibis.null("timestamp")
 
 
-def _from_text(text: Any, zone: str) -> Any:
+def _from_text(text: Any, calendar: Calendar) -> Any:
+    zone = calendar.timezone
     # A plain timestamp ignores an offset in the text; only one with a time zone applies it.
     aware = (
         text.re_replace(r"\s+([+-][0-9:]+)$", r"\1").try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     )
     return ibis.coalesce(
+        *(_in_utc(_parsed(text, pattern), zone) for pattern in calendar.time_formats),
         ibis.ifelse(text.re_search(OFFSET), aware, _in_utc(text.try_cast("timestamp"), zone)),
         _in_utc(_parsed(text, COMPACT), zone),
         _from_epoch(text.re_extract(EPOCH, 0).try_cast("float64")),

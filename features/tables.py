@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["id", "text", "time", "number", "flag"]
+Kind = Literal["id", "text", "time", "number"]
 
 
 @dataclass(frozen=True)

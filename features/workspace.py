@@ -102,14 +102,14 @@ def set_aside(final: Path) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(final)
         handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent)
-        # Held while it is written: the lock tells a file in work from what a killed run left.
-        fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         raise StoreError(
             f"cannot write {final}: {reason_of(error)}; make the folder writable or choose another"
         ) from error
     path = Path(name)
     try:
+        # Held while it is written: the lock tells a file in work from what a killed run left.
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield path
         path.chmod(0o644)
         path.replace(final)

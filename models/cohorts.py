@@ -7,7 +7,7 @@ within 90 days, signup 2024-01-10; landmark 2024-04-09; an account that left on 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,66 +23,81 @@ from models.framework import Framework
 from models.milestones import LINK_DAYS, RETAINED, LevelsRule, Milestone
 from models.splits import folds
 
+Asked: TypeAlias = Literal["primary", "retained"]
+QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
 STATUSES = ("reached", "not_reached", "not_eligible", "not_knowable")
 RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
 
 
 @dataclass(frozen=True)
-class Maturity:
-    """When the outcomes of a cohort quarter are known: so long after its last landmark, or its one as-of date.
+class LabelClock:
+    """When the outcomes of a cohort quarter are known: so long after its last landmark, or its close.
 
-    lag: from the landmark or as-of date to the outcome, by column; None where it is the next quarter's close.
+    lag: from the landmark or close to the outcome, by column; None where it is the next close.
     """
 
     quarters: Quarters
-    kind: Literal["once", "state"]
     lag: dict[str, pd.Timedelta | None]
 
     def matures_at(self, quarter: str, column: str) -> pd.Timestamp:
         """The date from which a whole cohort quarter is known."""
         lag = self.lag[column]
         if lag is None:
-            return self.quarters.end(quarter)
-        return (self.quarters.end(quarter) if self.kind == "once" else self.quarters.start(quarter)) + lag
+            return self.quarters.end(self.quarters.shift(quarter, 1))
+        return self.quarters.end(quarter) + lag
+
+    def horizon_days(self, column: str) -> int:
+        """Days from the landmark or as-of date to the moment the outcome is looked at."""
+        lag = self.lag[column]
+        return QUARTER_DAYS if lag is None else lag.days
 
 
 @dataclass(frozen=True)
 class Cohort:
     """The observations of one milestone.
 
-    frame columns: account, fold, as_of (landmark or as-of date), quarter, signed_up_at, score, status, alive, at_risk,
+    frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score, status, alive, at_risk,
     retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing where not observable).
     """
 
     name: str
     milestone: Milestone
     frame: pd.DataFrame
-    maturity: "Maturity"
+    clock: LabelClock
 
-    def column(self, outcome: str) -> str:
-        """The column that holds an outcome ("primary" or "retained")."""
-        return RETAINED if outcome == RETAINED or self.milestone.primary_outcome == RETAINED else "outcome"
+    def column(self, outcome: Asked) -> str:
+        """The column that holds an outcome."""
+        return RETAINED if RETAINED in (outcome, self.milestone.primary_outcome) else "outcome"
 
-    def matures_at(self, quarter: str, outcome: str) -> pd.Timestamp:
+    def matures_at(self, quarter: str, outcome: Asked) -> pd.Timestamp:
         """When the last outcome of a cohort quarter can be known."""
-        return self.maturity.matures_at(quarter, self.column(outcome))
+        return self.clock.matures_at(quarter, self.column(outcome))
 
-    def judged(self, outcome: str, known_at: pd.Timestamp) -> pd.DataFrame:
-        """The rows an effect on `outcome` ("primary" or "retained") is computed from, as known at a date.
+    def horizon_days(self, outcome: Asked) -> int:
+        """Days from the landmark or as-of date to the moment the outcome is looked at."""
+        return self.clock.horizon_days(self.column(outcome))
+
+    @property
+    def asked(self) -> "pd.Series[bool]":
+        """Which observations are an answer: alive at the landmark, and reached or not reached."""
+        return self.frame["alive"] & self.frame["status"].isin(("reached", "not_reached"))
+
+    def known(self, outcome: Asked, known_at: pd.Timestamp) -> "pd.Series[bool]":
+        """Of which observations the outcome is known at a date; retention only of those at risk of leaving."""
+        column = self.column(outcome)
+        known = self.frame[column].notna() & (self.frame[f"{column}_known_from"] <= known_at)
+        return known & self.frame["at_risk"] if column == RETAINED else known
+
+    def judged(self, outcome: Asked, known_at: pd.Timestamp) -> pd.DataFrame:
+        """The rows an effect on an outcome is computed from, as known at a date.
 
         Alive at the landmark, reached or not, the label known, of quarters that are mature as a whole: the first
         to be known of a quarter are not like the rest. For retention also at risk.
         """
         frame = self.frame
         column = self.column(outcome)
-        mature = [q for q in frame["quarter"].unique() if self.maturity.matures_at(q, column) <= known_at]
-        wanted = (
-            frame["alive"] & frame["status"].isin(("reached", "not_reached")) & frame["quarter"].isin(mature)
-        )
-        wanted &= frame[column].notna() & (frame[f"{column}_known_from"] <= known_at)
-        if column == "retained":
-            wanted &= frame["at_risk"]
-        chosen = frame[wanted]
+        mature = [q for q in frame["quarter"].unique() if self.clock.matures_at(q, column) <= known_at]
+        chosen = frame[self.asked & self.known(outcome, known_at) & frame["quarter"].isin(mature)]
         kept = [
             "account",
             "fold",
@@ -166,9 +181,9 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     frame = landmarks[tenure == days].reset_index(drop=True)
     result = _base(framework, name, frame, log)
     target = framework.milestones.get(milestone.primary_outcome)
-    maturity = _maturity(framework, milestone)
+    clock = _label_clock(framework, milestone)
     if target is None:
-        return Cohort(name, milestone, result, maturity)
+        return Cohort(name, milestone, result, clock)
     later_days = milestone.rule.window_days + _link_days(milestone, target)
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
@@ -188,7 +203,7 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
-    return Cohort(name, milestone, result, maturity)
+    return Cohort(name, milestone, result, clock)
 
 
 def _score_then(
@@ -206,9 +221,9 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     milestone = framework.milestones[name]
     result = _base(framework, name, closes, log)
     target = framework.milestones.get(milestone.primary_outcome)
-    maturity = _maturity(framework, milestone)
+    clock = _label_clock(framework, milestone)
     if target is None:
-        return Cohort(name, milestone, result, maturity)
+        return Cohort(name, milestone, result, clock)
     dates = np.sort(closes["as_of"].unique())
     following = pd.Series(dates[1:], index=dates[:-1])
     next_close = closes["as_of"].map(following)
@@ -223,7 +238,7 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     unseen = next_close.isna().to_numpy() | (alive_then & np.isnan(score))
     result.loc[unseen | ~result["alive"].to_numpy(), "outcome"] = pd.NA
     result["outcome_known_from"] = next_close.to_numpy()
-    return Cohort(name, milestone, result, maturity)
+    return Cohort(name, milestone, result, clock)
 
 
 def _link_days(milestone: Milestone, target: Milestone) -> int:
@@ -231,14 +246,14 @@ def _link_days(milestone: Milestone, target: Milestone) -> int:
     return target.rule.window_days - milestone.rule.window_days if target.kind == "once" else LINK_DAYS
 
 
-def _maturity(framework: Framework, milestone: Milestone) -> Maturity:
+def _label_clock(framework: Framework, milestone: Milestone) -> LabelClock:
     lag: dict[str, pd.Timedelta | None] = {RETAINED: pd.Timedelta(days=framework.data.outcomes.horizon_days)}
     target = framework.milestones.get(milestone.primary_outcome)
     if target is not None:
         lag["outcome"] = (
             pd.Timedelta(days=_link_days(milestone, target)) if milestone.kind == "once" else None
         )
-    return Maturity(framework.data.calendar.quarters, milestone.kind, lag)
+    return LabelClock(framework.data.calendar.quarters, lag)
 
 
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:
@@ -254,7 +269,9 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     rivals = [column for column in frame if str(column).startswith(RIVAL)]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
-    result["quarter"] = framework.data.calendar.quarters.of(frame["as_of"]).to_numpy()
+    quarters = framework.data.calendar.quarters
+    quarter_of = quarters.of if milestone.kind == "once" else quarters.closed_by
+    result["quarter"] = quarter_of(frame["as_of"]).to_numpy()
     result["score"] = score
     result["status"] = status
     result["retained_known_from"] = frame["known_from"]

@@ -10,6 +10,7 @@ from features.console import Console, JsonOption, WorkspaceOption
 from features.errors import UsageError
 
 if TYPE_CHECKING:
+    from features.declaration import Calendar
     from features.intake import Log
     from models.framework import Framework
 
@@ -39,6 +40,10 @@ def init(
     timezone: Annotated[
         str, typer.Option(help="The zone in which times without an offset were written.")
     ] = "UTC",
+    time_format: Annotated[
+        list[str] | None,
+        typer.Option(help="How times are written where they are not ISO, such as '%d/%m/%Y %H:%M'."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The product's name; by default the folder's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")] = 0,
     force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
@@ -56,16 +61,30 @@ def init(
         raise UsageError(
             f"{place.framework} is there already: choose another folder, or --force to overwrite it"
         )
+    calendar = _calendar(timezone, time_format or [])
     given = {"events": events, "accounts": accounts, "subscriptions": subscriptions, "outcomes": outcomes}
     sources = Sources.model_validate({t: _from(place.root, s) for t, s in given.items() if s is not None})
     with console.progress("init") as progress:
-        made = initiate(sources, place.root, column or [], timezone, name or place.root.name, seed, progress)
+        made = initiate(sources, place.root, column or [], calendar, name or place.root.name, seed, progress)
     write_text(place.framework, made.text)
     framework = load_framework(place.framework)
     for line in made.said:
         console.say(line)
     console.say(f"Wrote {place.framework} ({framework.hash}). Next: milestones check -w {workspace}")
     console.result({"framework": str(place.framework), "hash": framework.hash, "said": made.said})
+
+
+def _calendar(timezone: str, time_formats: list[str]) -> "Calendar":
+    from features.declaration import Calendar, known_time_format, known_zone
+
+    try:
+        option = "--timezone"
+        known_zone(timezone)
+        option = "--time-format"
+        formats = tuple(map(known_time_format, time_formats))
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from error
+    return Calendar(timezone=timezone, time_formats=formats)
 
 
 def _from(root: Path, source: str) -> str:
@@ -97,7 +116,7 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
         console.say(line)
     warnings = _warnings(framework, log, duplicates)
     for line in warnings:
-        console.say(f"warning: {line}")
+        console.warn(f"warning: {line}")
     status = "PROPOSED: " if framework.proposed else "adopted: "
     console.say(
         f"framework {framework.name} version {framework.version} ({framework.hash}),"
@@ -116,6 +135,8 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
             f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
             " data.events.deduplicate: true counts each once"
         )
+    if framework.review.hypotheses:
+        said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
     named = {name: sorted(m.rule.all_events) for name, m in framework.milestones.items()}
     asked = {f"milestones.{name}.rule": events for name, events in named.items()}
     asked |= {"data.events.core": list(framework.data.events.core)}

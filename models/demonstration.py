@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features import planted
-from features.declaration import Sources
+from features.declaration import Calendar, Sources
 from features.discovery import provisional
 from features.errors import UsageError
 from features.intake import open_log
@@ -62,7 +62,7 @@ def adopted_framework(scenario: Scenario, company: Company) -> Framework:
     sources = Sources(**{table: f"data/{table}.parquet" for table in names})
     columns = {table: set(getattr(company, table).column_names) for table in names}
     mapping = {t: {c: c for c in TABLES[t].columns if c in columns[t]} for t in names}
-    data = provisional(sources, mapping, "UTC", "instant").model_dump()
+    data = provisional(sources, mapping, Calendar()).model_dump()
     routine = (planted.UBIQUITOUS, planted.NICHE, planted.TWIN, *planted.NOISE)
     data |= {
         "exclusions": [{"column": "is_test", "equals": True, "reason": "the company's own test accounts"}],
@@ -102,10 +102,10 @@ def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Fram
     found = {}
     for name, milestone in framework.milestones.items():
         adopted = pd.Timestamp(str(milestone.adopted_at))
-        trial = build_trial(cohorts.by_name[name], "primary", adopted, rng, within=milestone.defined_on)
-        effect = run_trial(trial, cohorts.by_name[name], rng, framework.review.adoption_band, 100).effect(
-            "out_of_sample"
-        )
+        cohort = cohorts.by_name[name]
+        chosen_on = [q for q in cohort.frame["quarter"].unique() if milestone.defined_in(q)]
+        trial = build_trial(cohort, "primary", adopted, rng, quarters=chosen_on)
+        effect = run_trial(trial, cohort, rng, framework.review.adoption_band, 100).effect("out_of_sample")
         if effect is not None:
             interval = (round(effect.lower, 4), round(effect.upper, 4))
             update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}

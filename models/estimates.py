@@ -6,13 +6,11 @@ divided by the design effect, the cluster-robust variance by account over the va
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm, t
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -50,6 +48,10 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it."""
         return asdict(self)
+
+    def brief(self) -> dict[str, float]:
+        """{value, lower, upper}."""
+        return {"value": self.value, "lower": self.lower, "upper": self.upper}
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,6 @@ class Effect:
     def of(cls, estimate: Estimate, **context: Any) -> "Effect":
         """An effect from its estimate; `context` holds the fields an estimate does not know."""
         return cls(**estimate.as_dict(), **context)
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "Effect":
-        """The inverse of `as_dict`."""
-        return cls(**record)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it: of landmark_day and as_of only the one that applies."""
@@ -283,31 +280,3 @@ def stratified_risk_difference(
     half = float(t.ppf((1 + level) / 2, max(n_accounts - 1, 1))) * math.sqrt(variance)
     lower, upper = max(value - half, -1.0), min(value + half, 1.0)
     return Estimate("risk_difference", value, lower, upper, len(good), n_accounts, level)
-
-
-def minimum_detectable_difference(
-    n_reached: float, n_not: float, base_rate: float, power: float = 0.8, alpha: float = 0.05
-) -> float:
-    """Smallest rise over `base_rate` (rate of those who did not reach) a two-sided z-test sees with `power`.
-
-    A value above 1 - base_rate means that not even the largest possible rise would be seen. Raises ValueError
-    where a group is empty. Fleiss, Levin & Paik 2003, section 4.2 (without continuity correction).
-    """
-    if n_reached <= 0 or n_not <= 0:
-        raise ValueError(f"both groups need accounts: {n_reached} reached, {n_not} did not")
-    edge = 0.5 / (n_reached + n_not)  # a rate of exactly 0 or 1 would claim that nothing varies
-    base = min(max(base_rate, edge), 1 - edge)
-    z_alpha, z_power = float(norm.ppf(1 - alpha / 2)), float(norm.ppf(power))
-    spread = 1 / n_reached + 1 / n_not
-
-    def shortfall(rise: float) -> float:
-        rate = base + rise
-        pooled = (n_reached * rate + n_not * base) / (n_reached + n_not)
-        under_null = math.sqrt(max(pooled * (1 - pooled), 0.0) * spread)
-        under_rise = math.sqrt(max(rate * (1 - rate), 0.0) / n_reached + base * (1 - base) / n_not)
-        return rise - z_alpha * under_null - z_power * under_rise
-
-    room = 1 - base
-    if shortfall(room) < 0:
-        return max(room, (z_alpha + z_power) * math.sqrt(base * (1 - base) * spread))
-    return float(brentq(shortfall, 0.0, room, xtol=1e-9))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.discrimination import Discrimination, quarterly_auc
+from models.discrimination import Discrimination, QuarterAuc, quarterly_auc
 from models.estimates import Estimate
 from models.retention import BASELINES, PLAIN_FORWARD
 
@@ -78,12 +78,8 @@ class Evaluation:
             {
                 "quarter": quarter,
                 "n_observations": own.n,
-                self.main: {"value": own.value, "lower": own.lower, "upper": own.upper},
-                "recency": {
-                    "value": by_quarter["recency"][quarter].value,
-                    "lower": by_quarter["recency"][quarter].lower,
-                    "upper": by_quarter["recency"][quarter].upper,
-                },
+                self.main: _interval(own),
+                "recency": _interval(by_quarter["recency"][quarter]),
             }
             for quarter, own in sorted(by_quarter[self.main].items())
         ]
@@ -106,11 +102,11 @@ def label(model: str) -> str:
 
 def summary(estimate: Estimate | None) -> dict[str, float] | None:
     """{value, lower, upper, n} of an estimate."""
-    if estimate is None:
-        return None
-    return {
-        "value": estimate.value, "lower": estimate.lower, "upper": estimate.upper, "n": estimate.n_observations,
-    }  # fmt: skip
+    return None if estimate is None else {**estimate.brief(), "n": estimate.n_observations}
+
+
+def _interval(auc: QuarterAuc) -> dict[str, float]:
+    return {"value": auc.value, "lower": auc.lower, "upper": auc.upper}
 
 
 def evaluate(

@@ -73,9 +73,7 @@ class SweepResult:
 
 def none_sentence(found: Mapping[str, Any]) -> str:
     """What to say where nothing is supported: what could have been seen, never "no effect"."""
-    least, n = found.get("smallest_detectable"), found["n_accounts"]
-    if least is None:
-        return f"No milestone is supported among {n:,} accounts."
+    least, n = found["smallest_detectable"], found["n_accounts"]
     text = (
         f"No milestone is supported: with {n:,} accounts an effect under {100 * least:.1f} points "
         "could not have been seen."

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.declaration import Data, Events, Outcome, Sources, known_zone
+from features.declaration import Calendar, Data, Events, Outcome, Sources
 from features.discovery import discover, parse_overrides, provisional, resolution_of
 from features.document import validate
-from features.errors import UsageError
 from features.intake import Log, open_log
 from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
 from features.progress import ProgressCallback
@@ -34,21 +33,17 @@ def initiate(
     sources: Sources,
     folder: Path,
     overrides: list[str],
-    zone: str,
+    calendar: Calendar,
     name: str,
     seed: int,
     progress: ProgressCallback,
 ) -> Initiation:
     """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
-    try:
-        known_zone(zone)
-    except ValueError as error:
-        raise UsageError(f"--timezone {error}") from error
     progress("mapping the columns", 0.05)
     backend = connect()
-    mapping, mapped = discover(backend, sources, folder, parse_overrides(overrides), zone)
-    resolution = resolution_of(backend, sources, folder, mapping, zone)
-    data = provisional(sources, mapping, zone, resolution)
+    mapping, mapped = discover(backend, sources, folder, parse_overrides(overrides), calendar)
+    resolution = resolution_of(backend, sources, folder, mapping, calendar)
+    data = provisional(sources, mapping, calendar.model_copy(update={"resolution": resolution}))
     data = _with_exclusions(data, backend, folder)
     progress("profiling the events", 0.15)
     log = open_log(data, folder)

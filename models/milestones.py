@@ -6,10 +6,10 @@ score >= at_least, always.
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
 from features.declaration import Declared
 from features.specs import Aggregation, FeatureSpec, Group, Per
@@ -30,11 +30,6 @@ def listing(names: tuple[str, ...], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _as_text(value: Any) -> Any:
-    """YAML reads an unquoted 2024-05-31 as a date."""
-    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
-
-
 def _real(day: str) -> str:
     try:
         real = date.fromisoformat(day).isoformat() == day
@@ -45,7 +40,7 @@ def _real(day: str) -> str:
     return day
 
 
-Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_real)]
+Day = Annotated[str, AfterValidator(_real)]
 
 
 def _distinct(names: Iterable[str]) -> None:

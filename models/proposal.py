@@ -23,7 +23,7 @@ from models.estimates import FloatArray
 from models.framework import Framework
 from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, Rule, StepsRule
 from models.sweep import SweepResult
-from models.trial import build_trial, rival_rules, rival_specs, run_trial, within_band
+from models.trial import build_trial, rival_name, rival_rules, rival_specs, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90
 MOST_CANDIDATES = 24
@@ -175,7 +175,9 @@ class _Proposer:
             self.found.not_defined[name] = f"the log is too short: it has not seen {awaited} yet"
             return
         half = earlier_half(cohort, self.log.data_through)
-        trial = build_trial(cohort, milestone.primary_outcome, self.log.data_through, self.rng, others, half)
+        trial = build_trial(
+            cohort, "primary", self.log.data_through, self.rng, others, _quarters_of(cohort, half)
+        )
         result = run_trial(within_band(trial, BAND), cohort, self.rng, BAND, N_PERMUTATIONS)
         chosen, why, expected = _choice(cohort, half, result, others)
         self.found.said.append(f"{name}: {chosen.words}. {why}")
@@ -206,16 +208,19 @@ def earlier_half(cohort: Cohort, known_at: pd.Timestamp) -> tuple[str, str] | No
 
     Which quarters are mature is a matter of dates; of what happened in the later ones nothing enters.
     """
-    outcome = cohort.milestone.primary_outcome
-    judged = cohort.judged(outcome, known_at)["quarter"]
+    judged = cohort.judged("primary", known_at)["quarter"]
     first = judged.min() if len(judged) else None
     if first is None:
         return None
     frame = cohort.frame
     quarters = sorted(
-        q for q in frame["quarter"].unique() if q >= first and cohort.matures_at(q, outcome) <= known_at
+        q for q in frame["quarter"].unique() if q >= first and cohort.matures_at(q, "primary") <= known_at
     )
-    return first, cohort.maturity.quarters.shift(first, max(len(quarters) // 2, 1))
+    return first, cohort.clock.quarters.shift(first, max(len(quarters) // 2, 1))
+
+
+def _quarters_of(cohort: Cohort, half: tuple[str, str] | None) -> list[str] | None:
+    return None if half is None else [q for q in cohort.frame["quarter"].unique() if half[0] <= q < half[1]]
 
 
 def _choice(
@@ -224,10 +229,7 @@ def _choice(
     """The rule to propose, why, and what to expect of it out of sample."""
     rule = cohort.milestone.rule
     if result.operating_cut is not None:
-        by_name = {
-            f"{column.partition(':')[2]} in {rival.window_days} days": rival
-            for column, rival in rivals.items()
-        }
+        by_name = {rival_name(column, rival): rival for column, rival in rivals.items()}
         chosen = by_name.get(result.best or "", rule)
         effect = result.effect("out_of_sample")
         expected: dict[str, Any] = {}

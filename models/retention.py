@@ -55,14 +55,15 @@ def predict_forward(
 ) -> Predictions:
     """Predict every observation that can be, from models that saw neither its account nor its future.
 
-    frame: learnable observations with account_id, as_of, quarter, known_from, retained and the features.
+    frame: learnable observations with account_id, as_of, quarter, known_from, retained, the features, and the days
+    since the last event, which are the rival whether or not they are among the features.
     """
     X = frame[list(features)].to_numpy(np.float32)
     y = frame["retained"].to_numpy(bool)
     quarter = frame["quarter"].to_numpy(dtype=str)
     fold = folds(frame["account_id"])
     blocks = list(forward_blocks(frame["as_of"], frame["known_from"], y))
-    fitting = _Fitting(X, y, fold, list(features).index(RECENCY), factory, seed)
+    fitting = _Fitting(X, y, fold, frame[RECENCY].to_numpy(np.float64), factory, seed)
     scores = {name: np.full(len(frame), np.nan) for name in (main, *BASELINES, PLAIN_FORWARD)}
     importance = []
     rng = np.random.default_rng(seed)
@@ -87,12 +88,12 @@ def predict_forward(
 
 @dataclass(frozen=True)
 class _Fitting:
-    """The arrays every fit shares. X: (n, k) float32; y, fold: (n,)."""
+    """The arrays every fit shares. X: (n, k) float32; y, fold_of, recency (days since the last event): (n,)."""
 
     X: NDArray[np.float32]
     y: NDArray[np.bool_]
     fold_of: NDArray[np.int64]
-    recency: int
+    recency: NDArray[np.float64]
     factory: Factory
     seed: int
 
@@ -110,7 +111,7 @@ class _Fitting:
             baseline = logistic(self.seed).fit(self.X[training], self.y[training])
             scores["logistic"][rows] = probability(baseline, self.X[rows])
         # Recency ranks as it stands: the longer the silence, the likelier the loss. A fit could only turn it round.
-        scores["recency"][rows] = -self.X[rows, self.recency]
+        scores["recency"][rows] = -self.recency[rows]
         return [(model, rows)]
 
     def plain(self, block: Block, score: NDArray[np.float64]) -> None:

@@ -1,6 +1,6 @@
 """From a cohort to what a sweep eats: one row per account, an outcome, and every candidate score."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.specs import FeatureSpec
-from models.cohorts import RIVAL, Cohort
+from models.cohorts import RIVAL, Asked, Cohort
 from models.milestones import CountRule, Milestone
 from models.sweep import Candidate, SweepResult, sweep
 
@@ -40,6 +40,11 @@ def rival_rules(milestone: Milestone, events: Iterable[str]) -> dict[str, CountR
     }
 
 
+def rival_name(column: str, rule: CountRule) -> str:
+    """A rival for people: "conversation_started in 90 days"."""
+    return f"{column.removeprefix(RIVAL)} in {rule.window_days} days"
+
+
 def rival_specs(rivals: dict[str, CountRule]) -> tuple[FeatureSpec, ...]:
     """The rivals as features to be asked for together with the milestone."""
     return tuple(rule.spec(column) for column, rule in rivals.items())
@@ -47,21 +52,21 @@ def rival_specs(rivals: dict[str, CountRule]) -> tuple[FeatureSpec, ...]:
 
 def build_trial(
     cohort: Cohort,
-    outcome: str,
+    outcome: Asked,
     known_at: pd.Timestamp,
     rng: np.random.Generator,
     rivals: dict[str, CountRule] | None = None,
-    within: tuple[str, str] | None = None,
+    quarters: Collection[str] | None = None,
 ) -> Trial:
-    """The rows to sweep: judged at known-at, in the cohort quarters [from, to) where `within` is given.
+    """The rows to sweep: judged at known-at, in these cohort quarters only where `quarters` are given.
 
     An account seen at several as-of dates gives one of them, drawn at random: its rows are alike, and a
     permutation may only exchange what is exchangeable. `excluded` and the rows add up to the cohort's observations.
     """
     rows = cohort.judged(outcome, known_at)
     excluded = _excluded(cohort, len(rows))
-    if within:
-        inside = (rows["quarter"] >= within[0]) & (rows["quarter"] < within[1])
+    if quarters is not None:
+        inside = rows["quarter"].isin(quarters)
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
     rivals = rivals or {}
@@ -70,13 +75,13 @@ def build_trial(
     rows = rows[complete]
     drawn = rows.iloc[rng.permutation(len(rows))].drop_duplicates("account").sort_index()
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
-    quarters, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
+    seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
     return Trial(
         candidates=(_own(cohort, drawn), *(_candidate(c, rule, drawn[c]) for c, rule in rivals.items())),
         outcome=drawn["outcome"].to_numpy(bool),
         block=block.astype(np.int64),
         fold=drawn["fold"].to_numpy(np.int64),
-        quarters=(str(quarters[0]), str(quarters[-1])) if len(quarters) else None,
+        quarters=(str(seen[0]), str(seen[-1])) if len(seen) else None,
         excluded={reason: n for reason, n in excluded.items() if n},
     )
 
@@ -128,8 +133,13 @@ def _own(cohort: Cohort, rows: pd.DataFrame) -> Candidate:
 
 
 def _candidate(column: str, rule: CountRule, values: "pd.Series[float]") -> Candidate:
-    name = f"{column.removeprefix(RIVAL)} in {rule.window_days} days"
-    return Candidate(name, rule.events, rule.window_days, rule.per_seat, np.asarray(values, dtype=np.float64))
+    return Candidate(
+        rival_name(column, rule),
+        rule.events,
+        rule.window_days,
+        rule.per_seat,
+        np.asarray(values, dtype=np.float64),
+    )
 
 
 def _excluded(cohort: Cohort, n_judged: int) -> dict[str, int]:

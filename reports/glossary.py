@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from models.evaluation import label
 from reports.verdicts import Verdict
 
 VERDICT_WORDS: Mapping[str, str] = {
@@ -51,25 +52,10 @@ EVIDENCE: Mapping[str, str] = {
     "decay": "yes, the effect itself",
 }
 
-MODELS: Mapping[str, str] = {
-    "random_forest": "Random forest",
-    "logistic": "Logistic regression",
-    "recency": "Recency alone",
-    "base_rate": "Base rate",
-}
+CUTS: Mapping[str, str] = {"inside": "inside", "outside": "outside", "outside_twice": "outside"}
 
 
 def model_words(name: object) -> str:
-    """A model for people; an estimator of one's own by its name."""
-    return MODELS.get(str(name), str(name).replace("_", " "))
-
-
-def direction_words(direction: object) -> str:
-    """What more of a feature goes with, from a rank correlation in [-1, 1]; text is passed through."""
-    if isinstance(direction, str):
-        return direction
-    if not isinstance(direction, (int, float)):
-        return ""
-    if abs(direction) < 0.3:
-        return "no clear direction"
-    return "more goes with staying" if direction > 0 else "more goes with leaving"
+    """A model at the head of a row: "Random forest"; an estimator of one's own by its name."""
+    words = label(str(name)).removeprefix("the ").replace("_", " ")
+    return words[:1].upper() + words[1:]

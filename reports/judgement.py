@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,19 +27,17 @@ from reports.budget import (
     powered,
     predicts,
 )
-from reports.verdicts import Evidence
+from reports.verdicts import Cut, Evidence
 
 RECENT_QUARTERS = 2
 DEFAULT_MINIMUM = 0.05  # where nobody declared what an effect must be to be useful
 SWEEP_PERMUTATIONS = 300
-Cut = Literal["inside", "outside", "outside_twice", "unknown"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """What every judgement of a review shares."""
 
-    horizon_days: int
     band: tuple[float, float]
     n_milestones: int
     seed: int
@@ -103,24 +101,32 @@ class Judgement:
         name = self.cohort.name
         seed = [self.settings.seed, zlib.crc32(name.encode()), int(self.known_at.timestamp())]
         rng = np.random.default_rng(seed)
-        quarters = sorted(self.held_out["quarter"].unique())
-        within = (quarters[0], "9999Q4") if quarters else None
-        trial = build_trial(self.cohort, "primary", self.known_at, rng, within=within)
+        quarters = set(self.held_out["quarter"])
+        trial = build_trial(self.cohort, "primary", self.known_at, rng, quarters=quarters or None)
         return run_trial(trial, self.cohort, rng, self.settings.band, SWEEP_PERMUTATIONS)
+
+    @cached_property
+    def plateau(self) -> tuple[float, float] | None:
+        """The plateau of the newest sweep; None where nothing is supported: there is no plateau to leave.
+
+        A cut is the split it makes. A current cut that splits the accounts as the first of the plateau does, because
+        no account has a value between the two, is where the plateau begins.
+        """
+        if self.sweep.plateau is None or self.sweep.operating_cut is None:
+            return None
+        low, high = self.sweep.plateau
+        achievable = np.asarray(self.sweep.grid["cut"], dtype=float)
+        below = achievable[achievable < low].max(initial=-np.inf)
+        current = float(self.milestone.rule.at_least)
+        return (current if below < current < low else low), high
 
     @property
     def cut(self) -> Cut:
-        """Where the current cut stands against the plateau of the newest sweep."""
-        plateau = self.sweep.plateau
-        if (
-            plateau is None or self.sweep.operating_cut is None
-        ):  # nothing is supported: there is no plateau to leave
+        """Where the current cut stands against the plateau."""
+        if self.plateau is None:
             return "unknown"
-        low, high = plateau
-        # A cut is the split it makes: anything above the achievable cut below the plateau makes the plateau's first.
-        achievable = np.asarray(self.sweep.grid["cut"], dtype=float)
-        below = achievable[achievable < low].max(initial=-np.inf)
-        return "inside" if below < float(self.milestone.rule.at_least) <= high else "outside"
+        low, high = self.plateau
+        return "inside" if low <= float(self.milestone.rule.at_least) <= high else "outside"
 
     @property
     def better_cut_supported(self) -> bool:
@@ -154,15 +160,8 @@ class Judgement:
     def history(self, quarters: Sequence[str]) -> list[dict[str, Any]]:
         """One row per cohort quarter that had begun by then: adoption of all, effects of the mature."""
         frame = self.cohort.frame
-        seen = frame[
-            (frame["as_of"] <= self.known_at)
-            & frame["alive"]
-            & frame["status"].isin(("reached", "not_reached"))
-        ]
-        column = self.cohort.column("primary")
-        known = seen[column].notna() & (seen[f"{column}_known_from"] <= self.known_at)
-        if column == RETAINED:
-            known &= seen["at_risk"]
+        seen = frame[self.cohort.asked & (frame["as_of"] <= self.known_at)]
+        known = self.cohort.known("primary", self.known_at)
         judged, retained = (
             dict(list(self.judged.groupby("quarter"))),
             dict(list(self.retained.groupby("quarter"))),
@@ -171,7 +170,6 @@ class Judgement:
         for quarter, group in seen.groupby("quarter"):
             if quarter not in quarters:
                 continue
-            mature = judged.get(quarter)
             rows.append(
                 {
                     "quarter": quarter,
@@ -179,10 +177,8 @@ class Judgement:
                     "n_accounts": int(group["account"].nunique()),
                     "n_mature": int(known[group.index].sum()),
                     "adoption": float((group["status"] == "reached").mean()),
-                    "effect": brief(None if mature is None else difference_in(mature)),
-                    "retained_effect": brief(difference_in(retained[quarter]))
-                    if quarter in retained
-                    else None,
+                    "effect": _brief(judged.get(quarter)),
+                    "retained_effect": _brief(retained.get(quarter)),
                     "in_definition": self.milestone.defined_in(str(quarter)),
                 }
             )
@@ -191,7 +187,7 @@ class Judgement:
     @cached_property
     def retained(self) -> pd.DataFrame:
         """Observations with retention known by then, among accounts at risk."""
-        return self.cohort.judged(RETAINED, self.known_at)
+        return self.cohort.judged("retained", self.known_at)
 
     @cached_property
     def retained_held_out(self) -> pd.DataFrame:
@@ -228,7 +224,7 @@ class Judgement:
         rows = rows[rows["at_risk"] | ~rows["alive"]]
         rows = rows[~rows["quarter"].map(self.milestone.defined_in).astype(bool)]
         known = rows["retained"].notna() | ~rows["alive"]
-        rows = rows[known & (rows["retained_known_from"] <= self.settings.data_through)]
+        rows = rows[known]
         return rows.assign(
             reached=rows["status"] == "reached", outcome=rows["retained"].fillna(False).astype(bool)
         )
@@ -255,7 +251,7 @@ class Judgement:
         return Effect.of(
             estimate,
             outcome=outcome,
-            horizon_days=self.settings.horizon_days if outcome == RETAINED else 90,
+            horizon_days=self.cohort.horizon_days("primary" if primary else "retained"),
             population=population,
             method=method,
             in_definition=False,
@@ -279,10 +275,6 @@ def difference_in(rows: pd.DataFrame) -> Estimate | None:
     return estimate_in(risk_difference, rows)
 
 
-def brief(estimate: Estimate | None) -> dict[str, float] | None:
-    """{value, lower, upper} of an estimate."""
-    return (
-        None
-        if estimate is None
-        else {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
-    )
+def _brief(rows: pd.DataFrame | None) -> dict[str, float] | None:
+    estimate = None if rows is None else difference_in(rows)
+    return None if estimate is None else estimate.brief()

@@ -11,28 +11,13 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top
 def bin_labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of the bins of a curve, sorted by `value_from`: "0", "1", "2–4", "5+".
 
-    Bins may be written half-open ([2, 5), [5, ...)) or with their last value ([2, 4], [5, ...]); both read
-    "2–4" where the values are whole. The last bin is open where it holds more than one value.
+    A bin reaches from its least to its largest value; the last is open where it holds more than one.
     """
     labels = []
-    whole = all(
-        float(row[key]).is_integer()
-        for row in rows
-        for key in ("value_from", "value_to")
-        if row.get(key) is not None
-    )
-    for row, after in zip(rows, [*rows, None][1:], strict=True):
-        first, last = row["value_from"], row.get("value_to")
-        if after is None:
-            single = last is None or last == first
-            labels.append(wording.number(first) + ("" if single else "+"))
-            continue
-        last = after["value_from"] if last is None else last
-        if whole and last == after["value_from"]:
-            last -= 1  # half-open: the bound belongs to the next bin
-        labels.append(
-            wording.number(first) if last <= first else f"{wording.number(first)}–{wording.number(last)}"
-        )
+    for i, row in enumerate(rows):
+        first, last = wording.number(row["value_from"]), wording.number(row["value_to"])
+        several = "+" if i == len(rows) - 1 else f"–{last}"
+        labels.append(first if first == last else first + several)
     return labels
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from models.evaluation import LABELS
 from reports import figures, glossary, wording
 from reports.shape import complete
 from reports.sparklines import sparkline
@@ -32,7 +33,6 @@ def render(review: Row, decisions: Row | None = None, links: Row | None = None) 
         milestone["history_figure"] = _history(milestone, whole["annotations"])
         milestone["curve_figure"] = _curve(milestone)
         milestone["marks"] = figures.lettered(whole["annotations"], milestone["name"])
-        milestone["inside"] = _inside(milestone["threshold"])
     return _TEMPLATES.get_template("review.html").render(
         review=whole,
         drawings=_drawings(whole),
@@ -116,7 +116,7 @@ def _effects(effects: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _look(effect: Row) -> str:
-    """The shade of a row: the one number the verdict rests on, or the naive one."""
+    """The shade of a row: the fair comparison over all held-out quarters, or the naive one."""
     if effect["method"] == "naive":
         return "naive"
     return "fair" if effect["primary"] and effect["measure"] == "risk_difference" else ""
@@ -130,14 +130,6 @@ def _outcome(effect: Row) -> str:
         if wording.known(effect["landmark_day"]):
             text += f" of day {wording.number(effect['landmark_day'])} after signup"
     return text
-
-
-def _inside(threshold: Row) -> str | None:
-    """Where the current cut stands against the plateau, in a word; None where either is missing."""
-    current, plateau = threshold["current"], threshold["plateau"]
-    if not wording.known(current) or len(plateau) != 2 or not all(map(wording.known, plateau)):
-        return None
-    return "inside" if plateau[0] <= current <= plateau[1] else "outside"
 
 
 def _changes(review: Row) -> dict[str, str]:
@@ -201,7 +193,7 @@ def _models(model: Row) -> list[tuple[str, Row]]:
     """The AUC of each model that was tried, the main one first, then what it has to beat."""
     main = model.get("name") or "random_forest"
     overall = {name: auc for name, auc in model["overall"].items() if auc and wording.known(auc.get("value"))}
-    order = dict.fromkeys([main, *glossary.MODELS, *overall])
+    order = dict.fromkeys([main, *LABELS, *overall])
     return [
         (glossary.model_words(name), overall.get(name, {"value": None, "n": None}))
         for name in order
@@ -247,12 +239,13 @@ def _environment() -> Environment:
             wording.size,
         )
     }
-    made.filters |= {"direction": glossary.direction_words, "model_words": glossary.model_words}
+    made.filters |= {"model_words": glossary.model_words}
     made.filters |= {"bounds": _bounds, "importance": _importance, "share_of_rate": _share_of_rate}
     made.tests["known"] = wording.known
     made.globals |= {
         "VERDICT_WORDS": glossary.VERDICT_WORDS,
         "EVIDENCE": glossary.EVIDENCE,
+        "CUTS": glossary.CUTS,
         "METHODS": glossary.METHODS,
         "SWEEPS": glossary.SWEEPS,
         "NOT_DEFINED": wording.NOT_DEFINED,

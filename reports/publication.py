@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.tracking import Store
-from features.document import content_hash, read_yaml
-from features.errors import DataError, UsageError
+from features.document import read_yaml
+from features.errors import UsageError
 from features.intake import open_log
 from features.matrix import read_matrix
 from features.progress import ProgressCallback
@@ -61,11 +61,7 @@ def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
 
 
 def _learned(workspace: Workspace, framework: Framework) -> Learned:
-    matrix = read_matrix(workspace)
-    if matrix.manifest["data_hash"] != content_hash(framework.data):
-        raise DataError(
-            f"the features were built from another data section: run `milestones features -w {workspace.root}` again"
-        )
+    matrix = read_matrix(workspace, framework.data)
     record = workspace.read_json(workspace.models / "model.json", "train")
     predictions = workspace.read_table(workspace.models / "predictions.parquet", "train")
     return Learned(record, predictions, matrix.frame)

@@ -7,6 +7,7 @@ data.
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from features.intake import Log
 from models.cohorts import Cohort, Cohorts
+from models.estimates import Estimate
 from models.evaluation import evaluate
 from models.framework import Framework
 from models.importance import adoption, adoption_class
@@ -45,7 +47,6 @@ class Reviewer:
         self.learned, self.seed = learned, seed
         self.quarters = framework.data.calendar.quarters
         self.settings = Settings(
-            horizon_days=framework.data.outcomes.horizon_days,
             band=framework.review.adoption_band,
             n_milestones=max(len(framework.milestones), 1),
             seed=seed,
@@ -102,10 +103,7 @@ class Reviewer:
             "model": model,
             "ranking": ranking,
             "segments": [],
-            "annotations": [
-                a.model_dump(mode="json") for a in framework.review.annotations
-                if a.date <= self.known_at(quarter).date().isoformat()
-            ],
+            "annotations": self._annotations(quarter),
             "caveats": self._caveats(),
         }  # fmt: skip
 
@@ -114,7 +112,7 @@ class Reviewer:
         parts = []
         for name in self.framework.milestones:
             rows = self._judgement(name, quarter).judged.drop(columns="fold")
-            parts.append(rows[[c for c in rows if not str(c).startswith("rival:")]].assign(milestone=name))
+            parts.append(rows.assign(milestone=name))
         frame = (
             pd.concat(parts, ignore_index=True)
             if parts
@@ -141,15 +139,14 @@ class Reviewer:
         milestone, n_tests = cohort.milestone, looks_a_year(self.settings.n_milestones)
         evidence = now.evidence(before)
         newest = max(now.judged["quarter"], default=None)
-        realised = difference_in(now.held_out)
-        recent = now.recent_effect
+        realised, recent = difference_in(now.held_out), now.recent_effect
         found = {
             "name": name,
             "kind": milestone.kind,
             "rule": milestone.rule.words,
             "proposed": milestone.proposed,
             "why": milestone.why,
-            "outcome": _outcome_words(milestone, self.settings.horizon_days),
+            "outcome": _outcome_words(milestone, self.framework.data.outcomes.horizon_days),
             "same_behaviour": list(self.framework.shares_behaviour(name)),
             "verdict": verdict(evidence).value,
             "evidence": {
@@ -158,10 +155,8 @@ class Reviewer:
             },
             **self.snapshots.reached(cohort, quarter),
             "expected": _expected(milestone),
-            "realised": None if realised is None else {
-                "value": realised.value, "lower": realised.lower, "upper": realised.upper,
-                "n_observations": realised.n_observations, "n_accounts": realised.n_accounts,
-            },
+            "realised": _counted(realised) if realised else None,
+            "recent": None if recent is None else {**_counted(recent), "quarters": sorted(now.recent["quarter"].unique())},
             "minimum_effect": now.minimum_effect,
             "newest_mature_cohort": newest,
             "next_matures": self._next_matures(cohort, quarter),
@@ -178,17 +173,15 @@ class Reviewer:
         return found
 
     def _quarters_until(self, quarter: str) -> list[str]:
-        """Cohort quarters up to the close: the closing as-of date is the first instant of the next one."""
         first = self.quarters.containing(self.log.data_from)
-        return [self.quarters.shift(first, i) for i in range(self.quarters.distance(first, quarter) + 2)]
+        return [self.quarters.shift(first, i) for i in range(self.quarters.distance(first, quarter) + 1)]
 
     def _next_matures(self, cohort: Cohort, quarter: str) -> str:
         """The date on which the next cohort quarter is known as a whole."""
         known_at = self.known_at(quarter)
-        dates = (
-            cohort.matures_at(q, "primary") for q in self._quarters_until(self.quarters.shift(quarter, 1))
-        )
-        return min(date for date in dates if date > known_at).date().isoformat()
+        first = self.quarters.containing(self.log.data_from)
+        dates = (cohort.matures_at(self.quarters.shift(first, i), "primary") for i in count())
+        return next(date for date in dates if date > known_at).date().isoformat()
 
     def _link(self, name: str, quarter: str) -> dict[str, Any] | None:
         judgement = self._judgement(name, quarter)
@@ -202,12 +195,12 @@ class Reviewer:
         return {
             "from": name,
             "to": milestone.primary_outcome,
-            "outcome": _outcome_words(milestone, self.settings.horizon_days),
+            "outcome": _outcome_words(milestone, self.framework.data.outcomes.horizon_days),
             "rate_reached": float(outcome[reached].mean()),
             "rate_not": float(outcome[~reached].mean()),
             "n_reached": int(reached.sum()),
             "n_not": int((~reached).sum()),
-            "difference": {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper},
+            "difference": estimate.brief(),
         }
 
     # The model.
@@ -280,6 +273,23 @@ class Reviewer:
         counts = {v: verdicts.count(v) for v in Verdict if v.value in verdicts}
         return f"Of {len(milestones)} milestones: {', '.join(f'{n} {_VERDICT_WORDS[v]}' for v, n in counts.items())}."
 
+    def _annotations(self, quarter: str) -> list[dict[str, Any]]:
+        """What had happened by then: the quarter it fell into, and the share of that quarter that had passed."""
+        found = []
+        for annotation in self.framework.review.annotations:
+            day = pd.Timestamp(annotation.date)
+            if day <= self.known_at(quarter):
+                into = self.quarters.containing(day)
+                start, end = self.quarters.start(into), self.quarters.end(into)
+                found.append(
+                    {
+                        **annotation.model_dump(mode="json"),
+                        "quarter": into,
+                        "share": (day - start) / (end - start),
+                    }
+                )
+        return found
+
     def _caveats(self) -> list[str]:
         said = []
         for table, reasons in self.log.quarantined.items():
@@ -319,6 +329,10 @@ def _outcome_words(milestone: Milestone, horizon_days: int) -> str:
     return f"retained {horizon_days} days later" if target == "retained" else f"{target} next"
 
 
+def _counted(estimate: Estimate) -> dict[str, Any]:
+    return {**estimate.brief(), "n_observations": estimate.n_observations, "n_accounts": estimate.n_accounts}
+
+
 def _expected(milestone: Milestone) -> dict[str, float | None] | None:
     if milestone.expected_effect is None:
         return None
@@ -329,14 +343,9 @@ def _expected(milestone: Milestone) -> dict[str, float | None] | None:
 def _threshold(now: Judgement, milestone: Milestone) -> dict[str, Any]:
     sweep, current = now.sweep, float(milestone.rule.at_least)
     cut = sweep.operating_cut
-    plateau = list(sweep.plateau) if sweep.plateau and cut else None
-    if plateau and now.cut == "inside":
-        plateau[0] = min(
-            plateau[0], current
-        )  # the current cut makes the same split as the first of the plateau
     return {
         "current": current,
-        "plateau": plateau,
+        "plateau": None if now.plateau is None else list(now.plateau),
         "operating_cut": None if cut is None else {"value": cut.value, "reason": cut.reason},
         "verdict": sweep.verdict,
         "sentence": sweep.sentence,

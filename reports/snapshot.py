@@ -30,9 +30,7 @@ class Snapshots:
         asked = alive[alive["status"].isin(("reached", "not_reached"))]
         share = proportion((asked["status"] == "reached").to_numpy(bool)) if len(asked) else None
         found: dict[str, Any] = {
-            "adoption": None if share is None else {
-                "value": share.value, "lower": share.lower, "upper": share.upper, "n": share.n_observations,
-            },
+            "adoption": None if share is None else {**share.brief(), "n": share.n_observations},
             "statuses": {s: int(counts.get(s, 0)) for s in STATUSES},
             "time_to_days": None,
             "movement": None,
@@ -62,10 +60,7 @@ class Snapshots:
 
     def _closing(self, cohort: Cohort, quarter: str) -> pd.DataFrame:
         """Landmarks within the quarter, or the states at its close."""
-        frame, end = cohort.frame, self.quarters.end(quarter)
-        if cohort.milestone.kind == "state":
-            return frame[frame["as_of"] == end]
-        return frame[(frame["as_of"] >= self.quarters.start(quarter)) & (frame["as_of"] < end)]
+        return cohort.frame[cohort.frame["quarter"] == quarter]
 
     def _time_to_days(self, name: str, asked: pd.DataFrame) -> dict[str, float] | None:
         days = self._time_to[name].reindex(asked.loc[asked["status"] == "reached", "account"]).dropna()

@@ -5,7 +5,6 @@ What is drawn about effects is in points (a difference of 0.119 stands at 11.9).
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any, TypeAlias
 
 from matplotlib.artist import Artist
@@ -32,15 +31,14 @@ def positions(quarters: Sequence[Any]) -> list[float]:
     return [4.0 * int(match[1]) + int(match[2]) - 1 for match in found if match]
 
 
-def moment(day: Any) -> float | None:
-    """An ISO date on the axis of `positions`, where a quarter reaches half to either side; else None."""
-    try:
-        read = date.fromisoformat(str(day)[:10])
-    except ValueError:
+def moment(annotation: Row) -> float | None:
+    """When an annotation was on the axis of `positions`, where a quarter reaches half to either side; else None.
+
+    `quarter` and `share` (of it elapsed, 0 to 1) say when, so that fiscal years need no calendar here.
+    """
+    if not annotation.get("quarter") or not wording.known(annotation.get("share")):
         return None
-    quarter = (read.month - 1) // 3
-    first = date(read.year, 3 * quarter + 1, 1)
-    return 4.0 * read.year + quarter + (read - first).days / 92 - 0.5
+    return positions([annotation["quarter"]])[0] - 0.5 + float(annotation["share"])
 
 
 def lettered(annotations: Sequence[Row], name: Any = None) -> list[tuple[str, Row]]:
@@ -181,7 +179,7 @@ def _annotate(axes: Axes, marks: Sequence[tuple[str, Row]], *, named: bool) -> N
     """A dotted line at the date of each annotation inside the axis, with its letter in the first panel."""
     low, high = axes.get_xlim()
     for letter, row in marks:
-        x = moment(row.get("date"))
+        x = moment(row)
         if x is None or not low <= x <= high:
             continue
         axes.axvline(x, color=ink.BLACK, linestyle=":", linewidth=1.0, gid="annotation")

@@ -67,7 +67,7 @@ def immortal(folder: Path, seed: int, n: int = 2000, leave_by_day_180: float = 0
     )
     log = open_log(data, folder, now=through + pd.Timedelta(days=1))
     cohort = build_cohorts(framework, log).by_name["activation"]
-    settings = Settings(HORIZON, (0.2, 0.6), 1, seed, log.data_through)
+    settings = Settings((0.2, 0.6), 1, seed, log.data_through)
     return Judgement(cohort, log.data_through, settings)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.declaration import Data
+from features.declaration import Calendar, Data
 from features.discovery import provisional
 from features.intake import Log, open_log
 from features.observations import Question, observe
@@ -38,7 +38,7 @@ def data_for(folder: Path, tables: dict[str, pd.DataFrame], **changes: Any) -> D
         name: {column: column for column in TABLES[name].columns if column in frame}
         for name, frame in tables.items()
     }
-    base = provisional(Data.model_fields["sources"].annotation(**sources), mapping, "UTC", "instant")  # type: ignore[misc]
+    base = provisional(Data.model_fields["sources"].annotation(**sources), mapping, Calendar())  # type: ignore[misc]
     return Data.model_validate({**base.model_dump(), **changes})
 
 

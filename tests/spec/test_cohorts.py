@@ -9,7 +9,7 @@ import pytest
 
 from features.intake import Log
 from features.quarters import Quarters
-from models.cohorts import Cohort, Maturity, build_cohorts
+from models.cohorts import Asked, Cohort, LabelClock, build_cohorts
 from models.framework import Framework
 from tests.spec.drawn import draw
 
@@ -230,7 +230,7 @@ def at(frame: pd.DataFrame, close: str) -> pd.DataFrame:
 PER_SEAT = {**UTILIZATION, "rule": {"events": ["use"], "window_days": 30, "per_seat": True, "at_least": 2}}
 
 
-def test_a_state_is_of_the_quarter_of_its_as_of_date_and_counts_per_seat_at_the_start_of_its_window(
+def test_a_state_is_of_the_quarter_it_closes_and_counts_per_seat_at_the_start_of_its_window(
     tmp_path: Path,
 ) -> None:
     # Close 2024-04-01, window [2024-03-02, 2024-04-01): a has 2 seats when it opens and 10 before it ends.
@@ -247,10 +247,10 @@ def test_a_state_is_of_the_quarter_of_its_as_of_date_and_counts_per_seat_at_the_
     frame = at(named(found["utilization"], log), "2024-04-01")
     assert frame.loc["a", "score"] == 2.0
     assert frame["status"].to_dict() == {"a": "reached", "b": "not_eligible", "c": "not_eligible"}
-    assert frame["quarter"].eq("2024Q2").all()
+    assert frame["quarter"].eq("2024Q1").all()
     assert frame["alive"].all()
     judged = found["utilization"].judged("retained", FOREVER)
-    eligible = log.accounts["account_id"].to_numpy()[judged.loc[judged["quarter"] == "2024Q2", "account"]]
+    eligible = log.accounts["account_id"].to_numpy()[judged.loc[judged["quarter"] == "2024Q1", "account"]]
     assert eligible.tolist() == ["a"]
 
 
@@ -301,7 +301,7 @@ def test_the_next_link_of_a_state_is_looked_at_at_the_next_close(tmp_path: Path)
     assert (close["outcome_known_from"] == pd.Timestamp("2024-07-01")).all()
     last = at(frame, "2024-07-01")
     assert last["outcome"].isna().all()  # the close of 2024-10-01 lies after the end of the log
-    assert found["utilization"].judged("primary", FOREVER)["quarter"].unique().tolist() == ["2024Q2"]
+    assert found["utilization"].judged("primary", FOREVER)["quarter"].unique().tolist() == ["2024Q1"]
 
 
 def test_a_state_that_nobody_could_measure_at_the_next_close_is_no_answer(tmp_path: Path) -> None:
@@ -319,24 +319,20 @@ def test_a_state_that_nobody_could_measure_at_the_next_close_is_no_answer(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("kind", "column", "first_month", "expected"),
+    ("column", "first_month", "expected"),
     [
-        # A once cohort is known so long after its last landmark, a state so long after its one as-of date.
-        ("once", "retained", 1, pd.Timestamp("2024-07-01") + pd.Timedelta(days=180)),
-        ("once", "outcome", 1, pd.Timestamp("2024-07-01") + pd.Timedelta(days=60)),
-        ("state", "retained", 1, pd.Timestamp("2024-04-01") + pd.Timedelta(days=180)),
-        ("state", "next", 1, pd.Timestamp("2024-07-01")),
+        # A once cohort is known so long after its last landmark, a state so long after its close.
+        ("retained", 1, pd.Timestamp("2024-07-01") + pd.Timedelta(days=180)),
+        ("outcome", 1, pd.Timestamp("2024-07-01") + pd.Timedelta(days=60)),
+        ("next", 1, pd.Timestamp("2024-10-01")),
         # 2024Q2 of a year that begins in February 2023: May to July 2023.
-        ("once", "retained", 2, pd.Timestamp("2023-08-01") + pd.Timedelta(days=180)),
-        ("state", "retained", 2, pd.Timestamp("2023-05-01") + pd.Timedelta(days=180)),
-        ("state", "next", 2, pd.Timestamp("2023-08-01")),
+        ("retained", 2, pd.Timestamp("2023-08-01") + pd.Timedelta(days=180)),
+        ("next", 2, pd.Timestamp("2023-11-01")),
     ],
 )
-def test_a_quarter_matures_as_a_whole(
-    kind: Any, column: str, first_month: int, expected: pd.Timestamp
-) -> None:
+def test_a_quarter_matures_as_a_whole(column: str, first_month: int, expected: pd.Timestamp) -> None:
     lag = {"retained": pd.Timedelta(days=180), "outcome": pd.Timedelta(days=60), "next": None}
-    assert Maturity(Quarters(first_month), kind, lag).matures_at("2024Q2", column) == expected
+    assert LabelClock(Quarters(first_month), lag).matures_at("2024Q2", column) == expected
 
 
 def test_the_first_to_be_known_of_a_quarter_wait_for_the_last(tmp_path: Path) -> None:
@@ -369,9 +365,9 @@ def test_retention_is_asked_of_accounts_at_risk_only(tmp_path: Path) -> None:
     cohort = build_cohorts(framework, log).by_name["utilization"]
     names = log.accounts["account_id"].to_numpy()
 
-    def asked(outcome: str) -> list[str]:
+    def asked(outcome: Asked) -> list[str]:
         judged = cohort.judged(outcome, FOREVER)
-        return sorted(names[judged.loc[judged["quarter"] == "2024Q2", "account"]])
+        return sorted(names[judged.loc[judged["quarter"] == "2024Q1", "account"]])
 
     assert asked("retained") == ["monthly"]
     assert asked("primary") == ["annual", "monthly"]  # a link is no matter of contracts

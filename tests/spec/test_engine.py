@@ -147,7 +147,7 @@ def test_nothing_at_or_after_the_as_of_date_moves_a_feature(
         occurred_at=events["occurred_at"].where(~later, events["occurred_at"] + pd.Timedelta(seconds=shift)),
         event=events["event"].where(~later, "something else"),
     )
-    moved = moved[~later | (~drop & (moved.index != events.index[later].max()))]
+    moved = moved[~later | ((not drop) & (moved.index != events.index[later].max()))]
     keep = pd.DataFrame(
         {
             "account_id": ["a0"],

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.declaration import Data, Sources
+from features.declaration import Calendar, Data, Sources
 from features.discovery import provisional
 from features.errors import DataError
 from features.intake import Log, open_log
@@ -247,14 +247,22 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path: Path
         open_log(Data.model_validate({**data.model_dump(), **rule}), tmp_path, now=NOW)
 
 
-def opened(folder: Path, events: str, accounts: str = "accounts.csv", zone: str = "UTC") -> Log:
+def opened(
+    folder: Path,
+    events: str,
+    accounts: str = "accounts.csv",
+    zone: str = "UTC",
+    formats: tuple[str, ...] = (),
+) -> Log:
     """A log from written sources whose columns bear the contract's names."""
     mapping = {
         "events": {c: c for c in ("account_id", "event", "occurred_at")},
         "accounts": {"account_id": "account_id", "signed_up_at": "signed_up_at"},
     }
     sources = Sources(events=events, accounts=accounts)
-    return open_log(provisional(sources, mapping, zone, "instant"), folder, now=NOW)
+    return open_log(
+        provisional(sources, mapping, Calendar(timezone=zone, time_formats=formats)), folder, now=NOW
+    )
 
 
 @pytest.fixture
@@ -292,6 +300,23 @@ def test_a_written_time_is_read_in_its_own_zone_or_the_declared_one(
     assert [time.rstrip("0").rstrip(".") if "." in time else time for time in times(log)] == [
         utc.rstrip("0") if "." in utc else utc
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "formats", "utc"),
+    [
+        ("07/05/2024", ("%d/%m/%Y",), "2024-05-06 22:00:00"),
+        ("07/05/2024", ("%m/%d/%Y",), "2024-07-04 22:00:00"),
+        ("07/05/2024 02:30 PM", ("%d/%m/%Y", "%m/%d/%Y %I:%M %p"), "2024-07-05 12:30:00"),
+        ("2024-07-01 10:00:00", ("%d/%m/%Y",), "2024-07-01 08:00:00"),  # what is clear needs no declaration
+        ("2024-07-01 10:00:00", ("%Y-%d-%m %H:%M:%S",), "2024-01-07 09:00:00"),  # unless there is one
+    ],
+)
+def test_a_time_is_read_as_it_was_declared_to_be_written(
+    folder: Path, written: str, formats: tuple[str, ...], utc: str
+) -> None:
+    (folder / "events.csv").write_text(f"account_id,event,occurred_at\n1,login,{written}\n")
+    assert times(opened(folder, "events.csv", zone="Europe/Berlin", formats=formats)) == [utc]
 
 
 @pytest.mark.parametrize(

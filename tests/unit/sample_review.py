@@ -55,7 +55,7 @@ def curve(bounds: list[int], low: float, high: float, middle: float) -> list[dic
         n = round(900 / (start + 1))
         bin_ = {
             "value_from": start,
-            "value_to": end,
+            "value_to": end - 1,
             "rate": rate,
             "lower": rate - half,
             "upper": rate + half,
@@ -132,6 +132,8 @@ def milestone(name: str, verdict: str, **changes: Any) -> dict[str, Any]:
         ),
     }
     made |= changes
+    judged = [row["quarter"] for row in made["history"] if row["effect"] and not row["in_definition"]]
+    made.setdefault("recent", {**made["realised"], "quarters": judged[-2:]})
     made.setdefault("effects", effects("the next milestone", made["realised"]["value"]))
     return made | {"sentence": sentence(made)}
 
@@ -247,7 +249,7 @@ def _milestones() -> list[dict[str, Any]]:
 def _ranking() -> list[dict[str, Any]]:
     rng = np.random.default_rng(4)
     known = [
-        ("recency_days", "Days since the last event", "days", "activity", 0.062, 0.99, "ubiquitous", -0.8),
+        ("recency_days", "Days since the last event", "days", "activity", 0.062, 0.99, "ubiquitous"),
         (
             "resolved_per_seat_30d",
             "Conversations resolved per seat, 30 days",
@@ -256,7 +258,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.041,
             0.55,
             "representative",
-            0.6,
         ),
         (
             "integrations_90d",
@@ -266,7 +267,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.034,
             0.37,
             "representative",
-            0.6,
         ),
         (
             "macros_90d",
@@ -276,7 +276,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.031,
             0.42,
             "representative",
-            0.6,
         ),
         (
             "sla_rules_90d",
@@ -286,7 +285,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.029,
             0.03,
             "niche",
-            0.6,
         ),
         (
             "reports_90d",
@@ -296,7 +294,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.022,
             0.48,
             "representative",
-            0.6,
         ),
         (
             "home_styling",
@@ -306,7 +303,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.004,
             0.97,
             "ubiquitous",
-            0.1,
         ),
         (
             "audit_log_30d",
@@ -316,7 +312,6 @@ def _ranking() -> list[dict[str, Any]]:
             0.011,
             0.04,
             "niche",
-            0.6,
         ),
     ]
     rows = [
@@ -328,12 +323,10 @@ def _ranking() -> list[dict[str, Any]]:
             "importance": importance,
             "lower": importance - 0.006,
             "upper": importance + 0.006,
-            "shap": 0.8 * importance,
             "adoption": adoption,
             "class": word,
-            "direction": direction,
         }
-        for feature, words, unit, category, importance, adoption, word, direction in known
+        for feature, words, unit, category, importance, adoption, word in known
     ]
     for i in range(24):
         importance, adoption = float(rng.exponential(0.004)) - 0.001, float(rng.uniform(0.01, 0.99))
@@ -347,10 +340,8 @@ def _ranking() -> list[dict[str, Any]]:
                 "importance": importance,
                 "lower": importance - 0.003,
                 "upper": importance + 0.003,
-                "shap": abs(importance),
                 "adoption": adoption,
                 "class": word,
-                "direction": 0.4,
             }
         )
     return sorted(rows, key=lambda row: -float(str(row["importance"])))
@@ -453,9 +444,17 @@ def rich() -> dict[str, Any]:
         "model": _model(),
         "ranking": _ranking(),
         "annotations": [
-            {"date": "2023-02-01", "text": "Pricing moved from seats to conversations", "affects": None},
+            {
+                "date": "2023-02-01",
+                "quarter": "2023Q1",
+                "share": 0.34,
+                "text": "Pricing moved from seats to conversations",
+                "affects": None,
+            },
             {
                 "date": "2023-09-12",
+                "quarter": "2023Q3",
+                "share": 0.79,
                 "text": "Self-serve onboarding launched",
                 "affects": ["Setup", "Activation"],
             },

@@ -23,11 +23,15 @@ def test_an_event_never_takes_the_name_of_an_overall_feature(tmp_path: Path) -> 
     data = data_for(
         tmp_path,
         tables,
-        events={"core": names, "categories": {"x": ["a.b"], "y": ["a b"]}},
+        events={"core": names, "categories": {"x": ["a.b", "a_b"], "y": ["a b", "events"]}},
         features={"events": names, "windows_days": [30], "event_windows_days": [30, 90]},
     )
-    specs = {spec.name: spec for spec in catalogue(data, has_users=True, has_seats=True)}
+    found = catalogue(data, has_users=True, has_seats=True)
+    specs = {spec.name: spec for spec in found}
+    assert len(specs) == len(found)
     assert specs["events_30d"].events is None
     assert specs["events_2_30d"].events == ("events",)
+    assert specs["category_x_30d"].events == ("a.b", "a_b")
+    assert specs["category_x_2_30d"].events == ("category_x",)
     per_event = [spec for spec in specs.values() if spec.events and len(spec.events) == 1 and not spec.trend]
     assert {spec.events for spec in per_event} == {(name,) for name in names}

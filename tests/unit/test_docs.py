@@ -8,6 +8,7 @@ import pytest
 import typer
 import yaml
 
+from features.document import parse_yaml
 from milestones import app
 from models.framework import Framework
 
@@ -18,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def test_the_framework_of_the_reference_is_valid() -> None:
     text = (ROOT / "docs" / "framework.md").read_text()
     example = re.findall(r"```yaml\n(.*?)```", text, re.S)[0]
-    framework = Framework.model_validate(yaml.safe_load(example))
+    framework = Framework.model_validate(parse_yaml(example))
     assert list(framework.milestones) == ["activation", "utilization", "maturity"]
 
 
@@ -34,6 +35,13 @@ def test_every_command_and_option_in_the_documents_exists(page: Path) -> None:
         command = group.commands[name]  # type: ignore[attr-defined]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {a.partition("=")[0] for a in arguments if a.startswith("-")} <= known, (page.name, name)
+
+
+def test_every_command_but_two_takes_json() -> None:
+    # The sentence of the README.
+    group = typer.main.get_command(app)
+    without = {n for n, c in group.commands.items() if not any("--json" in p.opts for p in c.params)}  # type: ignore[attr-defined]
+    assert without == {"demo", "ui"}
 
 
 def test_the_readme_names_every_command_of_the_main_job() -> None:

@@ -10,7 +10,6 @@ from models.estimates import (
     Effect,
     Estimate,
     IntArray,
-    minimum_detectable_difference,
     phi,
     proportion,
     risk_difference,
@@ -172,26 +171,9 @@ def test_effect_has_the_written_form_of_the_contract() -> None:
         ),
         *("level", "n_observations", "n_accounts", "in_definition", "primary"),
     }
-    assert Effect.from_dict(record) == effect
     with pytest.raises(ValueError, match="one of the two"):
         Effect.of(estimate, **context, in_definition=False, primary=True)
     with pytest.raises(ValueError, match="'guess'"):
         Effect.of(
             estimate, **{**context, "method": "guess"}, as_of="2024Q3", in_definition=False, primary=True
         )
-
-
-def test_minimum_detectable_difference_is_seen_four_times_in_five() -> None:
-    least = minimum_detectable_difference(400, 600, 0.70)
-    rng = np.random.default_rng(1)
-    good1, good0 = rng.binomial(400, 0.70 + least, 4000), rng.binomial(600, 0.70, 4000)
-    pooled = (good1 + good0) / 1000
-    z = (good1 / 400 - good0 / 600) / np.sqrt(pooled * (1 - pooled) * (1 / 400 + 1 / 600))
-    assert float((np.abs(z) > 1.96).mean()) == pytest.approx(0.8, abs=0.02)
-
-
-def test_an_effect_that_cannot_be_seen_is_larger_than_the_room() -> None:
-    assert minimum_detectable_difference(20, 20, 0.92) > 0.08
-    assert minimum_detectable_difference(20, 20, 1.0) > 0
-    with pytest.raises(ValueError, match="both groups"):
-        minimum_detectable_difference(0, 20, 0.5)

@@ -49,10 +49,9 @@ def test_quarters_stand_where_they_belong_and_leave_gaps() -> None:
 
 def test_a_date_stands_inside_its_quarter() -> None:
     (x,) = positions(["2024Q3"])
-    assert moment("2024-07-01") == x - 0.5
-    middle = moment("2024-08-16")
-    assert middle == pytest.approx(x, abs=0.01)
-    assert moment("soon") is None
+    assert moment({"quarter": "2024Q3", "share": 0.0}) == x - 0.5
+    assert moment({"quarter": "2024Q3", "share": 0.5}) == x
+    assert moment({"date": "2024-08-16"}) is None
 
 
 def test_annotations_keep_their_letter_whatever_is_left_out() -> None:
@@ -106,10 +105,10 @@ def test_history_draws_the_annotations_of_this_milestone_alone() -> None:
     here = figures.history(ACTIVATION, notes).axes[0]
     assert gids(here).count("annotation") == 2
     drawn = [line.get_xdata()[0] for line in here.lines if line.get_gid() == "annotation"]  # type: ignore[index]
-    assert drawn == [moment("2023-02-01"), moment("2023-09-12")]
+    assert drawn == [moment(note) for note in notes]
     there = figures.history(sample_review.rich()["milestones"][2], notes).axes[0]
     assert gids(there).count("annotation") == 1
-    outside = figures.history(ACTIVATION, [{"date": "2031-01-01", "text": "later"}]).axes[0]
+    outside = figures.history(ACTIVATION, [{"quarter": "2031Q1", "share": 0.1, "text": "later"}]).axes[0]
     assert gids(outside).count("annotation") == 0
 
 
@@ -143,17 +142,20 @@ def test_a_figure_of_no_rows_says_so(draw: Any) -> None:
 # Curve.
 
 
-def test_bins_have_names_whichever_way_they_are_written() -> None:
-    half_open = [(0, 1), (1, 2), (2, 5), (5, 40)]
-    with_last = [(0, 0), (1, 1), (2, 4), (5, 39)]
-    for bounds in (half_open, with_last):
-        rows = [{"value_from": a, "value_to": b} for a, b in bounds]
-        assert bin_labels(rows) == ["0", "1", "2–4", "5+"]
-    assert bin_labels([{"value_from": 0.5, "value_to": 1.25}, {"value_from": 1.25, "value_to": 2}]) == [
-        "0.5–1.25",
-        "1.25+",
-    ]
-    assert bin_labels([]) == []
+@pytest.mark.parametrize(
+    ("bounds", "names"),
+    [
+        ([(0, 0), (1, 1), (2, 4), (5, 39)], ["0", "1", "2–4", "5+"]),
+        ([(0, 0), (3, 3)], ["0", "3"]),
+        ([(0.5, 1.2), (1.25, 2)], ["0.5–1.2", "1.25+"]),
+        ([(0.50001, 0.50002), (1, 1)], ["0.5", "1"]),  # nothing but one number to be seen
+        ([], []),
+    ],
+)
+def test_a_bin_is_named_by_its_least_and_its_largest_value(
+    bounds: list[tuple[float, float]], names: list[str]
+) -> None:
+    assert bin_labels([{"value_from": a, "value_to": b} for a, b in bounds]) == names
 
 
 def test_a_cut_stands_at_the_edge_below_its_value() -> None:

@@ -179,7 +179,6 @@ def test_dates_may_stand_without_quotes(tmp_path: Path) -> None:
     assert "'2023-0" not in text
     framework = load_framework(written(tmp_path, text))
     assert framework.milestones["activation"].adopted_at == "2023-04-01"
-    assert Framework.model_validate(yaml.safe_load(text)).hash == framework.hash
 
 
 # --- what its hash means ---

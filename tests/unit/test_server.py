@@ -31,29 +31,21 @@ serve(Store.of(Path(sys.argv[1]), "acme"))
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_wish_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A workspace with a training and two reviews in its record, and the reports of both."""
     workspace = tmp_path_factory.mktemp("work space")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        store = Store.of(workspace, "acme")
-        with store.run("autumn", "train") as run:
-            run.metrics({"auc": 0.7})
-        for quarter in ("2024Q2", "2024Q3"):
-            report = workspace / "output" / "reviews" / quarter / "review.html"
-            report.parent.mkdir(parents=True)
-            report.write_text(f"<h1>{quarter}</h1>")
-            with store.run(quarter, "review") as run:
-                run.file(report)
-        with Store.of(workspace, "other").run("autumn", "train"):
-            pass
+    store = Store.of(workspace, "acme")
+    with store.run("autumn", "train") as run:
+        run.metrics({"auc": 0.7})
+    for quarter in ("2024Q2", "2024Q3"):
+        report = workspace / "output" / "reviews" / quarter / "review.html"
+        report.parent.mkdir(parents=True)
+        report.write_text(f"<h1>{quarter}</h1>")
+        with store.run(quarter, "review") as run:
+            run.file(report)
+    with Store.of(workspace, "other").run("autumn", "train"):
+        pass
     return store
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from features.quarters import Quarters
-from models.cohorts import RIVAL, Cohort, Maturity
+from models.cohorts import RIVAL, Cohort, LabelClock
 from models.milestones import Milestone
 from models.sweep import Candidate
 from models.trial import Trial, build_trial, rival_rules, run_trial, within_band
@@ -27,7 +27,7 @@ def cohort(rows: pd.DataFrame, milestone: Milestone = STATE) -> Cohort:
     as_of = pd.to_datetime(rows["as_of"])
     usual: dict[str, Any] = {
         "fold": rows["account"] % 5,
-        "quarter": Quarters().of(as_of),
+        "quarter": Quarters().closed_by(as_of),
         "signed_up_at": pd.Timestamp("2023-01-01"),
         "status": np.where(rows["score"] >= milestone.rule.at_least, "reached", "not_reached"),
         "alive": True,
@@ -39,7 +39,7 @@ def cohort(rows: pd.DataFrame, milestone: Milestone = STATE) -> Cohort:
         retained=rows["retained"].astype("boolean"),
         **{k: v for k, v in usual.items() if k not in rows},
     )
-    maturity = Maturity(Quarters(), "state", {"retained": pd.Timedelta(days=180)})
+    maturity = LabelClock(Quarters(), {"retained": pd.Timedelta(days=180)})
     return Cohort("utilization", milestone, frame, maturity)
 
 
@@ -47,7 +47,7 @@ def world(n: int = 300, seed: int = 0) -> pd.DataFrame:
     """Accounts at three closes each; the score says nothing."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(
-        [(a, d) for a in range(n) for d in ("2024-01-01", "2024-04-01", "2024-07-01")],
+        [(a, d) for a in range(n) for d in ("2024-04-01", "2024-07-01", "2024-10-01")],
         columns=["account", "as_of"],
     )
     return rows.assign(score=rng.poisson(3, len(rows)).astype(float), retained=rng.random(len(rows)) < 0.8)
@@ -80,20 +80,20 @@ def test_what_is_left_out_and_what_is_swept_add_up() -> None:
     rows.loc[20:25, "at_risk"] = False
     rows.loc[26:29, "retained"] = pd.NA
     rows.loc[600:640, MAIL] = np.nan
-    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS, ("2024Q1", "2024Q3"))
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS, ["2024Q1", "2024Q2"])
     assert sum(trial.excluded.values()) + len(trial.outcome) == len(rows)
     assert trial.excluded["no longer alive at the landmark"] == 10
     assert trial.excluded["not eligible"] == 5
     assert trial.excluded["not knowable"] == 5
     assert trial.excluded["not at risk, or the outcome not yet known"] == 10
-    lacking = (rows.loc[600:640, "as_of"] != "2024-07-01").sum()
+    lacking = (rows.loc[600:640, "as_of"] != "2024-10-01").sum()
     assert trial.excluded["another candidate is not known"] == lacking
     assert trial.quarters == ("2024Q1", "2024Q2")
 
 
 def test_an_account_whose_rival_is_missing_once_is_seen_at_another_date() -> None:
     rows = world().assign(**{MAIL: 1.0})
-    rows.loc[rows["as_of"] == "2024-01-01", MAIL] = np.nan
+    rows.loc[rows["as_of"] == "2024-04-01", MAIL] = np.nan
     trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS)
     assert len(trial.outcome) == 300
     assert trial.quarters == ("2024Q2", "2024Q3")
@@ -102,7 +102,7 @@ def test_an_account_whose_rival_is_missing_once_is_seen_at_another_date() -> Non
 
 
 def test_only_quarters_mature_at_known_at_are_swept() -> None:
-    mature = pd.Timestamp("2024-04-01") + pd.Timedelta(days=180)
+    mature = pd.Timestamp("2024-07-01") + pd.Timedelta(days=180)
     trial = build_trial(cohort(world()), "primary", mature, np.random.default_rng(0))
     assert trial.quarters == ("2024Q1", "2024Q2")
     before = build_trial(
@@ -113,7 +113,7 @@ def test_only_quarters_mature_at_known_at_are_swept() -> None:
 
 def test_an_empty_trial_is_a_verdict() -> None:
     seen = cohort(world())
-    trial = build_trial(seen, "primary", pd.Timestamp("2024-01-02"), np.random.default_rng(0))
+    trial = build_trial(seen, "primary", pd.Timestamp("2024-04-02"), np.random.default_rng(0))
     assert trial.quarters is None
     assert run_trial(trial, seen, np.random.default_rng(0), (0.2, 0.6), 20).verdict == "insufficient_data"
 

@@ -243,8 +243,8 @@ def test_the_accounts_that_would_decide_bring_the_power_to_one_half() -> None:
 
 def test_a_hold_says_what_it_rests_on() -> None:
     assert sample_review.milestone("Activation", "hold")["sentence"] == (
-        "Still predicts utilization within the next 180 days: +11.9 points (8.1 to 15.7), "
-        "n = 2,310 accounts; +13.0 points were expected at adoption. "
+        "Still predicts utilization within the next 180 days: +11.9 points (8.1 to 15.7) "
+        "in 2023Q3 and 2023Q4, n = 2,310 accounts; +13.0 points were expected at adoption. "
         "No change is shown, and the cut of 5 is inside the plateau (4 to 7)."
     )
 
@@ -267,15 +267,15 @@ def test_a_re_tune_names_the_other_cut_and_the_reason() -> None:
 
 def test_a_retirement_says_twice_and_how_little_is_left() -> None:
     assert sample_review.rich()["milestones"][3]["sentence"] == (
-        "In two reviews running its effect was below 4.0 points: now +0.2 points (−1.9 to 2.3), "
-        "n = 1,640 accounts. No other cut is supported."
+        "In two reviews running its effect was below 4.0 points: now +0.2 points (−1.9 to 2.3) "
+        "in 2023Q3 and 2023Q4, n = 1,640 accounts. No other cut is supported."
     )
 
 
 def test_insufficient_data_says_what_would_decide() -> None:
     told = {
         "verdict": "insufficient_data",
-        "realised": {"value": 0.05, "lower": -0.1, "upper": 0.2, "n_accounts": 96},
+        "recent": {"value": 0.05, "lower": -0.1, "upper": 0.2, "n_accounts": 96},
         "minimum_effect": 0.04,
         "smallest_detectable": 0.21,
         "accounts_to_decide": 640,

@@ -7,9 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.declaration import Data
+from features.document import content_hash
 from features.errors import DataError, StoreError
-from features.matrix import read_matrix
+from features.matrix import fingerprints, read_matrix
 from features.workspace import Workspace, discard, set_aside, write_text
+from tests.spec.drawn import data_for
 
 
 def names(folder: Path) -> list[str]:
@@ -96,7 +99,19 @@ def test_discarding_what_is_not_there_is_fine(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def data(tmp_path: Path) -> Data:
+    """The data section of a log with one event, with its files in the workspace."""
+    tables = {
+        "events": pd.DataFrame(
+            {"account_id": ["a"], "event": "x", "occurred_at": [pd.Timestamp("2024-02-01")]}
+        ),
+        "accounts": pd.DataFrame({"account_id": ["a"], "signed_up_at": [pd.Timestamp("2024-01-01")]}),
+    }
+    return data_for(tmp_path, tables)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, data: Data) -> Workspace:
     """A workspace with a matrix of one observation."""
     place = Workspace(tmp_path)
     row = {
@@ -110,21 +125,22 @@ def workspace(tmp_path: Path) -> Workspace:
         "known_from": pd.Timestamp("2024-07-01"),
         "x": 1.0,
     }
-    manifest = {"features": [{"name": "x"}], "n_observations": 1, "data_hash": "1"}
+    manifest = {"features": [{"name": "x"}], "n_observations": 1, "data_hash": content_hash(data)}
+    manifest["inputs"] = fingerprints(data, tmp_path)
     with set_aside(place.features / "matrix.parquet") as path:
         pd.DataFrame(row).to_parquet(path)
     write_text(place.features / "manifest.json", json.dumps(manifest))
     return place
 
 
-def test_a_whole_matrix_is_read(workspace: Workspace) -> None:
-    assert read_matrix(workspace).features == ["x"]
+def test_a_whole_matrix_is_read(workspace: Workspace, data: Data) -> None:
+    assert read_matrix(workspace, data).features == ["x"]
 
 
 @pytest.mark.parametrize("name", ["matrix.parquet", "manifest.json"])
 @pytest.mark.parametrize("left", [None, b"", b"half", b"[]", b"\xff\x00"])
 def test_a_damaged_matrix_names_the_command_that_makes_it(
-    workspace: Workspace, name: str, left: bytes | None
+    workspace: Workspace, data: Data, name: str, left: bytes | None
 ) -> None:
     path = workspace.features / name
     if left is None:
@@ -132,7 +148,7 @@ def test_a_damaged_matrix_names_the_command_that_makes_it(
     else:
         path.write_bytes(path.read_bytes()[:-30] if left == b"half" else left)
     with pytest.raises(DataError, match=f"{name} is .*run `milestones features -w {workspace.root}`"):
-        read_matrix(workspace)
+        read_matrix(workspace, data)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +161,26 @@ def test_a_damaged_matrix_names_the_command_that_makes_it(
     ],
 )
 def test_a_matrix_and_a_manifest_of_two_runs_do_not_go_together(
-    workspace: Workspace, change: dict[str, object]
+    workspace: Workspace, data: Data, change: dict[str, object]
 ) -> None:
     path = workspace.features / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(DataError, match=r"matrix.parquet is damaged, .* run `milestones features .* again"):
-        read_matrix(workspace)
+        read_matrix(workspace, data)
+
+
+def test_a_matrix_of_another_data_section_is_not_used(workspace: Workspace, data: Data) -> None:
+    other = data.model_copy(update={"fixed_at_signup": ("country",)})
+    with pytest.raises(
+        DataError, match=r"the data section of framework.yaml has changed .* run `milestones features"
+    ):
+        read_matrix(workspace, other)
+
+
+@pytest.mark.parametrize("table", ["events", "accounts"])
+def test_a_matrix_of_other_files_is_not_used(workspace: Workspace, data: Data, table: str) -> None:
+    path = workspace.root / f"{table}.parquet"
+    twice = pd.concat([pd.read_parquet(path)] * 2)
+    twice.to_parquet(path, index=False)
+    with pytest.raises(DataError, match=rf"{table} has changed .* run `milestones features"):
+        read_matrix(workspace, data)

@@ -14,6 +14,7 @@ from experiments.tracking import Store
 from features.workspace import Workspace
 from models.framework import load_framework
 from reports.publication import publish
+from reports.shape import REVIEW
 
 
 def read(path: Path) -> Any:
@@ -74,6 +75,25 @@ def test_reviews_run_from_the_first_mature_cohort_to_the_last_quarter(company: P
             "retire",
             "insufficient_data",
         }
+
+
+def keys(value: Any, shape: Any, path: str = "") -> set[str]:
+    """Where a review and the shape of one differ: keys of one that the other has not."""
+    if isinstance(shape, list):
+        items = value if isinstance(value, list) else []
+        return set().union(*(keys(item, shape[0], f"{path}[]") for item in items))
+    if not isinstance(shape, dict) or not isinstance(value, dict):
+        return set()
+    differ = {f"{path}.{key}" for key in value.keys() ^ shape.keys()}
+    return differ.union(
+        *(keys(value[key], shape[key], f"{path}.{key}") for key in value.keys() & shape.keys())
+    )
+
+
+def test_a_review_has_every_key_that_a_page_may_ask_for_and_no_other(company: Path) -> None:
+    review = read(company / "output" / "reviews" / "2024Q4" / "review.json")
+    # Of the two ways to say when, an effect has one.
+    assert keys(review, REVIEW) == {".milestones[].effects[].as_of", ".milestones[].effects[].landmark_day"}
 
 
 def test_a_review_knows_nothing_from_after_it_was_due(company: Path) -> None:

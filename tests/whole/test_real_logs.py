@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from milestones import app
 from tests.conftest import real_log
 
+pytestmark = pytest.mark.real_log
+
 
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments))

@@ -40,7 +40,7 @@ def test_a_varied_training_is_recorded_and_touches_nothing_else(workspace: Path)
         name: digest(workspace / "output" / name) for name in ("models", "features", "sweeps", "reviews")
     }
     made = answer(
-        "train", "-w", str(workspace), "--features", "events_*,days_since_last_event",
+        "train", "-w", str(workspace), "--features", "events_*,users_*",
         "--estimator", "sklearn.naive_bayes:GaussianNB", "--name", "slim", "--note", "volumes alone",
         "--set", "data.features.windows_days=[30, 90]",
     )  # fmt: skip
@@ -49,7 +49,7 @@ def test_a_varied_training_is_recorded_and_touches_nothing_else(workspace: Path)
     store = Store.of(workspace, "support-company")
     found = store.client.get_run(made["run"]["run_id"])
     assert found.data.tags["exploratory"] == "true"
-    assert found.data.params["override.features"] == "events_*,days_since_last_event"
+    assert found.data.params["override.features"] == "events_*,users_*"
     assert found.data.params["override.set.data.features.windows_days"] == "[30, 90]"
     assert found.data.tags["mlflow.note.content"].startswith("volumes alone")
     assert store.champion("support-company-retention") is None

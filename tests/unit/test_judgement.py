@@ -1,0 +1,55 @@
+"""What a milestone is judged on: never the quarters it was chosen on, wherever in time they lie."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.judgement import Judgement, Settings
+from tests.unit.test_trial import LATE, STATE, cohort, world
+
+
+def judgement(rows: pd.DataFrame, defined_on: tuple[str, str] | None, at_least: float = 3.0) -> Judgement:
+    rule = STATE.rule.model_copy(update={"at_least": at_least})
+    milestone = STATE.model_copy(update={"defined_on": defined_on, "rule": rule})
+    return Judgement(cohort(rows, milestone), LATE, Settings((0.2, 0.6), 1, 0, LATE))
+
+
+@pytest.mark.parametrize(
+    ("defined_on", "judged"),
+    [
+        (None, {"2024Q1", "2024Q2", "2024Q3"}),
+        (("2024Q1", "2024Q2"), {"2024Q2", "2024Q3"}),
+        (("2024Q2", "2024Q3"), {"2024Q1", "2024Q3"}),
+    ],
+)
+def test_neither_effect_nor_sweep_sees_a_quarter_it_was_chosen_on(
+    defined_on: tuple[str, str] | None, judged: set[str]
+) -> None:
+    # A rise of 60 points, and no rise at all in the quarters it was chosen on.
+    rows = world(400)
+    rng = np.random.default_rng(1)
+    quarter = "2024Q" + rows["as_of"].str[5:7].map({"04": "1", "07": "2", "10": "3"})
+    share = np.where((rows["score"] >= 3) & quarter.isin(judged), 0.9, 0.3)
+    rows["retained"] = rng.random(len(rows)) < share
+    found = judgement(rows, defined_on)
+    assert set(found.held_out["quarter"]) == judged
+    effect = found.recent_effect
+    assert effect is not None
+    assert effect.value == pytest.approx(0.6, abs=0.08)
+    chosen_at = found.sweep.effect("out_of_sample")
+    assert chosen_at is not None
+    assert chosen_at.value == pytest.approx(0.6, abs=0.12)
+
+
+def test_a_cut_that_splits_as_the_plateau_does_is_inside_it() -> None:
+    # Nobody has 3, 4 or 5: a cut of 4 makes the same two groups as the best cut, 6.
+    rng = np.random.default_rng(0)
+    rows = world(400)
+    rows["score"] = rng.choice([0.0, 1.0, 2.0, 6.0, 7.0, 8.0], len(rows))
+    rows["retained"] = rng.random(len(rows)) < np.where(rows["score"] >= 6, 0.9, 0.5)
+    found = judgement(rows, None, at_least=4)
+    assert found.sweep.plateau == (6, 6)
+    assert found.plateau == (4, 6)
+    assert found.cut == "inside"
+    assert judgement(rows, None, at_least=2).cut == "outside"
+    assert judgement(rows, None, at_least=7).cut == "outside"
