@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from features.errors import StoreError
 
+LONGEST_REASON = 400
 _DATABASES = frozenset({"postgresql", "mysql", "mssql"})
 
 
@@ -61,7 +62,10 @@ def asking(uri: str, what: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-        reason = shown(str(error)).strip().partition("\n")[0][:400]
+        text = shown(str(error)).strip().partition("\n")[0][:LONGEST_REASON]
+        # Of what a web client says of its attempts, the system's own words are what helps.
+        refused = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(error))
+        reason = refused[1] if refused else text
         if uri.startswith("sqlite:"):
             remedy = "make the folder writable, or name another store in MLFLOW_TRACKING_URI"
         else:

@@ -53,14 +53,17 @@ def train(
     from features.workspace import Workspace
 
     console = Console(as_json)
-    variation = Variation(outcome, segment, features, estimator, tuple(settings or ()), seed, name, note)
+    variation = Variation(
+        outcome=outcome, segment=segment, features=features, estimator=estimator,
+        settings=tuple(settings or ()), seed=seed, name=name, note=note,
+    )  # fmt: skip
     launch = Launch.of(Workspace(workspace.resolve()), variation)
     with console.progress("train") as progress:
         made = run_training(launch, progress)
     console.say(made["sentence"])
     model = made.get("model")
     if model:
-        alias = "champion" if model["champion"] else "no champion: it must beat its rival beyond doubt"
+        alias = "champion" if model["champion"] else f"no champion: {model['why_no_champion']}"
         kind = "exploratory" if variation.exploratory else alias
         console.say(f"registered as {model['name']} version {model['version']} ({kind})")
     console.say(f"figures and metrics in {made['folder']}")
@@ -88,18 +91,21 @@ def sweep(
 ) -> None:
     """Sweep the threshold of milestones over every achievable cut, corrected for everything tried."""
     from experiments.launch import Launch, Variation
-    from experiments.sweeps import sweep_milestones
+    from experiments.sweeps import current_sentence, sweep_milestones
     from features.workspace import Workspace
 
     console = Console(as_json)
     variation = Variation(
-        outcome, segment, features, "random_forest", tuple(settings or ()), seed, name, note
-    )
+        outcome=outcome, segment=segment, features=features, settings=tuple(settings or ()),
+        seed=seed, name=name, note=note,
+    )  # fmt: skip
     launch = Launch.of(Workspace(workspace.resolve()), variation)
     with console.progress("sweep") as progress:
         made = sweep_milestones(launch, milestones or [], progress)
     for found in made:
-        console.say(f"{found['milestone']}: {found['verdict']}. {found['sentence']}")
+        console.say(
+            f"{found['milestone']}: {found['verdict']}. {found['sentence']} {current_sentence(found)}".rstrip()
+        )
     console.result({"sweeps": made})
 
 
@@ -107,6 +113,7 @@ def ui(
     workspace: WorkspaceOption = Path(),
     port: Annotated[int | None, typer.Option(help="The port on loopback; a free one without it.")] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open the runs in a browser.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Start a light MLflow server on loopback, with links straight to the runs and the newest report."""
     from experiments.server import serve
@@ -116,4 +123,4 @@ def ui(
 
     place = Workspace(workspace.resolve())
     framework = load_framework(place.framework)
-    serve(Store.of(place.root, framework.name), port, browser)
+    serve(Store.of(place.root, framework.name), port, browser, as_json=as_json)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from features.workspace import discard, set_aside
 from models.evaluation import label
@@ -13,6 +14,7 @@ from models.sweep import SweepResult
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
+MOST_MARKED = 60  # cuts that get a dot each
 NAMES = ("auc", "importance", "cuts")  # every figure there can be
 
 
@@ -55,7 +57,7 @@ def auc(record: Mapping[str, Any]) -> Figure:
 
 
 def importance(ranking: list[dict[str, Any]]) -> Figure:
-    """AUC lost when a feature is shuffled; hatched bars are niche or ubiquitous and cannot carry a milestone."""
+    """AUC lost when a feature is shuffled, with its interval; hatched bars are niche or ubiquitous."""
     rows = ranking[:MOST_FEATURES][::-1]
     figure = Figure(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -63,12 +65,21 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
     for bar, row in zip(bars, rows, strict=True):
         if row["class"] != "representative":
             bar.set(facecolor="white", edgecolor=GREY, hatch="////")
+        axes.hlines(bar.get_y() + bar.get_height() / 2, row["lower"], row["upper"], color=GREY, linewidth=1)
         share = "" if row["adoption"] is None else f"  {row['adoption']:.0%}"
         axes.annotate(
-            share, (max(bar.get_width(), 0), bar.get_y() + bar.get_height() / 2), va="center", fontsize=8
+            share,
+            (max(bar.get_width(), row["upper"], 0), bar.get_y() + bar.get_height() / 2),
+            va="center",
+            fontsize=8,
         )
-    axes.set_yticks(range(len(rows)), [row["feature"] for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [row["description"] for row in rows], fontsize=8)
     axes.set_xlabel("AUC lost when shuffled (held out); beside each bar the share of accounts that use it")
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
+    if any(row["class"] != "representative" for row in rows):
+        hatched = Patch(facecolor="white", edgecolor=GREY, hatch="////", label="niche or ubiquitous")
+        figure.legend(handles=[hatched], loc="outside upper left", fontsize=8, frameon=False)
     return figure
 
 
@@ -86,12 +97,14 @@ def cuts(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Figure:
     cut, phi, share = (np.asarray(grid[key])[own] for key in ("cut", "phi", "share_reached"))
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.plot(cut, phi, color=BLUE, marker="o", markersize=3, label="phi")
+    few = len(cut) <= MOST_MARKED
+    axes.plot(cut, phi, color=BLUE, marker="o" if few else None, markersize=3, label="phi")
     axes.set_xlabel(f"cut: {record['feature']} at least")
     axes.set_ylabel("phi with the outcome")
     axes.axhline(0, color=GREY, linewidth=0.8)
     if record["plateau"]:
-        axes.axvspan(*record["plateau"], color=BLUE, alpha=0.12, label="as good as the best")
+        # The line keeps a plateau of one cut to be seen.
+        axes.axvspan(*record["plateau"], color=BLUE, alpha=0.15, linewidth=3, label="as good as the best")
     if record["operating_cut"]:
         axes.axvline(record["operating_cut"]["value"], color=ORANGE, label="proposed cut")
     if record["feature"] == record["milestone"]:
@@ -102,6 +115,9 @@ def cuts(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Figure:
     other.set_ylim(0, 1)
     if len(cut) > 1 and cut[-1] / max(cut[0], 1e-9) > 50:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    for edge in (axes, other):
+        edge.spines["top"].set_visible(False)
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, loc="upper right", fontsize=8)
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=8, frameon=False)
     return figure

@@ -15,6 +15,7 @@ from features.matrix import Matrix, build_frame, read_matrix
 from features.progress import ProgressCallback
 from features.version import code_version
 from features.workspace import Workspace
+from models.estimators import DEFAULT_ESTIMATOR
 from models.framework import Framework, load_framework
 from models.overrides import override
 
@@ -26,7 +27,7 @@ class Variation:
     outcome: str | None = None
     segment: str | None = None
     features: str | None = None
-    estimator: str = "random_forest"
+    estimator: str = DEFAULT_ESTIMATOR
     settings: tuple[str, ...] = ()
     seed: int = 0
     name: str | None = None
@@ -37,7 +38,7 @@ class Variation:
         """Whether the run looks at something else than the framework says: it then touches no later command."""
         return (
             bool(self.outcome or self.segment or self.features or self.settings)
-            or self.estimator != "random_forest"
+            or self.estimator != DEFAULT_ESTIMATOR
         )
 
     def matching(self, names: Sequence[str], kind: str) -> list[str]:

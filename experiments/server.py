@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -137,22 +138,26 @@ _NOT_INHERITED = frozenset(
 
 
 def serve(
-    store: Store, port: int | None = None, open_browser: bool = False, console: Console | None = None
+    store: Store,
+    port: int | None = None,
+    open_browser: bool = False,
+    console: Console | None = None,
+    as_json: bool = False,
 ) -> None:
     """Start a server over the record, print links, stay until Ctrl-C or SIGTERM; link only to an http store.
 
     Raises UsageError if the port is taken, StoreError if the server does not start.
     """
-    console = console or Console()
+    console = console or Console(stderr=as_json)
     if store.is_server:
-        _show(console, links(store, shown(store.uri)), open_browser)
+        _show(console, shown(store.uri), links(store, shown(store.uri)), open_browser, as_json)
         return
     with _terminated_as_interrupted():
         try:
             with Server(store, port) as server:
                 with console.status(f"Starting MLflow at {server.url}"):
                     server.wait_until_ready()
-                _show(console, links(store, server.url), open_browser)
+                _show(console, server.url, links(store, server.url), open_browser, as_json)
                 console.print("Ctrl-C ends it.")
                 server.wait_until_ended()
         except KeyboardInterrupt:
@@ -235,8 +240,14 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _show(console: Console, found: list[Link], open_browser: bool) -> None:
-    for link in found:
+def _show(console: Console, url: str, found: list[Link], open_browser: bool, as_json: bool) -> None:
+    if as_json:
+        answer = {"url": url, "links": [{"label": link.label, "target": link.target} for link in found]}
+        sys.stdout.write(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    else:
+        console.print(f"MLflow: {url}", soft_wrap=True, highlight=False, markup=False)
+    for link in [] if as_json else found:
         console.print(f"{link.label}:", style="bold")
         console.print(f"  {link.target}", soft_wrap=True, highlight=False, markup=False)
     pages = [link.target for link in found if link.target.startswith("http")]

@@ -21,7 +21,7 @@ from features.workspace import set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
 from models.estimates import Effect
 from models.milestones import CountRule
-from models.sweep import SweepEffect, SweepResult
+from models.sweep import Candidate, SweepEffect, SweepResult
 from models.trial import Trial, build_trial, rival_rules, rival_specs, run_trial
 
 N_PERMUTATIONS = 1000
@@ -115,11 +115,13 @@ def sweep_record(
         "verdict": result.verdict,
         "sentence": result.sentence,
         "current_threshold": float(cohort.milestone.rule.at_least),
+        "current_adoption": _adoption(own, cohort.milestone.rule.at_least),
         "threshold": result.threshold,
         "best_cut": result.best_cut,
         "operating_cut": None if cut is None else {"value": cut.value, "reason": cut.reason},
         "plateau": None if result.plateau is None else list(result.plateau),
         "stability_range": None if result.stability_range is None else list(result.stability_range),
+        "gain_over_current": None if result.gain_over_current is None else result.gain_over_current.brief(),
         "p_corrected": result.p_corrected,
         "smallest_detectable": result.smallest_detectable,
         "effects": [_effect(cohort, outcome, effect) for effect in result.effects],
@@ -129,6 +131,22 @@ def sweep_record(
         "grid_file": "grid.parquet",
         "defined_on": _defined_on(framework.data.calendar.quarters, trial),
     }
+
+
+def _adoption(candidate: Candidate, cut: float) -> float | None:
+    reached = candidate.values >= cut  # noqa: PD011 - an array of ours
+    return float(reached.mean()) if len(reached) else None
+
+
+def current_sentence(record: dict[str, Any]) -> str:
+    """How the cut in use does on the same accounts; empty where nothing can be said."""
+    effect = next((e for e in record["effects"] if e["name"] == "current"), None)
+    if effect is None:
+        return ""
+    return (
+        f"The cut in use, {record['current_threshold']:g}: {record['current_adoption']:.0%} of accounts reach it,"
+        f" {100 * effect['value']:+.1f} points ({100 * effect['lower']:+.1f} to {100 * effect['upper']:+.1f})."
+    )
 
 
 def _defined_on(quarters: Any, trial: Trial) -> list[str] | None:
@@ -195,6 +213,7 @@ def _record(
 
 def _note(first: str | None, record: dict[str, Any]) -> str:
     lines = [first or "", f"**{record['verdict']}** — {record['sentence']}", ""]
+    lines.append(current_sentence(record))
     lines.append(
         f"Tried {record['family']['cuts']} cuts of {record['family']['candidates']} candidates on {record['n_accounts']:,} accounts."
     )

@@ -1,6 +1,7 @@
 """`train`: one retention model, predicted forward in time, judged, explained, and recorded in MLflow."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,14 @@ from experiments.tracking import Store
 from features.matrix import Matrix
 from features.progress import ProgressCallback
 from features.workspace import set_aside, write_text
-from models.estimators import ESTIMATORS, find_estimator
+from models.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, find_estimator
 from models.evaluation import Evaluation, evaluate
 from models.importance import Importance, adoption, adoption_class, shap_importance
-from models.retention import Predictions, fit_final, learnable, predict_forward
+from models.retention import BASELINES, PLAIN_FORWARD, Predictions, fit_final, learnable, predict_forward
 from models.splits import FEWEST_OF_A_CLASS
+
+PARTS = (("", "value"), (".lower", "lower"), (".upper", "upper"))
+NOT_NAMES = frozenset({*BASELINES, PLAIN_FORWARD})  # columns of the predictions beside the main model's
 
 if TYPE_CHECKING:
     from experiments.tracking import Run
@@ -65,12 +69,13 @@ class Trained:
 
 def train(launch: Launch, progress: ProgressCallback) -> dict[str, Any]:
     """Learn, judge, write output/models (a folder of its own for an exploratory run) and record the run."""
+    started = time.monotonic()
     matrix = launch.matrix(lambda what, share: progress(what, 0.1 * share))
     trained = learn(launch, matrix, lambda what, share: progress(what, 0.1 + 0.7 * share))
     folder = launch.folder(launch.workspace.models, "train")
     drawn = _write(launch, trained, folder)
     progress("recording the run", 0.85)
-    recorded = _record(launch, matrix, trained, folder, drawn)
+    recorded = _record(launch, matrix, trained, folder, drawn, time.monotonic() - started)
     summary = trained.record(launch)
     del summary["importance"]  # one list per block: model.json keeps them
     return {**summary, **recorded, "folder": str(folder)}
@@ -89,12 +94,15 @@ def learn(launch: Launch, matrix: Matrix, progress: ProgressCallback) -> Trained
             f" at least {FEWEST_OF_A_CLASS} of each are needed."
         )
         return Trained(None, None, None, [], sentence, frame[features], frame["retained"].astype(bool))
-    main = variation.estimator if variation.estimator in ESTIMATORS else "model"
+    # An estimator of one's own goes by the name of its class, in the record as on the page.
+    main = variation.estimator.rpartition(":")[2]
+    if main in NOT_NAMES and variation.estimator not in ESTIMATORS:
+        main = "model"
     predictions = predict_forward(frame, features, main, factory, variation.seed, progress)
-    rng = np.random.default_rng(variation.seed)
-    evaluation = evaluate(predictions.frame, main, rng) if len(predictions.frame) else None
+    evaluation = evaluate(predictions.frame, main, variation.seed) if len(predictions.frame) else None
     progress("explaining the model", 0.95)
     model = fit_final(frame, features, factory, variation.seed)
+    rng = np.random.default_rng(variation.seed)
     ranking = _ranking(launch, matrix, frame, predictions, model, rng)
     sentence = (
         evaluation.sentence if evaluation else "Insufficient data: the log is too short to predict forward."
@@ -175,7 +183,7 @@ def _write(launch: Launch, trained: Trained, folder: Path) -> list[Path]:
 
 
 def _record(
-    launch: Launch, matrix: Matrix, trained: Trained, folder: Path, drawn: Sequence[Path]
+    launch: Launch, matrix: Matrix, trained: Trained, folder: Path, drawn: Sequence[Path], seconds: float
 ) -> dict[str, Any]:
     variation = launch.variation
     store = Store.of(launch.workspace.root, launch.framework.name)
@@ -188,19 +196,30 @@ def _record(
         **variation.described(),
     }
     with store.run(
-        variation.name or "train", "train", note=_note(launch, trained), tags=launch.tags(), params=params
+        variation.name or _run_name(launch),
+        "train",
+        note=_note(launch, trained),
+        tags=launch.tags(),
+        params=params,
     ) as run:
         run.dataset(
             trained.X.assign(retained=trained.y), "observations", source=matrix.source, targets="retained",
             context="training", tags={"data_hash": matrix.manifest["data_hash"]},
         )  # fmt: skip
         model = _register(launch, store, run, trained) if trained.model is not None else None
-        run.metrics(_metrics(trained))
+        run.metrics({**_metrics(trained), "seconds": seconds})
         run.table(pd.DataFrame(trained.ranking), "ranking.json")
         for path in drawn:
             run.file(path, "figures")
         run.file(folder / "metrics.json")
         return {"run": run.links(), "model": model}
+
+
+def _run_name(launch: Launch) -> str:
+    """What tells a run without a name of its own from the standard training."""
+    variation = launch.variation
+    own = "" if variation.estimator == DEFAULT_ESTIMATOR else variation.estimator.rpartition(":")[2]
+    return " ".join(["train", *filter(None, [own, variation.features, variation.segment])])
 
 
 def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dict[str, Any]:
@@ -220,20 +239,26 @@ def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dic
     if champion and version is not None:
         store.set_champion(name, version)
     run.tags({"champion": champion})
-    return {"name": name, "version": version, "uri": record.uri, "champion": champion}
+    why = trained.evaluation.why_no_champion if trained.evaluation else "nothing could be judged"
+    return {"name": name, "version": version, "uri": record.uri, "champion": champion, "why_no_champion": why}
+
+
+def _own_metrics(trained: Trained) -> dict[str, float | None]:
+    """What every training has, whatever its estimator: the pages compare runs by it."""
+    if trained.evaluation is None:
+        return {}
+    own = trained.evaluation.overall()[trained.evaluation.main]
+    return {f"auc{part}": own[key] for part, key in PARTS} if own else {}
 
 
 def _metrics(trained: Trained) -> dict[str, float | None]:
-    if trained.evaluation is None:
-        return {"n_observations": float(trained.n_observations)}
+    """The observations, the baselines, and how far the model is ahead of the better of two."""
     found: dict[str, float | None] = {"n_observations": float(trained.n_observations)}
+    if trained.evaluation is None:
+        return found
     for name, auc in trained.evaluation.overall().items():
-        if auc:
-            found |= {
-                f"auc.{name}": auc["value"],
-                f"auc.{name}.lower": auc["lower"],
-                f"auc.{name}.upper": auc["upper"],
-            }
+        if auc and name != trained.evaluation.main:
+            found |= {f"auc.{name}{part}": auc[key] for part, key in PARTS}
     gain = trained.evaluation.gain
     if gain:
         found |= {"gain": gain.value, "gain.lower": gain.lower, "gain.upper": gain.upper}

@@ -1,6 +1,7 @@
 """How commands talk to people: sentences on standard output, progress on standard error, JSON when asked."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ WorkspaceOption = Annotated[
     Path, typer.Option("--workspace", "-w", help="The folder with framework.yaml.", file_okay=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
+
+
+QUIET_SECONDS = 10.0
 
 
 class Console:
@@ -42,7 +46,10 @@ class Console:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[ProgressCallback]:
-        """A bar on standard error that the work moves by calling it with what it does and the share done."""
+        """A bar on standard error that the work moves by calling it with what it does and the share done.
+
+        Where nobody sees a bar move (a pipe, a log of CI), a line of it every ten seconds.
+        """
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=28),
@@ -52,8 +59,14 @@ class Console:
         with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bar:
             task = bar.add_task(title, total=1.0)
 
+            said_at = time.monotonic()
+
             def advance(what: str, share: float) -> None:
+                nonlocal said_at
                 bar.update(task, description=f"{title}: {what}", completed=min(max(share, 0.0), 1.0))
+                if not self._err.is_terminal and time.monotonic() - said_at > QUIET_SECONDS:
+                    self._err.print(f"{title}: {what} ({share:.0%})")
+                    said_at = time.monotonic()
 
             yield advance
             bar.update(task, description=title, completed=1.0)

@@ -202,7 +202,7 @@ def explain(error: Any) -> str:
     lines = []
     for item in error.errors():
         # "<tag>" is how pydantic knows the member of a union; it is no key of the file.
-        path = ".".join(p for p in map(str, item["loc"]) if not p.startswith("<")) or "(top level)"
+        path = ".".join(p for p in map(str, item["loc"]) if not p.startswith("<"))
         value = item.get("input")
         nothing = isinstance(value, dict | list | tuple | BaseModel) or item["type"] == "missing"
         text = repr(value)
@@ -213,5 +213,5 @@ def explain(error: Any) -> str:
             message = "is not a key here: check the spelling, or remove it"
         elif item["type"] == "missing":
             message = "is missing: add it"
-        lines.append(f"{path}: {message}{shown}")
+        lines.append(f"{path}: {message}{shown}" if path else f"{message}{shown}")
     return "\n".join(lines)

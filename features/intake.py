@@ -15,6 +15,7 @@ from features.declaration import Data
 from features.errors import DataError
 from features.rejection import (
     EXCLUDED,
+    UNKNOWN_ACCOUNT,
     account_reasons,
     event_reason,
     holds,
@@ -165,6 +166,7 @@ class _Reader:
         self.excluded: Counts = {}
         self.notes: list[str] = []
         self.rejected: dict[str, Any] = {}
+        self.an_account = ""
 
     def accounts(self) -> pd.DataFrame:
         raw = self._open("accounts")
@@ -186,6 +188,7 @@ class _Reader:
         if self.data.calendar.resolution == "day":
             kept["signed_up_at"] = kept["signed_up_at"].dt.floor("D")
         kept[LEFT_OUT] = self._excluded_accounts(kept)
+        self.an_account = str(kept["account_id"].iloc[0])
         for column in self.data.fixed_at_signup:
             if column not in kept:
                 raise DataError(_no_column("data.fixed_at_signup", column, kept))
@@ -334,9 +337,11 @@ class _Reader:
             return f"{table}: {source} has no rows; give a table with data"
         counts = {**self.quarantined.get(table, {}), **self.excluded.get(table, {})}
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in counts.items())
+        worst = max(counts, key=lambda reason: counts[reason])
+        there = f", the accounts table has {self.an_account[:60]!r}" if worst == UNKNOWN_ACCOUNT else ""
         return (
             f"{table}: none of the {self.read[table]:,} rows of {source} can be used ({reasons})"
-            f"{self._examples(table)}; {remedy(max(counts, key=lambda reason: counts[reason]))}"
+            f"{self._examples(table)}{there}; {remedy(worst)}"
         )
 
     def _examples(self, table: str) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from features.sources import TIME_FORMS
 
 EXCLUDED = "its account is left out by rule"
+UNKNOWN_ACCOUNT = "unknown account"
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 Checks = dict[str, "pd.Series[bool]"]
 
@@ -32,7 +33,7 @@ def account_reasons(accounts: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
 def spell_reasons(spells: pd.DataFrame) -> "pd.Series[str]":
     """The first reason that a row of the subscriptions cannot be used; `unread_x` marks what could not be read."""
     reasons: Checks = {
-        "unknown account": spells["account"].isna(),
+        UNKNOWN_ACCOUNT: spells["account"].isna(),
         "start missing or unreadable": spells["started_at"].isna(),
     }
     if "ended_at" in spells:
@@ -51,7 +52,7 @@ def spell_reasons(spells: pd.DataFrame) -> "pd.Series[str]":
 def outcome_reasons(outcomes: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str]":
     """The first reason that a row of the outcomes cannot be used; one without a date can: nothing happened."""
     reasons = {
-        "unknown account": outcomes["account"].isna(),
+        UNKNOWN_ACCOUNT: outcomes["account"].isna(),
         "date unreadable": outcomes["unread_occurred_at"],
         "in the future": outcomes["occurred_at"] > now,
     }
@@ -74,7 +75,7 @@ def sound_event(joined: Any, now: pd.Timestamp) -> dict[str, Any]:
         sound["quantity negative or not a number"] = known
     return {
         **sound,
-        "unknown account": joined.account.notnull(),
+        UNKNOWN_ACCOUNT: joined.account.notnull(),
         EXCLUDED: ~joined.excluded,
         "before signup": joined.occurred_at >= joined.signed_up_at,
     }
@@ -100,7 +101,7 @@ def remedy(reason: str) -> str:
         return "check data.exclusions"
     if "unreadable" in reason:
         return f"check data.mapping; {TIME_FORMS}"
-    if reason == "unknown account":
+    if reason == UNKNOWN_ACCOUNT:
         return "check that account_id means the same in data.mapping as in the accounts table"
     return "check data.mapping and data.calendar.timezone"
 

@@ -240,6 +240,9 @@ def _within_reach(time: Any) -> Any:
 
 def first_line(error: Exception) -> str:
     """What went wrong, without the excerpt of a query that DuckDB adds."""
+    unknown = re.search(r'sniffing file "([^"]+)"', str(error))
+    if unknown:
+        return f"{unknown[1]} is no CSV that can be recognised: check its line ends, quotes and delimiter"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -135,11 +135,22 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
             f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
             " data.events.deduplicate: true counts each once"
         )
+    found = log.excluded.get("accounts", {})
+    said += [
+        f"data.exclusions: no account has {rule.column} equal to {rule.equals!r}"
+        for rule in framework.data.exclusions
+        if not found.get(rule.reason)
+    ]
     if framework.review.hypotheses:
         said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
     named = {name: sorted(m.rule.all_events) for name, m in framework.milestones.items()}
     asked = {f"milestones.{name}.rule": events for name, events in named.items()}
-    asked |= {"data.events.core": list(framework.data.events.core)}
+    declared = framework.data.events
+    asked |= {
+        "data.events.core": list(declared.core),
+        "data.features.events": list(framework.data.features.events),
+        **{f"data.events.categories.{name}": list(members) for name, members in declared.categories.items()},
+    }
     known = log.event_names()
     for place, events in asked.items():
         missing = [event for event in events if event not in known]

@@ -57,6 +57,7 @@ def logistic(seed: int) -> Any:
     )
 
 
+DEFAULT_ESTIMATOR = "random_forest"
 ESTIMATORS: dict[str, Factory] = {"random_forest": random_forest, "logistic": logistic}
 
 

@@ -49,6 +49,8 @@ class Evaluation:
         if whole is None or self.gain is None:
             return "Insufficient data: no quarter has observations of both classes whose outcome is known."
         name, rival = label(self.main), label(self.rival)
+        other = self.discrimination.estimates.get("logistic") if self.main != "logistic" else None
+        as_well = other is not None and other.value >= whole.value
         compared = (
             f"{self.gain.value:+.3f} ({self.gain.lower:+.3f} to {self.gain.upper:+.3f}) against {rival}"
         )
@@ -60,7 +62,19 @@ class Evaluation:
         return (
             f"{name[0].upper()}{name[1:]} {verdict} {rival}: AUC {whole.value:.3f} ({whole.lower:.3f} to {whole.upper:.3f})"
             f" within quarters, {compared}, n = {self.n_observations:,} observations of {self.n_accounts:,} accounts."
+            + (f" The logistic regression does as well: {other.value:.3f}." if as_well and other else "")
         )
+
+    @property
+    def why_no_champion(self) -> str:
+        """What keeps it from the alias `champion`; empty where nothing does."""
+        if self.beats_rival:
+            return ""
+        if self.gain is None:
+            return "nothing could be compared"
+        if self.gain.lower > 0:
+            return f"only one quarter could be judged, and {FEWEST_QUARTERS} are needed"
+        return f"the interval of its gain over {label(self.rival)} reaches below zero"
 
     def overall(self) -> dict[str, dict[str, float] | None]:
         """AUC by model as {value, lower, upper, n}."""
@@ -112,11 +126,15 @@ def _interval(auc: QuarterAuc) -> dict[str, float]:
 def evaluate(
     predictions: pd.DataFrame,
     main: str,
-    rng: np.random.Generator,
+    seed: int,
     known_at: pd.Timestamp | None = None,
-    n_resamples: int = 500,
+    n_resamples: int = 300,
 ) -> Evaluation:
-    """Judge the predictions whose outcome was known at a date (all of them without one)."""
+    """Judge the predictions whose outcome was known at a date (all of them without one).
+
+    The same rows and the same seed give the same intervals, whoever asks: a training and a review must not differ.
+    """
+    rng = np.random.default_rng(seed)
     frame = predictions if known_at is None else predictions[predictions["known_from"] <= known_at]
     names = [main, *(name for name in (*BASELINES, PLAIN_FORWARD) if name != main)]
     account = np.unique(frame["account_id"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)

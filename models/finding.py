@@ -51,6 +51,7 @@ class SweepResult:
     operating_cut: OperatingCut | None = None
     plateau: tuple[float, float] | None = None
     stability_range: tuple[float, float] | None = None
+    gain_over_current: Estimate | None = None
     p_corrected: float | None = None
     phi: float | None = None
     smallest_detectable: float | None = None

@@ -40,9 +40,8 @@ def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framew
         return validate(Framework, document, path)
     except DataError as error:
         faults = str(error).partition("\n")[2]
-        raise UsageError(
-            f"--set and --outcome would make a framework that cannot be used:\n{faults}"
-        ) from error
+        given = " and ".join(["--set"] * bool(pairs) + ["--outcome"] * bool(outcome))
+        raise UsageError(f"{given} would make a framework that cannot be used:\n{faults}") from error
 
 
 def _lay(document: dict[str, Any], keys: list[str], value: Any, pair: str) -> None:

@@ -78,6 +78,8 @@ def predict_forward(
         fitting.plain(block, scores[PLAIN_FORWARD])
         # One constant per block: rates of folds differ by who is left out, and would rank accounts by that.
         scores["base_rate"][block.rows] = y[block.training].mean()
+        if progress:
+            progress(f"shuffling features since {block.first.date()}", (i + 1) / len(blocks))
         found = permutation_importance(fitted, X, y, features, rng, quarter)
         importance.append(BlockImportance(frame["known_from"].iloc[block.rows].max(), found))
     predicted = ~np.isnan(scores[main])

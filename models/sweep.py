@@ -100,7 +100,13 @@ def sweep(
     found |= _detectable(task, seen, best, noise)
     # The 1e-6 lets shuffles that tie with the observed phi count as ties in spite of float32.
     p = 1.0 if best is None else (1 + int((maxima >= seen.phi[best] - 1e-6).sum())) / (1 + n_permutations)
-    found["effects"] = (*_out_of_sample(task, clear=p < _CLEAR), *_in_sample(task, best), *_in_use(task))
+    held_out, chosen = _held_out(task)
+    found["effects"] = (
+        *_out_of_sample(task, held_out, chosen, clear=p < _CLEAR),
+        *_in_sample(task, best),
+        *_in_use(task),
+    )
+    found["gain_over_current"] = _gain(task, held_out, chosen, rng)
     if best is None:
         return SweepResult("none", none_sentence(found), **found)
     found["p_corrected"] = p
@@ -162,8 +168,7 @@ def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
     }
 
 
-def _out_of_sample(task: _Task, *, clear: bool) -> list[SweepEffect]:
-    held_out, chosen = _held_out(task)
+def _out_of_sample(task: _Task, held_out: BoolArray, chosen: BoolArray, *, clear: bool) -> list[SweepEffect]:
     reached, outcome = held_out[chosen], task.outcome[chosen]
     crude = risk_difference(reached, outcome)
     within = stratified_risk_difference(reached, outcome, task.family.block[chosen])
@@ -199,6 +204,15 @@ def _in_use(task: _Task) -> list[SweepEffect]:
     one, cut = task.family.candidates[task.current[0]], task.current[1]
     crude = risk_difference(one.values >= cut, task.outcome)
     return [] if crude is None else [SweepEffect("current", "crude", one.name, cut, False, crude)]
+
+
+def _gain(task: _Task, held_out: BoolArray, chosen: BoolArray, rng: np.random.Generator) -> Estimate | None:
+    """What the cuts that other folds chose say more than the cut in use."""
+    if task.current is None:
+        return None
+    current = task.family.candidates[task.current[0]].values >= task.current[1]
+    block = task.family.block[chosen]
+    return plateaus.phi_gain(held_out[chosen], current[chosen], task.outcome[chosen], block, rng)
 
 
 def _held_out(task: _Task) -> tuple[BoolArray, BoolArray]:

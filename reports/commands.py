@@ -48,8 +48,9 @@ def demo(
     ] = Path("build/demo"),
     accounts: Annotated[int, typer.Option(min=200, help="How many accounts sign up.")] = 3000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the company.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """All of it on a simulated company: check, features, train, sweep, review."""
     from reports.demonstration import run_demo
 
-    run_demo(workspace.resolve(), accounts, seed, Console())
+    run_demo(workspace.resolve(), accounts, seed, Console(as_json))

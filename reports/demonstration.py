@@ -51,6 +51,9 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
     console.say()
     console.say(f"The report:  {reviews[-1]['report']}")
     console.say(f"The runs:    {_command()} ui -w {root}")
+    console.result(
+        {"workspace": str(root), **made, "features": len(manifest["features"]), "reviews": reviews}
+    )
 
 
 def _start_over(root: Path) -> None:

@@ -7,6 +7,7 @@ Those over quarters are drawn in `reports.timelines`; the tests read their axes'
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -71,17 +72,22 @@ def _cuts(axes: Axes, threshold: Row, rows: Sequence[Row]) -> None:
         both = f"cut {wording.number(current)} (current and operating)"
         _cut(axes, edge(rows, current), both, "-", "current")
         return
+    two = wording.known(current) and wording.known(operating)
+    lower = two and edge(rows, current) < edge(rows, operating)
     if wording.known(current):
-        _cut(axes, edge(rows, current), f"current cut {wording.number(current)}", "-", "current")
+        side = None if not two else "right" if lower else "left"
+        _cut(axes, edge(rows, current), f"current cut {wording.number(current)}", "-", "current", side)
     if wording.known(operating):
-        _cut(axes, edge(rows, operating), f"operating cut {wording.number(operating)}", "--", "operating")
+        side = None if not two else "left" if lower else "right"
+        label = f"operating cut {wording.number(operating)}"
+        _cut(axes, edge(rows, operating), label, "--", "operating", side)
 
 
-def _cut(axes: Axes, x: float, label: str, line: str, gid: str) -> None:
-    """One cut with its name on one of two lines above, kept inside the axes."""
+def _cut(axes: Axes, x: float, label: str, line: str, gid: str, side: str | None = None) -> None:
+    """One cut with its name on one of two lines above, on the `side` away from the other, kept inside the axes."""
     low, high = axes.get_xlim()
     far = (x - low) / (high - low)
-    side = "left" if far < 0.33 else "right" if far > 0.67 else "center"
+    side = "left" if far < 0.25 else "right" if far > 0.75 else side or "center"
     color = ink.BLACK if line == "-" else ink.VERMILLION
     axes.axvline(x, color=color, linestyle=line, linewidth=1.5, gid=gid)
     lift = 1.015 if line == "-" else 1.075
@@ -128,8 +134,27 @@ _CLASSES: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+# Adoption is drawn on a scale of odds: the features of a product crowd at both ends, and the ends matter.
+_ENDS = (0.3, 99.7)
+_SHARES = (1, 5, 20, 50, 80, 95, 99)
+
+
+def _logit(percent: Any) -> Any:
+    share = np.clip(percent, *_ENDS) / 100
+    return np.log(share / (1 - share))
+
+
+def _expit(odds: Any) -> Any:
+    return 100 / (1 + np.exp(-np.asarray(odds)))
+
+
+def _shown(row: Row) -> float:
+    """Where an adoption stands, in per cent; none and all a little inside the frame."""
+    return float(np.clip(100 * row["adoption"], 0.45, 99.55))
+
+
 def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, names: int = 8) -> Figure:
-    """Importance against adoption, with the niche and the ubiquitous zone shaded and the top `names` named.
+    """Importance against adoption on a scale of odds, with the niche and the ubiquitous zone shaded and the top `names` named.
 
     `zones` are the adoption below which a feature is niche and above which it is ubiquitous; left out, they
     are read off the classes. A feature without an adoption or an importance is in the table only.
@@ -139,12 +164,16 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
     niche, ubiquitous = zones or _zones(rows)
     with ink.style():
         figure, (axes,) = ink.canvas(4.4, margins={"left": 0.5, "right": 0.12, "top": 0.62, "bottom": 0.48})
-        axes.set_xlim(-3, 103)
-        for left, right, word in ((-3, 100 * niche, "niche"), (100 * ubiquitous, 103, "ubiquitous")):
+        axes.set_xscale("function", functions=(_logit, _expit))
+        axes.set_xlim(*_ENDS)
+        for left, right, word in (
+            (_ENDS[0], 100 * niche, "niche"),
+            (100 * ubiquitous, _ENDS[1], "ubiquitous"),
+        ):
             axes.axvspan(left, right, color=ink.SHADE, zorder=0.2, linewidth=0, gid=word)
         for word, (marker, color, label) in _CLASSES.items():
             own = [row for row in rows if row["class"] == word]
-            xs, ys = numbers(own, "adoption", scale=100), numbers(own, "importance")
+            xs, ys = [_shown(row) for row in own], numbers(own, "importance")
             axes.vlines(
                 xs, numbers(own, "lower"), numbers(own, "upper"), color=color, linewidth=1.0, alpha=0.45
             )
@@ -152,7 +181,8 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
             axes.plot(xs, ys, markersize=6, markeredgecolor="white", markeredgewidth=0.7, **look)
         axes.axhline(0, color=ink.GREY, linewidth=0.9)
         ink.horizontal_lines(axes)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
+        axes.set_xticks(_SHARES, [f"{share} %" for share in _SHARES], minor=False)
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("adoption among eligible accounts")
         axes.set_title("Importance on held-out accounts", pad=25)
         axes.legend(
@@ -180,13 +210,13 @@ def _name(axes: Axes, rows: Sequence[Row], most: int) -> None:
     """The names of the most important features beside their points, with a thin line where they stand off."""
     to_units = axes.transData.transform
     scale = 72 / axes.figure.get_figure(root=True).dpi
-    points = [tuple(scale * to_units((100 * row["adoption"], row["importance"]))) for row in rows]
+    points = [tuple(scale * to_units((_shown(row), row["importance"]))) for row in rows]
     texts = [wording.line(row["description"] or row["feature"] or "", 40) for row in rows[:most]]
     sizes = [(4.35 * len(text) + 2, 10.0) for text in texts] + [(0.0, 0.0)] * (len(rows) - len(texts))
     bars = []
     for row, (x, y) in zip(rows, points, strict=True):
         ends = [row[end] if wording.known(row[end]) else row["importance"] for end in ("lower", "upper")]
-        low, high = (scale * to_units((0, end))[1] for end in ends)
+        low, high = (scale * to_units((50, end))[1] for end in ends)
         bars.append((x - 1, min(low, y), x + 1, max(high, y)))
     box = axes.get_window_extent()
     frame = (scale * box.x0, scale * box.y0, scale * box.x1, scale * box.y1)

@@ -130,14 +130,13 @@ class Judgement:
 
     @property
     def better_cut_supported(self) -> bool:
-        """Another cut is supported, and keeps an effect out of sample."""
-        effect = self.sweep.effect("out_of_sample")
-        return (
-            self.cut == "outside"
-            and self.sweep.operating_cut is not None
-            and effect is not None
-            and effect.lower > 0
-        )
+        """Another cut has an effect on accounts that did not choose it, and says more of them than the cut in use.
+
+        Without the second, a cut that is as good for any purpose would be changed because it lies a little beside.
+        """
+        effect, gain = self.sweep.effect("out_of_sample"), self.sweep.gain_over_current
+        supported = effect is not None and effect.lower > 0 and gain is not None and gain.lower > 0
+        return self.cut == "outside" and self.sweep.operating_cut is not None and supported
 
     def evidence(self, before: "Judgement | None") -> Evidence:
         """Everything the verdict depends on. `before` is the same milestone at the review before."""

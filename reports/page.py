@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.evaluation import LABELS
+from models.evaluation import label as model_label
 from reports import figures, glossary, wording
 from reports.shape import complete
 from reports.sparklines import sparkline
@@ -27,6 +28,7 @@ def render(review: Row, decisions: Row | None = None, links: Row | None = None) 
     keeps them (path, server); one that is not http, https or a file beside the page is shown, not linked.
     """
     whole = complete(review)
+    methods = {row["method"] for milestone in whole["milestones"] for row in milestone["effects"]}
     for i, milestone in enumerate(whole["milestones"]):
         milestone |= {"key": f"m{i + 1}", "groups": _effects(milestone["effects"])}
         milestone["spark"] = Markup(sparkline(milestone))
@@ -40,6 +42,7 @@ def render(review: Row, decisions: Row | None = None, links: Row | None = None) 
         decided=_decided(whole, decisions or {}),
         links=_links(links or {}),
         models=_models(whole["model"]),
+        methods=[words for method, words in glossary.METHODS.items() if method in methods],
         marks=figures.lettered(whole["annotations"]),
     )
 
@@ -170,8 +173,9 @@ def _links(links: Row, within: str = "") -> list[tuple[str, str, bool]]:
     for label, link in links.items():
         name = wording.line(f"{within}{label}", 200)
         if isinstance(link, Mapping) and "path" in link:
-            server = link.get("server")
-            found.append((name, *_address(f"{server}/{link['path']}" if server else link["path"])))
+            # In a record without a server a path leads nowhere by itself: the run's name is what helps.
+            server, run = link.get("server"), wording.line(link.get("run_id") or link["path"], 80)
+            found.append((name, *(_address(f"{server}/{link['path']}") if server else (f"run {run}", False))))
         elif isinstance(link, Mapping):
             found += _links(link, f"{name}, ")
         elif link:
@@ -239,14 +243,13 @@ def _environment() -> Environment:
             wording.size,
         )
     }
-    made.filters |= {"model_words": glossary.model_words}
+    made.filters |= {"model_words": glossary.model_words, "model_label": model_label}
     made.filters |= {"bounds": _bounds, "importance": _importance, "share_of_rate": _share_of_rate}
     made.tests["known"] = wording.known
     made.globals |= {
         "VERDICT_WORDS": glossary.VERDICT_WORDS,
         "EVIDENCE": glossary.EVIDENCE,
         "CUTS": glossary.CUTS,
-        "METHODS": glossary.METHODS,
         "SWEEPS": glossary.SWEEPS,
         "NOT_DEFINED": wording.NOT_DEFINED,
         "NOT_ENOUGH": wording.NOT_ENOUGH,

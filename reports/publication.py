@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.tracking import Store
 from features.document import read_yaml
-from features.errors import UsageError
+from features.errors import DataError, UsageError
 from features.intake import open_log
 from features.matrix import read_matrix
 from features.progress import ProgressCallback
@@ -33,7 +33,7 @@ def publish(
     reviewer = Reviewer(framework, log, cohorts, learned, seed)
     chosen = _chosen(reviewer, quarter)
     store = Store.of(workspace.root, framework.name)
-    decisions = _decisions(workspace)
+    decisions = _decisions(workspace, framework, reviewer.closed())
     made = []
     for i, name in enumerate(chosen):
         progress(f"reviewing {name}", 0.1 + 0.9 * i / len(chosen))
@@ -67,11 +67,20 @@ def _learned(workspace: Workspace, framework: Framework) -> Learned:
     return Learned(record, predictions, matrix.frame)
 
 
-def _decisions(workspace: Workspace) -> dict[str, Any] | None:
+def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) -> dict[str, Any] | None:
     path = workspace.root / "decisions.yaml"
     if not path.exists():
         return None
-    return read_yaml(path, "the meeting writes it")
+    decided = read_yaml(path, "the meeting writes it") or {}
+    nested = [name for key in quarters if isinstance(decided.get(key), dict) for name in decided[key]]
+    unknown = [name for name in decided if name not in (*framework.milestones, *quarters)]
+    unknown += [name for name in nested if name not in framework.milestones]
+    if unknown:
+        raise DataError(
+            f"{path}: {unknown[0]!r} is neither a milestone ({', '.join(framework.milestones)}) nor a closed quarter"
+            " such as 2024Q3: correct the name"
+        )
+    return decided
 
 
 def _publish_one(

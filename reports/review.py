@@ -5,7 +5,7 @@ the review was due. `Reviewer` holds what all quarters share, so that any number
 data.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import count
 from typing import Any
@@ -26,7 +26,6 @@ from reports.snapshot import Snapshots
 from reports.verdicts import Verdict, sentence, verdict
 
 SCHEMA_VERSION = 1
-MODEL_RESAMPLES = 200
 RANKED = 40
 
 
@@ -157,6 +156,7 @@ class Reviewer:
             "expected": _expected(milestone),
             "realised": _counted(realised) if realised else None,
             "recent": None if recent is None else {**_counted(recent), "quarters": sorted(now.recent["quarter"].unique())},
+            "baseline": None if now.baseline is None else asdict(now.baseline),
             "minimum_effect": now.minimum_effect,
             "newest_mature_cohort": newest,
             "next_matures": self._next_matures(cohort, quarter),
@@ -211,8 +211,7 @@ class Reviewer:
         predictions = self.learned.predictions
         if main is None or not len(predictions) or not (predictions["known_from"] <= known_at).any():
             return None
-        rng = np.random.default_rng([self.seed, int(known_at.timestamp())])
-        return evaluate(predictions, main, rng, known_at, MODEL_RESAMPLES).as_dict()
+        return evaluate(predictions, main, self.seed, known_at).as_dict()
 
     def _ranking(self, quarter: str) -> list[dict[str, Any]]:
         """Importance from the newest block of predictions whose outcomes were all known by then, with adoption then."""

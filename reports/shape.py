@@ -41,6 +41,7 @@ MILESTONE: Parts = {
     "expected": _INTERVAL,
     "realised": {**_INTERVAL, "n_observations": None, "n_accounts": None},
     "recent": {**_INTERVAL, "n_observations": None, "n_accounts": None, "quarters": [None]},
+    "baseline": _INTERVAL,
     "minimum_effect": None,
     "newest_mature_cohort": None,
     "next_matures": None,

@@ -99,17 +99,20 @@ def verdict(evidence: Evidence) -> Verdict:
     return next(word for word, rule in RULES if rule(evidence))
 
 
-def reasons_to_watch(evidence: Evidence) -> tuple[str, ...]:
-    """Everything that stands between this evidence and HOLD, in words; empty exactly where it holds."""
+def reasons_to_watch(evidence: Evidence, moved: str = "changed") -> tuple[str, ...]:
+    """Everything that stands between this evidence and HOLD, in words; empty exactly where it holds.
+
+    `moved` says which way an effect that has changed did: "grown" or "fallen" where that is known.
+    """
     found = (
         (evidence.predicts == "unclear", "whether it still predicts is unclear"),
         (evidence.predicts == "no", "its effect is below the minimum"),
         (evidence.predicts == "unknown", "whether it still predicts is not known"),
         (
             evidence.changed == "shown" and evidence.cause == "mix",
-            "its effect has changed with the mix of customers",
+            f"its effect has {moved} with the mix of customers",
         ),
-        (evidence.changed == "shown" and evidence.cause != "mix", "its effect has changed"),
+        (evidence.changed == "shown" and evidence.cause != "mix", f"its effect has {moved}"),
         (evidence.changed == "unknown", "there is no held-out baseline to compare it with"),
         (evidence.cut == "outside", "the cut is outside the plateau"),
         (evidence.cut == "outside_twice", "the cut is outside the plateau for the second review running"),
@@ -145,6 +148,14 @@ def _against_expected(milestone: Mapping[str, Any]) -> str:
     if not expected or not wording.known(expected.get("value")):
         return ""
     return f"; {wording.points(expected['value'])} were expected at adoption"
+
+
+def _moved(milestone: Mapping[str, Any]) -> str:
+    found = [(milestone.get(key) or {}).get("value") for key in ("recent", "baseline")]
+    known = [value for value in found if value is not None and wording.known(value)]
+    if len(known) < 2:
+        return "changed"
+    return "grown" if known[0] > known[1] else "fallen"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -187,7 +198,8 @@ def _watch_sentence(milestone: Mapping[str, Any]) -> str:
         "no_twice": False,
         "powered": True,
     }
-    reasons = reasons_to_watch(Evidence(**(quiet | {key: known[key] for key in quiet if key in known})))
+    evidence = Evidence(**(quiet | {key: known[key] for key in quiet if key in known}))
+    reasons = reasons_to_watch(evidence, _moved(milestone))
     why = _listed(reasons) if reasons else "not everything needed to hold is shown"
     minimum = milestone.get("minimum_effect")
     floor = f" The minimum effect is {wording.size(minimum)}." if wording.known(minimum) else ""
@@ -199,7 +211,7 @@ def _re_tune_sentence(milestone: Mapping[str, Any]) -> str:
     operating = (milestone.get("threshold") or {}).get("operating_cut") or {}
     cut = wording.number(operating.get("value"), "another value")
     if evidence.get("changed") == "shown" and evidence.get("cause") != "mix":
-        why = f"its effect has changed: {_recent(milestone)}{_against_expected(milestone)}"
+        why = f"its effect has {_moved(milestone)}: {_recent(milestone)}{_against_expected(milestone)}"
     else:
         why = f"its cut is outside the plateau for the second review running ({_recent(milestone)})"
     return f"{why}. A cut of {cut} is supported out of sample."

@@ -52,7 +52,7 @@ def forest(seed: int) -> Any:
 
 def judged(frame: pd.DataFrame, features: list[str], factory: Any) -> tuple[Predictions, Evaluation]:
     found = predict_forward(frame, features, "model", factory, seed=0)
-    return found, evaluate(found.frame, "model", np.random.default_rng(0), n_resamples=300)
+    return found, evaluate(found.frame, "model", 0, n_resamples=300)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_the_evaluation_at_a_date_knows_what_was_known_then() -> None:
     planted = world("support", 1000, 3)
     found = predict_forward(planted.frame, [RECENCY, "events_30d"], "logistic", logistic, seed=0)
     known_at = found.frame["known_from"].sort_values().iloc[len(found.frame) // 2]
-    then = evaluate(found.frame, "logistic", np.random.default_rng(0), known_at, 50)
+    then = evaluate(found.frame, "logistic", 0, known_at, 50)
     assert then.n_observations == (found.frame["known_from"] <= known_at).sum()
     assert then.n_observations < len(found.frame)
     later = found.frame.assign(
@@ -188,7 +188,7 @@ def test_the_evaluation_at_a_date_knows_what_was_known_then() -> None:
             found.frame["known_from"] > known_at, ~found.frame["retained"], found.frame["retained"]
         )
     )
-    again = evaluate(later, "logistic", np.random.default_rng(0), known_at, 50)
+    again = evaluate(later, "logistic", 0, known_at, 50)
     assert again.as_dict() == then.as_dict()
 
 

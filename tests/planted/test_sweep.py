@@ -7,9 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.cutpoints import CutFamily, achievable_cuts, association, minimum_support, permutation_maxima
+from models.cutpoints import (
+    Association,
+    CutFamily,
+    achievable_cuts,
+    association,
+    minimum_support,
+    permutation_maxima,
+)
 from models.estimates import BoolArray, FloatArray, IntArray
-from models.plateau import curve, operating_cut
+from models.plateau import curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
 from models.sweep import Candidate, SweepResult, sweep
 
@@ -108,6 +115,42 @@ def test_a_cut_of_a_rate_is_the_shortest_number_that_splits_alike() -> None:
     assert achievable_cuts(close, 1).tolist() == [0.2, 0.3]
 
 
+def test_the_gain_of_one_cut_over_another_is_paired_and_within_blocks() -> None:
+    rng = np.random.default_rng(0)
+    block = np.repeat([0, 1], 1000)
+    value = rng.random(2000) + block  # usage and base rate both rise from block to block
+    outcome = rng.random(2000) < np.where(rng.random(2000) < 0.5, 0.3, 0.5) + 0.3 * block * 1.0
+    outcome |= (value - block > 0.8) & (rng.random(2000) < 0.5)
+    better, worse = value - block >= 0.8, value - block >= 0.4
+    gain = phi_gain(better, worse, outcome, block, rng)
+    assert gain is not None
+
+    def phi(reached: BoolArray) -> float:
+        def centred(x: BoolArray) -> FloatArray:
+            means = np.bincount(block, weights=x) / np.bincount(block)
+            return np.asarray(x - means[block])
+
+        return float(np.corrcoef(centred(reached), centred(outcome))[0, 1])
+
+    assert gain.value == pytest.approx(phi(better) - phi(worse))
+    assert gain.lower > 0
+    assert phi_gain(worse, worse, outcome, block, rng).value == 0  # type: ignore[union-attr]
+    assert phi_gain(np.ones(2000, bool), worse, outcome, block, rng) is None
+
+
+def test_the_interval_of_a_gain_holds_the_truth() -> None:
+    # Two cuts that say equally much: the gain is zero, and outside its interval in about 5 of 100 worlds.
+    missed = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        one, other = rng.random(600) < 0.4, rng.random(600) < 0.4
+        outcome = rng.random(600) < 0.4 + 0.15 * one + 0.15 * other
+        gain = phi_gain(one, other, outcome, _blocks(600), rng, n_resamples=200)
+        assert gain is not None
+        missed += not gain.lower <= 0 <= gain.upper
+    assert missed <= 20
+
+
 def test_of_a_continuous_value_every_cut_is_tried() -> None:
     # 1,000 distinct values with 20 accounts at either end left out: the cuts between the 20th and the 980th
     rng = np.random.default_rng(0)
@@ -135,6 +178,16 @@ def test_a_coarse_family_keeps_the_cut_asked_for_and_moves_no_other_far() -> Non
             coarse.histogram(0).sum(axis=1).tolist()
             == np.histogram(values, [-np.inf, *coarse.cut, np.inf])[0].tolist()
         )
+
+
+def test_a_single_bad_cut_between_good_ones_does_not_end_the_plateau() -> None:
+    # n phi^2 of the cuts: 10, 90, 40, 88, 10; as good as the best are those above 90 - 7.35
+    phi = np.sqrt(np.array([10.0, 90, 40, 88, 10]) / 1000)
+    some = np.full(5, 500.0)
+    seen = Association(some, some, phi, phi, np.ones(5, bool), 1000, 500)
+    assert plateau(seen, np.arange(5.0), np.arange(5), 1) == (1, 3)
+    with pytest.raises(ValueError, match="row 1 is not one of the 2 rows"):
+        plateau(seen, np.arange(5.0), np.arange(3, 5), 1)
 
 
 def test_few_cuts_are_never_made_coarse() -> None:
@@ -170,6 +223,9 @@ def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
         (np.arange(100.0), np.arange(58.0, 64.0), 60.0, "a round number"),
         # counts know whole numbers only: not 2.5
         (np.arange(100.0) // 25, np.array([2.0, 3.0]), 2.0, "a round number"),
+        # a rate may be told to a tenth, and halves are rounder than tenths
+        (np.arange(1000.0) / 10 + 0.01, np.array([61.01, 64.11, 67.81]), 65.0, "a round number"),
+        (np.arange(1000.0) / 10 + 0.01, np.array([71.71, 73.31]), 72.0, "a round number"),
         # no round number at all
         (np.arange(100.0), np.array([71.0, 72.0, 73.0]), 73.0, "no round number"),
         # 90 is round, but only 10 % reach it: the nearest to the band is the lowest cut

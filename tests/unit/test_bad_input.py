@@ -144,7 +144,7 @@ def test_without_a_framework_every_command_says_how_to_make_one(tmp_path: Path, 
         (["sweep", "--set", "a.b=1"], "there is no 'a' here; there is schema, name"),
         (["sweep", "--set", "name.x=1"], "'name' holds no keys"),
         (["sweep", "--set", "data.events.core=[a"], "the value is not valid YAML"),
-        (["sweep", "--set", "data.outcomes.horizon_days=soon"], "would make a framework that cannot be used:\ndata.out"),
+        (["sweep", "--set", "data.outcomes.horizon_days=soon"], "--set would make a framework that cannot be used:\ndata.out"),
         (["train", "--outcome", "outcomes"], "needs a source for the table 'outcomes'"),
         (["train", "--outcome", "silent:soon"], "write kind or kind:days"),
         (["train", "--segment", "zone=1"], "write column=value with one of"),
@@ -229,7 +229,13 @@ def test_what_a_killed_run_left_is_named_with_the_command_that_makes_it(
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("- a", "decisions.yaml must hold"), ("a: [", "decisions.yaml is not valid YAML at line 1")],
+    [
+        ("- a", "decisions.yaml must hold"),
+        ("a: [", "decisions.yaml is not valid YAML at line 1"),
+        ("activtion: keep", "'activtion' is neither a milestone (activation) nor a closed quarter"),
+        ("2024Q2: {activtion: keep}", "'activtion' is neither a milestone"),
+        ("2031Q1: {activation: keep}", "'2031Q1' is neither a milestone"),
+    ],
 )
 def test_decisions_that_cannot_be_read_are_not_passed_over(workspace: Path, text: str, words: str) -> None:
     (workspace / "decisions.yaml").write_text(text)

@@ -172,7 +172,7 @@ def test_explain_shows_no_value_for_what_is_missing_or_large() -> None:
                 {"loc": (), "type": "x", "msg": "Value error, wrong", "input": ["secret"]},
             ]
 
-    assert explain(Fault()) == "a: is missing: add it\n(top level): wrong"
+    assert explain(Fault()) == "a: is missing: add it\nwrong"
 
 
 def test_the_data_half_alone(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def test_links_are_linked_only_where_they_lead_somewhere() -> None:
     assert "http://127.0.0.1:5000/#/experiments/1/runs/8f" in addresses
     assert "review.json" in addresses
     assert not any("javascript" in address or "9a" in address or "[" in address for address in addresses)
-    assert "milestones, Setup: #/experiments/2/runs/9a" in Page(text).text
+    assert "milestones, Setup: run #/experiments/2/runs/9a" in Page(text).text
 
 
 def test_volumes_are_compared_with_the_quarter_before() -> None:
@@ -300,8 +300,8 @@ def test_the_main_model_may_have_another_name() -> None:
     model["overall"] = {"my_trees": model["overall"]["random_forest"], "base_rate": None}
     model["history"] = [row | {"my_trees": row.pop("random_forest")} for row in model["history"]]
     text = Page(render(review)).text
-    assert "my trees 0.76 (0.74 to 0.77) 9,840" in text
-    assert "my trees minus base rate 0.046 (0.037 to 0.055)" in text
+    assert "My trees 0.76 (0.74 to 0.77) 9,840" in text
+    assert "My trees minus the base rate 0.046 (0.037 to 0.055)" in text
 
 
 # The parts.

@@ -118,7 +118,7 @@ def test_the_base_rate_ranks_nobody() -> None:
     found = predict_forward(
         frame, [RECENCY, "usage", "row"], "plain", lambda seed: LogisticRegression(max_iter=500), 0
     )
-    evaluation = evaluate(found.frame, "plain", np.random.default_rng(0), n_resamples=50)
+    evaluation = evaluate(found.frame, "plain", 0, n_resamples=50)
     base = evaluation.discrimination.estimate("base_rate")
     assert base is not None
     assert base.value == 0.5

@@ -257,6 +257,19 @@ def test_a_watch_names_every_reason_that_was_recorded() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("now", "then", "word"), [(0.3, 0.2, "grown"), (0.1, 0.2, "fallen"), (0.1, None, "changed")]
+)
+def test_a_change_says_which_way(now: float, then: float | None, word: str) -> None:
+    record = {
+        "verdict": "watch",
+        "evidence": {"predicts": "yes", "changed": "shown", "cut": "inside"},
+        "recent": {"value": now, "lower": now - 0.05, "upper": now + 0.05},
+        "baseline": None if then is None else {"value": then, "lower": then - 0.05, "upper": then + 0.05},
+    }
+    assert sentence(record).startswith(f"Its effect has {word}: +{100 * now:.1f} points")
+
+
 def test_a_re_tune_names_the_other_cut_and_the_reason() -> None:
     made = sample_review.rich()["milestones"][2]
     assert made["sentence"].startswith("Its effect has changed: +4.1 points")
