@@ -120,8 +120,9 @@ REVIEW: Parts = {
         "sentence": None,
         "rival": None,
         "overall": {"random_forest": _WITH_N, "recency": _WITH_N, "logistic": _WITH_N, "base_rate": _WITH_N},
-        "difference": _INTERVAL,
-        "plain_forward": _INTERVAL,
+        "difference": _WITH_N,
+        "plain_forward": _WITH_N,
+        "n_accounts": None,
         "history": [
             {"quarter": None, "n_observations": None, "random_forest": _INTERVAL, "recency": _INTERVAL}
         ],
@@ -139,6 +140,7 @@ REVIEW: Parts = {
             "class": None,
         }
     ],
+    "segments": [None],
     "annotations": [{"date": None, "quarter": None, "share": None, "text": None, "affects": None}],
     "caveats": [None],
     "headline": None,

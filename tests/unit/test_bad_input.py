@@ -232,7 +232,10 @@ def test_what_a_killed_run_left_is_named_with_the_command_that_makes_it(
     [
         ("- a", "decisions.yaml must hold"),
         ("a: [", "decisions.yaml is not valid YAML at line 1"),
-        ("activtion: keep", "'activtion' is neither a milestone (activation) nor a closed quarter"),
+        (
+            "activtion: keep",
+            "'activtion' is neither a milestone (activation, utilization) nor a closed quarter",
+        ),
         ("2024Q2: {activtion: keep}", "'activtion' is neither a milestone"),
         ("2031Q1: {activation: keep}", "'2031Q1' is neither a milestone"),
     ],
