@@ -1,24 +1,17 @@
 """Around the best cut: which cuts are as good, how far the choice wanders, and which one to live with."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.cutpoints import Association, CutFamily
 from models.estimates import BoolArray, Estimate, FloatArray, IntArray, proportion
+from models.roundness import round_numbers, scales
 
 # A cut searched for is no ordinary parameter: the likelihood ratio against the true place of a step is below
 # -2 ln(1 - sqrt(.95)) = 7.35 in 95 % of samples (Hansen 2000), not below the 3.84 of chi-square. Measured,
 # the unbroken run around the best cut holds a true step in 94-99 % of samples with 7.35 and in 78-97 % with 3.84.
 _AS_GOOD = 7.35
-# Leading digits of round numbers, the roundest first; tenths are for rates alone.
-_ROUND = (
-    (1.0, 2.0, 5.0),
-    (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
-    tuple(half / 2 for half in range(2, 20)),
-)
-_TENTHS = tuple(tenth / 10 for tenth in range(10, 100))
 
 
 @dataclass(frozen=True)
@@ -141,10 +134,10 @@ def operating_cut(
     ending = "; a convention, not a jump" if gradual else ""
     low, high = band
     whole = bool((values == np.round(values)).all())
-    for family in _ROUND if whole else (*_ROUND, _TENTHS):
+    for digits in scales(whole=whole):
         fitting = [
             number
-            for number in _round_numbers(float(cuts[0]), float(cuts[-1]), family, whole=whole)
+            for number in round_numbers(float(cuts[0]), float(cuts[-1]), digits, whole=whole)
             if low <= _adoption(values, number) <= high
         ]
         if fitting:
@@ -169,19 +162,6 @@ def operating_cut(
 
 def _adoption(values: FloatArray, cut: float) -> float:
     return float((values >= cut).mean())
-
-
-def _round_numbers(low: float, high: float, digits: tuple[float, ...], *, whole: bool) -> list[float]:
-    """Numbers digit x 10^k in [low, high]: of 7 to 24 and the digits 1, 2, 5 they are 10 and 20."""
-    if high <= 0:
-        return []
-    first = max(low, high * 1e-3, 1.0 if whole else 0.0)
-    powers = range(math.floor(math.log10(first)), math.floor(math.log10(high)) + 1)
-    # Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004.
-    numbers = [
-        digit * 10**power if power >= 0 else digit / 10**-power for power in powers for digit in digits
-    ]
-    return [float(x) for x in numbers if low <= x <= high and (not whole or x == round(x))]
 
 
 def curve(values: FloatArray, outcome: BoolArray, max_bins: int = 20) -> tuple[CurvePoint, ...]:

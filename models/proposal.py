@@ -20,17 +20,17 @@ from features.profile import profile_events
 from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
 from models.estimates import FloatArray
-from models.framework import Framework
+from models.framework import Framework, ReviewSettings
 from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, Rule, StepsRule
+from models.roundness import nearest_round, round_numbers, scales
 from models.sweep import SweepResult
 from models.trial import build_trial, rival_name, rival_rules, rival_specs, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90
 MOST_CANDIDATES = 24
 N_PERMUTATIONS = 500
-BAND = (0.2, 0.6)
+BAND = ReviewSettings().adoption_band
 USUAL_ADOPTION = 0.4  # a convention separates best where nearly half of the accounts are on either side
-ROUND, LESS_ROUND = (1.0, 2.0, 3.0, 5.0), (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 NICHE, UBIQUITOUS = 0.05, 0.98
 SETUP_EARLY, SETUP_PER_ACCOUNT, FEWEST_STEPS, FEWEST_CATEGORIES = 0.7, 3.0, 3, 3
 
@@ -141,7 +141,7 @@ class _Proposer:
         rule = CountRule(events=members, window_days=self._maturity_days, at_least=1)
         frame = self._cohort("level", Milestone(kind="state", rule=rule), {}).frame
         counts = frame.loc[frame["alive"] & (frame["score"] > 0) & (frame["as_of"] < self.until), "score"]
-        return float(max(2.0, round_number(float(counts.quantile(2 / 3))))) if len(counts) else 2.0
+        return float(max(2.0, nearest_round(float(counts.quantile(2 / 3))))) if len(counts) else 2.0
 
     @property
     def _maturity_days(self) -> int:
@@ -253,14 +253,18 @@ def _choice(
 def convention(score: FloatArray, rule: Rule) -> float | int:
     """A round cut that 20 to 60 % of accounts reach, nearest to 40 %; where none does, the nearest to that band.
 
-    score: (n,). Of steps and categories every number is round; of counts 1, 2, 3, 5 x 10^k before others.
+    score: (n,). Of steps and categories every number is round; of counts 1, 2, 5 x 10^k before others.
     """
     if not isinstance(rule, CountRule):
         parts = rule.steps if isinstance(rule, StepsRule) else tuple(rule.categories)
         return int(_nearest(score, range(1, len(parts) + 1))[0])
-    best, distance = _nearest(score, _numbers(score, ROUND, whole=not rule.per_seat))
-    if distance > 0:
-        best, _ = _nearest(score, _numbers(score, LESS_ROUND, whole=not rule.per_seat))
+    whole = not rule.per_seat
+    low, high = (score[score > 0].min(), score.max()) if (score > 0).any() else (1.0, 1.0)
+    best = 1.0
+    for digits in scales(whole=whole):
+        best, distance = _nearest(score, round_numbers(0.1 * low, high, digits, whole=whole) or [1.0])
+        if distance == 0:
+            break
     return best
 
 
@@ -271,27 +275,3 @@ def _nearest(score: FloatArray, choices: Iterable[float]) -> tuple[float, float]
     distance = np.maximum(np.maximum(BAND[0] - share, share - BAND[1]), 0.0)
     best = int(np.lexsort((np.abs(share - USUAL_ADOPTION), distance))[0])
     return float(numbers[best]), float(distance[best])
-
-
-def _numbers(score: FloatArray, digits: tuple[float, ...], *, whole: bool) -> list[float]:
-    """digit x 10^k up to the largest score, ascending; whole ones only where a count cannot be split."""
-    positive = score[score > 0]
-    if not len(positive):
-        return [1.0]
-    lowest, highest = (int(np.floor(np.log10(end))) for end in (positive.min(), positive.max()))
-    numbers = [_digit(digit, power) for power in range(lowest, highest + 1) for digit in digits]
-    return [x for x in numbers if not whole or x == round(x)] or [1.0]
-
-
-def round_number(value: float) -> float:
-    """The nearest of 1, 2, 3, 5 x 10^k: a level that people can remember."""
-    if value <= 0:
-        return 1.0
-    digits = (*ROUND, 10.0)
-    choices = np.array([_digit(digit, int(np.floor(np.log10(value)))) for digit in digits])
-    return float(choices[np.argmin(np.abs(np.log(choices / value)))])
-
-
-def _digit(digit: float, power: int) -> float:
-    """digit x 10^power. Powers below one divide, so that 3 x 10^-1 is 0.3 and not 0.30000000000000004."""
-    return digit * 10.0**power if power >= 0 else digit / 10.0**-power

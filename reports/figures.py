@@ -5,6 +5,7 @@ Those over quarters are drawn in `reports.timelines`; the tests read their axes'
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -70,37 +71,47 @@ def _cuts(axes: Axes, threshold: Row, rows: Sequence[Row]) -> None:
     current, operating = threshold["current"], threshold["operating_cut"]["value"]
     if wording.known(current) and current == operating:
         both = f"cut {wording.number(current)} (current and operating)"
-        _cut(axes, edge(rows, current), both, "-", "current")
+        x = edge(rows, current)
+        _cut(axes, x, _Cut("current", both, current, ink.BLACK, "-"), _side(axes, x, away_from=x), lift=1.015)
         return
-    two = wording.known(current) and wording.known(operating)
-    lower = two and edge(rows, current) < edge(rows, operating)
-    if wording.known(current):
-        side = None if not two else "right" if lower else "left"
-        _cut(axes, edge(rows, current), f"current cut {wording.number(current)}", "-", "current", side)
-    if wording.known(operating):
-        side = None if not two else "left" if lower else "right"
-        label = f"operating cut {wording.number(operating)}"
-        _cut(axes, edge(rows, operating), label, "--", "operating", side)
+    found = [
+        _Cut("current", f"current cut {wording.number(current)}", current, ink.BLACK, "-"),
+        _Cut("operating", f"operating cut {wording.number(operating)}", operating, ink.VERMILLION, "--"),
+    ]
+    found = [cut for cut in found if wording.known(cut.value)]
+    places = [edge(rows, cut.value) for cut in found]
+    sides = [
+        _side(axes, x, away_from=other) for x, other in zip(places, [*places[1:], *places[:1]], strict=True)
+    ]
+    # A name that has to lie over the other's line stands on the upper of the two rows, above that line's end.
+    upper = 0 if len(found) == 2 and (sides[0] == "left") == (places[0] < places[1]) else len(found) - 1
+    for i, (cut, x, side) in enumerate(zip(found, places, sides, strict=True)):
+        _cut(axes, x, cut, side, lift=1.075 if i == upper and len(found) == 2 else 1.015)
 
 
-def _cut(axes: Axes, x: float, label: str, line: str, gid: str, side: str | None = None) -> None:
-    """One cut with its name on one of two lines above, on the `side` away from the other, kept inside the axes."""
+@dataclass(frozen=True)
+class _Cut:
+    gid: str
+    label: str
+    value: float
+    color: str
+    line: str
+
+
+def _side(axes: Axes, x: float, away_from: float) -> str:
+    """How a name at x is aligned: within the axes first, then away from the other cut."""
     low, high = axes.get_xlim()
     far = (x - low) / (high - low)
-    side = "left" if far < 0.25 else "right" if far > 0.75 else side or "center"
-    color = ink.BLACK if line == "-" else ink.VERMILLION
-    axes.axvline(x, color=color, linestyle=line, linewidth=1.5, gid=gid)
-    lift = 1.015 if line == "-" else 1.075
-    axes.text(x, lift, label, transform=axes.get_xaxis_transform(), ha=side, fontsize=8, color=color)
-    if line != "-":
-        axes.plot(
-            [x, x],
-            [1.0, lift],
-            transform=axes.get_xaxis_transform(),
-            color=color,
-            linewidth=0.8,
-            clip_on=False,
-        )
+    if far < 0.16 or far > 0.84:
+        return "left" if far < 0.16 else "right"
+    return "center" if x == away_from else "left" if x > away_from else "right"
+
+
+def _cut(axes: Axes, x: float, cut: _Cut, side: str, lift: float) -> None:
+    where = axes.get_xaxis_transform()
+    axes.axvline(x, color=cut.color, linestyle=cut.line, linewidth=1.5, gid=cut.gid)
+    axes.text(x, lift, cut.label, transform=where, ha=side, fontsize=8, color=cut.color)
+    axes.plot([x, x], [1.0, lift], transform=where, color=cut.color, linewidth=0.8, clip_on=False)
 
 
 def funnel(review: Row) -> Figure:

@@ -175,7 +175,8 @@ def _cut(milestone: Mapping[str, Any]) -> str:
     )
     if not plateau:
         return cut
-    return f"{cut} is inside the plateau ({wording.number(plateau[0])} to {wording.number(plateau[1])})"
+    ends = dict.fromkeys(wording.number(end) for end in plateau)
+    return f"{cut} is inside the plateau ({' to '.join(ends)})"
 
 
 def _hold_sentence(milestone: Mapping[str, Any]) -> str:
