@@ -33,7 +33,7 @@ def publish(
     reviewer = Reviewer(framework, log, cohorts, learned, seed)
     chosen = _chosen(reviewer, quarter)
     store = Store.of(workspace.root, framework.name)
-    decisions = _decisions(workspace, framework, reviewer.closed())
+    decisions = _decisions(workspace, framework, reviewer.proven.closed())
     made = []
     for i, name in enumerate(chosen):
         progress(f"reviewing {name}", 0.1 + 0.9 * i / len(chosen))
@@ -42,7 +42,7 @@ def publish(
 
 
 def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
-    closed, reviewable = reviewer.closed(), reviewer.reviewable()
+    closed, reviewable = reviewer.proven.closed(), reviewer.proven.reviewable()
     if not closed and quarter in ("all", "latest"):
         return []
     if not closed:

@@ -5,25 +5,21 @@ the review was due. `Reviewer` holds what all quarters share, so that any number
 data.
 """
 
-from dataclasses import asdict, dataclass
-from functools import cache
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.intake import Log
-from models.cohorts import Cohort, Cohorts
-from models.estimates import Estimate
+from models.cohorts import Cohorts
 from models.evaluation import evaluate
 from models.framework import Framework
 from models.importance import adoption, adoption_class
-from models.milestones import Milestone, listing
-from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
-from reports.judgement import Judgement, Settings, difference_in
+from models.milestones import listing
+from reports.proven import Proven
 from reports.snapshot import Snapshots
-from reports.verdicts import Verdict, sentence, verdict
+from reports.verdicts import Verdict
 
 SCHEMA_VERSION = 1
 RANKED = 40
@@ -45,33 +41,8 @@ class Reviewer:
         self.framework, self.log, self.cohorts = framework, log, cohorts
         self.learned, self.seed = learned, seed
         self.quarters = framework.data.calendar.quarters
-        self.settings = Settings(
-            band=framework.review.adoption_band,
-            n_milestones=max(len(framework.milestones), 1),
-            seed=seed,
-            data_through=log.data_through,
-        )
+        self.proven = Proven(framework, log, cohorts, seed)
         self.snapshots = Snapshots(framework, log, cohorts)
-        self._judgement = cache(self._judge)
-
-    def known_at(self, quarter: str) -> pd.Timestamp:
-        """When the review of a quarter is due: its end plus the settling lag."""
-        return self.quarters.end(quarter) + pd.Timedelta(days=self.framework.review.settling_lag_days)
-
-    def closed(self) -> list[str]:
-        """Every quarter of the log that has closed."""
-        return self.quarters.closed(self.log.data_from, self.log.data_through)
-
-    def reviewable(self) -> list[str]:
-        """The closed quarters from the first with a mature cohort on; the last two where none ever matured."""
-        closed = self.closed()
-        for i, quarter in enumerate(closed):
-            if any(len(self._judgement(name, quarter).judged) for name in self.cohorts.by_name):
-                return closed[i:]
-        return closed[-2:]
-
-    def _judge(self, name: str, quarter: str) -> Judgement:
-        return Judgement(self.cohorts.by_name[name], self.known_at(quarter), self.settings)
 
     def review(self, quarter: str) -> dict[str, Any]:
         """review.json of one quarter."""
@@ -82,8 +53,8 @@ class Reviewer:
             "schema_version": SCHEMA_VERSION,
             "product": framework.name,
             "quarter": quarter,
-            "known_at": self.known_at(quarter).date().isoformat(),
-            "data_through": min(self.log.data_through, self.known_at(quarter)).isoformat(),
+            "known_at": self.proven.known_at(quarter).date().isoformat(),
+            "data_through": min(self.log.data_through, self.proven.known_at(quarter)).isoformat(),
             "framework": {
                 "name": framework.name,
                 "version": framework.version,
@@ -94,7 +65,7 @@ class Reviewer:
             "headline": self._headline(milestones, quarter),
             "milestones": milestones,
             "not_defined": [{"name": name, "reason": reason} for name, reason in framework.not_defined.items()],
-            "chain": [row for name in framework.milestones if (row := self._link(name, quarter))],
+            "chain": [row for name in framework.milestones if (row := self.proven.link(name, quarter))],
             "maturity": self.snapshots.maturity(quarter),
             "funnel": self.snapshots.funnel(quarter),
             "volumes": self.snapshots.volumes(quarter),
@@ -106,11 +77,15 @@ class Reviewer:
             "caveats": self._caveats(),
         }  # fmt: skip
 
+    def _milestone(self, name: str, quarter: str) -> dict[str, Any]:
+        now = self.snapshots.reached(self.cohorts.by_name[name], quarter)
+        return {**self.proven.milestone(name, quarter), **now}
+
     def observations(self, quarter: str) -> pd.DataFrame:
         """The rows that the proven clock rests on, with account ids: for the workspace, never for a report."""
         parts = []
         for name in self.framework.milestones:
-            rows = self._judgement(name, quarter).judged.drop(columns="fold")
+            rows = self.proven.judgement(name, quarter).judged.drop(columns="fold")
             parts.append(rows.assign(milestone=name))
         frame = (
             pd.concat(parts, ignore_index=True)
@@ -130,84 +105,11 @@ class Reviewer:
         )
         return named
 
-    # The proven clock.
-
-    def _milestone(self, name: str, quarter: str) -> dict[str, Any]:
-        cohort, now = self.cohorts.by_name[name], self._judgement(name, quarter)
-        before = self._judgement(name, self.quarters.shift(quarter, -1))
-        milestone, n_tests = cohort.milestone, looks_a_year(self.settings.n_milestones)
-        evidence = now.evidence(before)
-        newest = max(now.judged["quarter"], default=None)
-        realised, recent = difference_in(now.held_out), now.recent_effect
-        found = {
-            "name": name,
-            "kind": milestone.kind,
-            "rule": milestone.rule.words,
-            "proposed": milestone.proposed,
-            "why": milestone.why,
-            "outcome": _outcome_words(milestone, self.framework.data.outcomes.horizon_days),
-            "same_behaviour": list(self.framework.shares_behaviour(name)),
-            "verdict": verdict(evidence).value,
-            "evidence": {
-                key: getattr(evidence, key)
-                for key in ("predicts", "changed", "cause", "cut", "better_cut_supported", "no_twice", "powered")
-            },
-            **self.snapshots.reached(cohort, quarter),
-            "expected": _expected(milestone),
-            "realised": _counted(realised) if realised else None,
-            "recent": None if recent is None else {**_counted(recent), "quarters": sorted(now.recent["quarter"].unique())},
-            "baseline": None if now.baseline is None else asdict(now.baseline),
-            "minimum_effect": now.minimum_effect,
-            "newest_mature_cohort": newest,
-            "next_matures": self._next_matures(cohort, quarter),
-            "matured_since_last": newest is not None and newest != max(before.judged["quarter"], default=None),
-            "threshold": _threshold(now, milestone),
-            "curve": _curve(now),
-            "smallest_detectable": smallest_detectable(recent, now.baseline, n_tests),
-            "accounts_to_decide": accounts_to_decide(recent, now.baseline, recent.n_accounts, n_tests) if recent else None,
-            "defined_on": list(milestone.defined_on) if milestone.defined_on else None,
-            "effects": now.effects(),
-            "history": now.history(self._quarters_until(quarter)),
-        }  # fmt: skip
-        found["sentence"] = sentence(found)
-        return found
-
-    def _quarters_until(self, quarter: str) -> list[str]:
-        first = self.quarters.containing(self.log.data_from)
-        return [self.quarters.shift(first, i) for i in range(self.quarters.distance(first, quarter) + 1)]
-
-    def _next_matures(self, cohort: Cohort, quarter: str) -> str:
-        """The date on which the next cohort quarter is known as a whole."""
-        known_at = self.known_at(quarter)
-        first = self.quarters.containing(self.log.data_from)
-        dates = (cohort.matures_at(self.quarters.shift(first, i), "primary") for i in count())
-        return next(date for date in dates if date > known_at).date().isoformat()
-
-    def _link(self, name: str, quarter: str) -> dict[str, Any] | None:
-        judgement = self._judgement(name, quarter)
-        rows = judgement.judged
-        estimate = difference_in(rows)
-        if estimate is None:
-            return None
-        reached = rows["reached"].to_numpy(bool)
-        outcome = rows["outcome"].to_numpy(bool)
-        milestone = judgement.milestone
-        return {
-            "from": name,
-            "to": milestone.primary_outcome,
-            "outcome": _outcome_words(milestone, self.framework.data.outcomes.horizon_days),
-            "rate_reached": float(outcome[reached].mean()),
-            "rate_not": float(outcome[~reached].mean()),
-            "n_reached": int(reached.sum()),
-            "n_not": int((~reached).sum()),
-            "difference": estimate.brief(),
-        }
-
     # The model.
 
     def _model(self, quarter: str) -> dict[str, Any] | None:
         main = self.learned.record.get("name")
-        known_at = self.known_at(quarter)
+        known_at = self.proven.known_at(quarter)
         predictions = self.learned.predictions
         if main is None or not len(predictions) or not (predictions["known_from"] <= known_at).any():
             return None
@@ -215,7 +117,7 @@ class Reviewer:
 
     def _ranking(self, quarter: str) -> list[dict[str, Any]]:
         """Importance from the newest block of predictions whose outcomes were all known by then, with adoption then."""
-        known_at = self.known_at(quarter)
+        known_at = self.proven.known_at(quarter)
         blocks = [
             b for b in self.learned.record.get("importance", []) if pd.Timestamp(b["known_from"]) <= known_at
         ]
@@ -242,7 +144,7 @@ class Reviewer:
             closes["alive"]
             & closes["at_risk"]
             & closes["retained"].notna()
-            & (closes["known_from"] <= self.known_at(quarter))
+            & (closes["known_from"] <= self.proven.known_at(quarter))
         ]
         rate = float(1 - known["retained"].astype(float).mean()) if len(known) else None
         return {
@@ -257,7 +159,7 @@ class Reviewer:
         if not milestones:
             return "No milestone is defined."
         verdicts = [m["verdict"] for m in milestones]
-        sweeps = [self._judgement(m["name"], quarter).sweep for m in milestones]
+        sweeps = [self.proven.judgement(m["name"], quarter).sweep for m in milestones]
         supported = [s for s in sweeps if s.operating_cut is not None]
         if all(v == Verdict.INSUFFICIENT_DATA for v in verdicts) and all(
             s.verdict == "insufficient_data" for s in sweeps
@@ -277,7 +179,7 @@ class Reviewer:
         found = []
         for annotation in self.framework.review.annotations:
             day = pd.Timestamp(annotation.date)
-            if day <= self.known_at(quarter):
+            if day <= self.proven.known_at(quarter):
                 into = self.quarters.containing(day)
                 start, end = self.quarters.start(into), self.quarters.end(into)
                 found.append(
@@ -321,47 +223,3 @@ _VERDICT_WORDS = {
     Verdict.RETIRE: "to retire",
     Verdict.INSUFFICIENT_DATA: "without enough data",
 }
-
-
-def _outcome_words(milestone: Milestone, horizon_days: int) -> str:
-    target = milestone.primary_outcome
-    return f"retained {horizon_days} days later" if target == "retained" else f"{target} next"
-
-
-def _counted(estimate: Estimate) -> dict[str, Any]:
-    return {**estimate.brief(), "n_observations": estimate.n_observations, "n_accounts": estimate.n_accounts}
-
-
-def _expected(milestone: Milestone) -> dict[str, float | None] | None:
-    if milestone.expected_effect is None:
-        return None
-    lower, upper = milestone.expected_interval or (None, None)
-    return {"value": milestone.expected_effect, "lower": lower, "upper": upper}
-
-
-def _threshold(now: Judgement, milestone: Milestone) -> dict[str, Any]:
-    sweep, current = now.sweep, float(milestone.rule.at_least)
-    cut = sweep.operating_cut
-    return {
-        "current": current,
-        "plateau": None if now.plateau is None else list(now.plateau),
-        "operating_cut": None if cut is None else {"value": cut.value, "reason": cut.reason},
-        "verdict": sweep.verdict,
-        "sentence": sweep.sentence,
-        "unit": milestone.rule.unit,
-    }
-
-
-def _curve(now: Judgement) -> list[dict[str, Any]] | None:
-    points = now.sweep.curves.get(now.cohort.name, ())
-    return [
-        {
-            "value_from": p.lower,
-            "value_to": p.upper,
-            "rate": p.rate,
-            "lower": p.rate_lower,
-            "upper": p.rate_upper,
-            "n": p.n,
-        }
-        for p in points
-    ] or None

@@ -1,6 +1,5 @@
 """Importance on held-out accounts: what matters, what only looks as if, and what lower and upper mean."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def test_what_decides_matters_and_what_is_not_used_does_not() -> None:
 
 
 def test_the_interval_covers_the_loss_over_refits() -> None:
-    # Refits differ: the loss of a hundred worlds is its truth, and intervals over five refits hold it about 95 times.
+    # Refits differ: the mean loss over ten large worlds is taken for the truth, and of 60 intervals about 57 hold it.
     truth = np.mean([found_by(*world(seed), Linear(2, 0.5, 0))["x0"].value for seed in range(1000, 1010)])
     held = 0
     for seed in range(60):
@@ -217,12 +216,3 @@ def test_what_is_no_estimator_is_refused(name: str, said: str) -> None:
 
     with pytest.raises(UsageError, match=said):
         find_estimator(name)
-
-
-def test_the_page_says_what_the_interval_is() -> None:
-    template = Path(__file__).resolve().parents[2] / "reports" / "templates" / "proven.html"
-    words = " ".join(template.read_text(encoding="utf-8").split())
-    assert "near twins are shuffled, with an interval over refits" in words
-    docstring = " ".join(str(Importance.__doc__).split())
-    assert "its near twins are shuffled" in docstring
-    assert "over refits" in docstring

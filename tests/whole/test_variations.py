@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from experiments.launch import Launch, Variation
 from experiments.tracking import Store
+from features.workspace import Workspace
 from milestones import app
 
 
@@ -60,6 +62,11 @@ def test_a_segment_keeps_its_accounts_alone(workspace: Path) -> None:
     whole = answer("sweep", "activation", "-w", str(workspace), "--name", "all", "--set", "version=2")
     part = answer("sweep", "activation", "-w", str(workspace), "--segment", "country=US", "--name", "us")
     assert 0 < part["sweeps"][0]["n_accounts"] < whole["sweeps"][0]["n_accounts"]
+    launch = Launch.of(Workspace(workspace), Variation(segment="country=US"))
+    frame = launch.matrix(lambda _what, _share: None).frame
+    kept = launch.in_segment(frame)
+    assert set(kept["country"]) == {"US"}
+    assert len(kept) == int((frame["country"] == "US").sum())
 
 
 def test_more_candidates_join_the_family_that_is_corrected_for(workspace: Path) -> None:
