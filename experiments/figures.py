@@ -12,7 +12,7 @@ from features.workspace import discard, set_aside
 from models.evaluation import label
 from models.sweep import SweepResult
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
+BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
 MOST_MARKED = 60  # cuts that get a dot each
 NAMES = ("auc", "importance", "cuts")  # every figure there can be
@@ -106,7 +106,7 @@ def cuts(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Figure:
         # The line keeps a plateau of one cut to be seen.
         axes.axvspan(*record["plateau"], color=BLUE, alpha=0.15, linewidth=3, label="as good as the best")
     if record["operating_cut"]:
-        axes.axvline(record["operating_cut"]["value"], color=ORANGE, label="proposed cut")
+        axes.axvline(record["operating_cut"]["value"], color=VERMILLION, label="proposed cut")
     if record["feature"] == record["milestone"]:
         axes.axvline(record["current_threshold"], color=GREY, linestyle="--", label="current cut")
     other = axes.twinx()

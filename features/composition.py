@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.attributes import Level
-from features.elementary import DAY_US, NEVER, Batch, Floats
+from features.elementary import NEVER, Batch, Floats
 from features.specs import Aggregation, FeatureSpec, Per
-from features.windows import Window
+from features.windows import DAY_US, Window
 
 DAYS_PER_MONTH = 30
 # Only these understate what happened when tracking began later than the window.

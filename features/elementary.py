@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from features.intake import Log
 from features.specs import Aggregation, FeatureSpec, Per
-from features.windows import Grid, Slots
+from features.windows import DAY_US, Grid, Slots, day_number
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -31,7 +31,6 @@ EventSet = tuple[str, ...] | None  # None: every event
 
 BATCH_BYTES = 120e6
 SLOTS_PER_WORD = 62
-DAY_US = 86_400_000_000
 NEVER = np.iinfo(np.int64).min
 UNNAMED = 0  # the code of all events that no set names
 
@@ -209,7 +208,7 @@ def slot_mask(lower: int, upper: int, n_words: int) -> Integers:
 def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Elementary:
     """Run the scans that the specs need on the log's engine."""
     needs = Needs.of(specs)
-    first_day = 0 if grid.origin == "tenure" else int(log.data_from.timestamp() // 86_400)
+    first_day = 0 if grid.origin == "tenure" else day_number(log.data_from)
     windows = {window for spec in specs for window in spec.windows}
     slots = grid.slots(windows, first_day)
     placed = _place(log, grid, slots)

@@ -14,7 +14,7 @@ from features.intake import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
 from features.specs import FeatureSpec
-from features.windows import Grid
+from features.windows import Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
 
@@ -36,7 +36,7 @@ def quarterly(log: Log, data: Data) -> Grid:
     quarters = data.calendar.quarters
     starts = quarters.starts(log.data_from, log.data_through)
     starts = starts or [quarters.end(quarters.containing(log.data_through))]
-    return Grid("calendar", tuple(int(t.timestamp() // 86_400) for t in starts))
+    return Grid("calendar", tuple(day_number(t) for t in starts))
 
 
 def observe(

@@ -8,6 +8,7 @@ import pandas as pd
 from features.declaration import Data
 from features.intake import Log
 from features.sources import to_frame
+from features.windows import DAY_US
 
 
 def quarterly_volumes(log: Log, data: Data) -> pd.DataFrame:
@@ -39,7 +40,7 @@ def days_to_steps(log: Log, steps: tuple[str, ...], at_least: int, within_days: 
     table = _reaching(_early(log, within_days, steps), ["account", "event"], 1)
     first = to_frame(table.group_by(["account", "event"]).aggregate(elapsed=table.elapsed.min()))
     nth = first.sort_values("elapsed").groupby("account").nth(at_least - 1)
-    return nth.set_index("account")["elapsed"] / 86_400e6
+    return nth.set_index("account")["elapsed"] / DAY_US
 
 
 def _early(log: Log, within_days: int, names: tuple[str, ...]) -> Any:
@@ -47,7 +48,7 @@ def _early(log: Log, within_days: int, names: tuple[str, ...]) -> Any:
     elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")
     weight = events.quantity if "quantity" in events.columns else ibis.literal(1)
     early = events.mutate(elapsed=elapsed, weight=weight)
-    return early.filter(early.event.isin(names), early.elapsed < within_days * 86_400_000_000)
+    return early.filter(early.event.isin(names), early.elapsed < within_days * DAY_US)
 
 
 def _reaching(table: Any, group: str | list[str], at_least: float) -> Any:
@@ -58,4 +59,4 @@ def _reaching(table: Any, group: str | list[str], at_least: float) -> Any:
 
 def _first(table: Any) -> "pd.Series[float]":
     frame = to_frame(table)
-    return frame.set_index("account")["elapsed"] / 86_400e6
+    return frame.set_index("account")["elapsed"] / DAY_US

@@ -14,12 +14,19 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 Origin = Literal["calendar", "tenure"]
 Days = NDArray[np.int64]
 
+DAY_US = 86_400_000_000  # a day in microseconds, the unit of every time here
 LONGEST_SLOT_DAYS = 60  # the days of one slot are bits of a signed 64-bit integer
+
+
+def day_number(time: pd.Timestamp) -> int:
+    """The day of a time on the calendar axis: days since 1970-01-01."""
+    return int(time.timestamp() // 86_400)
 
 
 @dataclass(frozen=True, order=True)
