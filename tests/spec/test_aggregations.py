@@ -121,6 +121,9 @@ def test_a_window_that_began_before_tracking_is_not_knowable(tmp_path: Path) -> 
         found[("old", "2024-04-01")]
     )  # [2024-01-02, ...) starts before the first event of the log
     assert found[("new", "2024-04-01")] == 1
+    # A window that opens with the first day of the log, [2024-01-05, ...), is covered.
+    covered = feature(log, data, spec(Aggregation.COUNT, last(87)), "2024-04-01")
+    assert covered[("old", "2024-04-01")] == 1
     recency = feature(log, data, spec(Aggregation.DAYS_SINCE, EVER), "2024-04-01")
     assert recency[("old", "2024-04-01")] == 87
 

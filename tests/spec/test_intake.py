@@ -76,6 +76,14 @@ def test_an_event_at_the_instant_of_signup_is_used(tmp_path: Path) -> None:
     assert log.n_events == 1
 
 
+def test_an_event_at_the_instant_of_reading_is_no_future(tmp_path: Path) -> None:
+    events = "account_id | event | occurred_at\na | login | 2024-06-01T10:00\na | login | 2024-06-01T10:00:01"
+    data = data_for(tmp_path, {"accounts": table(ACCOUNTS), "events": table(events)})
+    log = open_log(data, tmp_path, now=pd.Timestamp("2024-06-01T10:00"))
+    assert log.n_events == 1
+    assert log.quarantined["events"] == {"in the future": 1}
+
+
 def test_the_quarantine_keeps_what_could_not_be_read(tmp_path: Path) -> None:
     frame = table(EVENTS).astype({"occurred_at": str})
     frame.loc[1, "occurred_at"] = "some day"

@@ -53,3 +53,19 @@ def test_a_cut_that_splits_as_the_plateau_does_is_inside_it() -> None:
     assert found.cut == "inside"
     assert judgement(rows, None, at_least=2).cut == "outside"
     assert judgement(rows, None, at_least=7).cut == "outside"
+
+
+def test_a_better_cut_says_more_than_the_one_in_use_out_of_sample() -> None:
+    # A gradual rise, of which every cut has an effect: beside the plateau a cut is as good for any purpose.
+    rng = np.random.default_rng(8)
+    rows = world(600, 8)
+    rows["score"] = np.floor(rng.lognormal(2.5, 1, len(rows)))
+    rows["retained"] = rng.random(len(rows)) < 1 / (1 + np.exp(1 - 0.5 * np.log1p(rows["score"])))
+    near, far = judgement(rows, None, at_least=30), judgement(rows, None, at_least=50)
+    for found in (near, far):
+        assert found.cut == "outside"
+        effect, gain = found.sweep.effect("out_of_sample"), found.sweep.gain_over_current
+        assert effect is not None
+        assert effect.lower > 0
+        assert gain is not None
+        assert found.better_cut_supported == (gain.lower > 0) == (found is far)
