@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format lock bench bench-full clean
+.PHONY: help setup demo test test-slow docs check format lock bench bench-full clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: setup ## the test suite
 
 test-slow: setup ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
+
+docs: setup ## write docs/features.md from the catalogue
+	@$(BIN)/python -m tests.features_page > docs/features.md
 
 check: setup ## format, lint, types, import layers, lock
 	@$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from features.declaration import Data
+from features.errors import DataError
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.windows import EVER, last
 
@@ -44,14 +45,30 @@ def slugs(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> dict[
 def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureSpec, ...]:
     """Every feature of this product, each name once."""
     specs = [*_overall(data), *_by_category(data), *_by_event(data)]
+    specs += _extras(data, has_users=has_users, has_seats=has_seats)
     if has_users:
         specs += _users(data)
     if has_seats:
         specs += _seats(data)
-    names = Counter(spec.name for spec in specs)
-    if len(names) < len(specs):
-        raise ValueError(f"features share the name {names.most_common(1)[0][0]}: give slugs what is taken")
+    name, n = Counter(spec.name for spec in specs).most_common(1)[0]
+    if n > 1:
+        raise DataError(f"data.features.extras: {name!r} is the name of {n} features: choose another")
     return tuple(specs)
+
+
+def described(specs: Iterable[FeatureSpec]) -> list[dict[str, str]]:
+    """What each feature is, in words: name, description, unit, category, aggregation, when_nothing."""
+    return [
+        {
+            "name": spec.name,
+            "description": spec.description,
+            "unit": spec.unit,
+            "category": spec.category,
+            "aggregation": spec.aggregation.value,
+            "when_nothing": spec.when_nothing,
+        }
+        for spec in specs
+    ]
 
 
 def _windows(data: Data) -> tuple[int, ...]:
@@ -134,6 +151,20 @@ def _by_event(data: Data) -> list[FeatureSpec]:
         for event in data.features.events
         for days in sorted(data.features.event_windows_days)
     ]
+
+
+def _extras(data: Data, *, has_users: bool, has_seats: bool) -> list[FeatureSpec]:
+    specs = []
+    for extra in data.features.extras:
+        users = extra.aggregation is Aggregation.DISTINCT_USERS or extra.per is Per.USER
+        if users and not has_users:
+            raise DataError(f"data.features.extras: {extra.name!r} asks for users, and the events name none")
+        seats = extra.aggregation is Aggregation.SEATS or extra.per is Per.SEAT
+        if seats and not has_seats:
+            raise DataError(f"data.features.extras: {extra.name!r} asks for seats, and no table has them")
+        chosen = data.events.categories[extra.category] if extra.category else extra.events
+        specs.append(extra.spec(chosen or None))
+    return specs
 
 
 def _users(data: Data) -> list[FeatureSpec]:

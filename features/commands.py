@@ -1,6 +1,7 @@
 """The features room's command: `features`."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,8 +13,15 @@ def mount(app: typer.Typer) -> None:
     app.command("features")(features)
 
 
-def features(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> None:
+def features(
+    workspace: WorkspaceOption = Path(),
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show every feature with its meaning, and build nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Build the usage features of every account at every quarter's close."""
+    from features.catalogue import catalogue, described
     from features.document import read_data
     from features.intake import open_log
     from features.matrix import build_matrix
@@ -23,6 +31,11 @@ def features(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -
     place = Workspace(workspace.resolve())
     data = read_data(place.framework)
     log = open_log(data, place.root)
+    if listed:
+        rows = described(catalogue(data, has_users=log.has_users, has_seats=log.has_seats))
+        console.table(rows, ("name", "description", "unit", "category", "when_nothing"))
+        console.result({"features": rows})
+        return
     log.write_quarantine(place.quarantine)
     with console.progress("features") as progress:
         manifest = build_matrix(log, data, place.root, place, progress)

@@ -1,16 +1,18 @@
 """From elementary slots to features: every spec becomes one (accounts, as-of dates) array."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.attributes import Level
-from features.elementary import NEVER, Batch, Floats
+from features.elementary import NEVER, NOT_YET, Batch, Floats
 from features.specs import Aggregation, FeatureSpec, Per
 from features.windows import DAY_US, Window
 
 DAYS_PER_MONTH = 30
+Levels = Mapping[Aggregation, Level]  # of those that the subscriptions hold
 # Only these understate what happened when tracking began later than the window.
 LOOKING_BACK = (Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT_USERS, Aggregation.GROUPS)
 
@@ -42,11 +44,11 @@ class Moments:
         return np.asarray(reach > self.seen_days)
 
 
-def compose(spec: FeatureSpec, batch: Batch, moments: Moments, seats: Level | None) -> Floats:
+def compose(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Levels) -> Floats:
     """The feature for every account and as-of date of the batch; NaN where it is not knowable."""
-    value = _VALUES[spec.aggregation](spec, batch, moments, seats)
+    value = _VALUES[spec.aggregation](spec, batch, moments, levels)
     if spec.per is not None:
-        value = value / _denominator(spec, batch, moments, seats)
+        value = value / _denominator(spec, batch, moments, levels)
     if spec.aggregation in LOOKING_BACK:
         for window in spec.windows:
             value = np.where(moments.blind(window), np.nan, value)
@@ -66,27 +68,27 @@ def _recent_or_trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: 
     return (recent - before) / np.maximum(recent + before, 1.0)
 
 
-def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     return _recent_or_trend(spec, batch.counts(spec.events), batch, moments)
 
 
-def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     return _recent_or_trend(spec, batch.days(spec.events), batch, moments)
 
 
-def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     start, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
     return batch.users(spec.events, start, stop)
 
 
-def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     present = np.zeros(moments.tenure_days.shape)
     for group in spec.groups:
         present += _between(batch.counts(group.events), batch, moments, spec.window) >= group.at_least
     return present
 
 
-def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     _, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
     last = batch.last_times(spec.events)[:, stop]
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
@@ -94,28 +96,42 @@ def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _seats: Level
     return np.where(last == NEVER, np.minimum(moments.tenure_days, moments.seen_days), since)
 
 
-def _tenure(_spec: FeatureSpec, _batch: Batch, moments: Moments, _seats: Level | None) -> Floats:
+def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+    _, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
+    first = batch.first_times(spec.events)[:, stop]
+    signed_up = moments.as_of_days[None, :] - moments.tenure_days
+    # Whoever came before tracking began may have done it unseen.
+    unknown = (first == NOT_YET) | np.isfinite(moments.seen_days)
+    return np.where(unknown, np.nan, first.astype(np.float64) / DAY_US - signed_up)
+
+
+def _tenure(_spec: FeatureSpec, _batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     return moments.tenure_days
 
 
-def _seats_now(_spec: FeatureSpec, _batch: Batch, moments: Moments, seats: Level | None) -> Floats:
-    return _seats_at(seats, moments, 0)
+def _level(spec: FeatureSpec, _batch: Batch, moments: Moments, levels: Levels) -> Floats:
+    now = _level_at(levels.get(spec.aggregation), moments, 0)
+    if spec.window.start_days is None:
+        return now
+    return now - _level_at(levels.get(spec.aggregation), moments, -spec.window.start_days)
 
 
-def _seats_at(seats: Level | None, moments: Moments, days_before: int) -> Floats:
-    if seats is None:
+def _level_at(level: Level | None, moments: Moments, days_before: int) -> Floats:
+    if level is None:
         return np.full(moments.time.shape, np.nan)
     account = np.repeat(moments.account, moments.time.shape[1])
     time = (moments.time - np.timedelta64(days_before, "D")).ravel()
-    return seats.at(account, time, inclusive=days_before > 0).reshape(moments.time.shape)
+    return level.at(account, time, inclusive=days_before > 0).reshape(moments.time.shape)
 
 
-def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, seats: Level | None) -> Floats:
+def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Levels) -> Floats:
     if spec.per is Per.SEAT:
-        seats_then = _seats_at(seats, moments, -(spec.window.start_days or 0))
+        seats_then = _level_at(levels.get(Aggregation.SEATS), moments, -(spec.window.start_days or 0))
         return np.where(seats_then > 0, seats_then, np.nan)
     if spec.per is Per.USER:
-        return np.maximum(_distinct_users(spec, batch, moments, seats), 1.0)
+        return np.maximum(_distinct_users(spec, batch, moments, levels), 1.0)
+    if spec.per is Per.EVENTS:
+        return np.maximum(_between(batch.counts(None), batch, moments, spec.window), 1.0)
     length = spec.window.length_days
     lived = moments.tenure_days if length is None else np.minimum(moments.tenure_days, length)
     return np.maximum(lived, 1.0) / DAYS_PER_MONTH
@@ -128,5 +144,7 @@ _VALUES = {
     Aggregation.GROUPS: _groups,
     Aggregation.DAYS_SINCE: _days_since,
     Aggregation.TENURE: _tenure,
-    Aggregation.SEATS: _seats_now,
+    Aggregation.DAYS_TO_FIRST: _days_to_first,
+    Aggregation.SEATS: _level,
+    Aggregation.REVENUE: _level,
 }

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from features.progress import ProgressCallback
 
@@ -20,6 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 
 QUIET_SECONDS = 10.0
+WIDEST = 240  # characters of a table where nobody says how wide the page is
 
 
 class Console:
@@ -38,6 +41,18 @@ class Console:
     def warn(self, text: str) -> None:
         """A line that must be seen either way."""
         self._err.print(text)
+
+    def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        """Rows under their column names, for people; silent when JSON was asked for. Never narrower than its text."""
+        if self.as_json:
+            return
+        made = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            made.add_column(column.replace("_", " "), no_wrap=True)
+        for row in rows:
+            made.add_row(*(Text(str(row[column])) for column in columns))
+        wide = RichConsole(highlight=False, markup=False, width=max(self._out.width, WIDEST))
+        wide.print(made)
 
     def result(self, content: dict[str, Any]) -> None:
         """What the command made, as JSON when that was asked for."""

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from features.quarters import Quarters
+from features.specs import Aggregation, FeatureSpec, Per, unit_of
 from features.tables import TABLES
+from features.windows import EVER, last
 
 LONGEST_WINDOW_DAYS = 3650
 MOST_SHOWN = 120  # characters of a refused value
@@ -137,12 +139,51 @@ class Outcome(Declared):
         }[self.kind]
 
 
+class ExtraFeature(Declared):
+    """One more feature, by name: what to aggregate over which events (or a category's), in which window."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    description: str = ""
+    aggregation: Aggregation
+    events: tuple[str, ...] = ()  # all of them where neither events nor a category is given
+    category: str | None = None
+    window_days: int | None = Field(default=None, ge=1, le=LONGEST_WINDOW_DAYS)  # all history without one
+    per: Per | None = None
+    trend: bool = False
+    unit: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_which(self) -> Self:
+        if self.aggregation is Aggregation.GROUPS:
+            raise ValueError("aggregation 'groups' is for milestones: count the events of a category instead")
+        if self.events and self.category:
+            raise ValueError(f"events and category {self.category!r}: give one of the two")
+        self.spec(self.events or None)
+        return self
+
+    def spec(self, events: tuple[str, ...] | None) -> FeatureSpec:
+        """The feature over these events. Raises ValueError where its parts do not go together."""
+        window = EVER if self.window_days is None else last(self.window_days)
+        return FeatureSpec(
+            self.name,
+            self.description or self.name.replace("_", " ").capitalize(),
+            self.aggregation,
+            window,
+            events=events,
+            per=self.per,
+            trend=self.trend,
+            unit=self.unit or unit_of(self.aggregation, self.per, trend=self.trend),
+            category=self.category or "extra",
+        )
+
+
 class Features(Declared):
     """Which features the catalogue makes."""
 
     windows_days: tuple[int, ...] = (7, 30, 90, 180, 365)
     event_windows_days: tuple[int, ...] = (30, 90, 365)
     events: tuple[str, ...] = ()
+    extras: tuple[ExtraFeature, ...] = ()
     niche_below: float = Field(default=0.05, ge=0, le=1)
     ubiquitous_above: float = Field(default=0.95, ge=0, le=1)
 
@@ -191,6 +232,12 @@ class Data(Declared):
             missing = [c for c in TABLES[table].required if c not in self.mapping.get(table, {})]
             if missing:
                 raise ValueError(f"mapping {table}: say which columns hold {', '.join(missing)}")
+        for i, extra in enumerate(self.features.extras):
+            if extra.category is not None and extra.category not in self.events.categories:
+                raise ValueError(
+                    f"features.extras.{i}.category {extra.category!r}: the categories are"
+                    f" {', '.join(self.events.categories) or 'none'}"
+                )
         needs = {"outcomes": "outcomes", "subscription_end": "subscriptions"}.get(self.outcomes.kind)
         if needs and needs not in declared:
             raise ValueError(f"outcomes kind {self.outcomes.kind!r} needs a source for the table {needs!r}")

@@ -1,7 +1,7 @@
 """The elementary table: one scan of the events for all counts, days and times, one more for users.
 
 The axis of days is cut at every edge of every window (`features.windows.Slots`). The first scan counts, per
-account, slot and *code*, marks the active days as bits and keeps the last time; codes stand for events, and
+account, slot and *code*, marks the active days as bits and keeps the first and last times asked for; codes stand for events, and
 events that the same sets contain share one. The second, only where users are asked for, marks per account
 and user the slots they acted in. That is one group-by each, so its cost hardly depends on how many features
 or windows there are: the engine never sees a feature.
@@ -32,6 +32,7 @@ EventSet = tuple[str, ...] | None  # None: every event
 BATCH_BYTES = 120e6
 SLOTS_PER_WORD = 62
 NEVER = np.iinfo(np.int64).min
+NOT_YET = np.iinfo(np.int64).max
 UNNAMED = 0  # the code of all events that no set names
 
 
@@ -42,6 +43,7 @@ class Needs:
     counts: tuple[EventSet, ...]
     days: tuple[EventSet, ...]
     lasts: tuple[EventSet, ...]
+    firsts: tuple[EventSet, ...]
     users: tuple[EventSet, ...]
 
     @classmethod
@@ -55,17 +57,20 @@ class Needs:
                 found[spec.aggregation][spec.events] = None
             if spec.per is Per.USER:
                 found[Aggregation.DISTINCT_USERS][spec.events] = None
+            if spec.per is Per.EVENTS:
+                found[Aggregation.COUNT][None] = None
         return cls(
             counts=tuple(found[Aggregation.COUNT]),
             days=tuple(found[Aggregation.ACTIVE_DAYS]),
             lasts=tuple(found[Aggregation.DAYS_SINCE]),
+            firsts=tuple(found[Aggregation.DAYS_TO_FIRST]),
             users=tuple(found[Aggregation.DISTINCT_USERS]),
         )
 
     @property
     def added(self) -> tuple[EventSet, ...]:
         """The sets that the scan of the events serves."""
-        return (*self.counts, *self.days, *self.lasts)
+        return (*self.counts, *self.days, *self.lasts, *self.firsts)
 
     @cached_property
     def codes(self) -> dict[str, int]:
@@ -113,7 +118,7 @@ class Layout:
 class Elementary:
     """What the scans brought home.
 
-    Cells, by heap: (cells,) place and count, and if asked for day bits and last time in µs; heap h is the rows
+    Cells, by heap: (cells,) place and count, and if asked for day bits, first and last time in µs; heap h is the rows
     [starts[h], starts[h + 1]). Users, by account: (pairs,) account, (pairs, w) words of slot bits per set.
     """
 
@@ -151,6 +156,10 @@ class Batch:
         """Time of the last event before each slot edge in µs from the origin, NEVER where there is none."""
         return self._once("last", events, self._latest)
 
+    def first_times(self, events: EventSet) -> Integers:
+        """Time of the first event before each slot edge in µs from the origin, NOT_YET where there is none."""
+        return self._once("first", events, self._earliest)
+
     def users(self, events: EventSet, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Floats:
         """Distinct users in the slots [start, stop) of each as-of date, (accounts, as-of dates)."""
         words = self.table.user_words[events][self.pairs]
@@ -184,6 +193,13 @@ class Batch:
         for place, last in self._cells("last", events):
             flat[place] = np.maximum(flat[place], last)
         return np.asarray(np.maximum.accumulate(latest, axis=1, out=latest))
+
+    def _earliest(self, events: EventSet) -> NDArray[Any]:
+        earliest = self._empty(NOT_YET)
+        flat = earliest.ravel()
+        for place, first in self._cells("first", events):
+            flat[place] = np.minimum(flat[place], first)
+        return np.asarray(np.minimum.accumulate(earliest, axis=1, out=earliest))
 
     def _empty(self, value: float) -> NDArray[Any]:
         return np.full((self.stop - self.first, len(self.table.slots) + 1), value)
@@ -269,6 +285,8 @@ def _scan_events(
         wanted["bits"] = coded.bit.bit_or()
     if needs.lasts:
         wanted["last"] = coded.since.max()
+    if needs.firsts:
+        wanted["first"] = coded.since.min()
     found = _columns(coded.group_by(["account", "slot", "code"]).aggregate(**wanted))
     account = found.pop("account")
     heap = layout.heap(account, found.pop("code"))

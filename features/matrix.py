@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.catalogue import catalogue
+from features.catalogue import catalogue, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
@@ -158,16 +158,7 @@ def _manifest(
             "name": data.outcomes.name,
             "horizon_days": data.outcomes.horizon_days,
         },
-        "features": [
-            {
-                "name": s.name,
-                "description": s.description,
-                "unit": s.unit,
-                "category": s.category,
-                "aggregation": s.aggregation.value,
-            }
-            for s in specs
-        ],
+        "features": described(specs),
     }
 
 

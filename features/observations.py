@@ -13,7 +13,7 @@ from features.elementary import Batch, scan
 from features.intake import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
-from features.specs import FeatureSpec
+from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
@@ -55,11 +55,11 @@ def observe_in_batches(
     if progress:
         progress("scanning the events", 0.0)
     table = scan(log, specs, question.grid)
-    seats = Level.of(log.subscriptions, "seats") if log.has_seats and log.subscriptions is not None else None
+    levels = _levels(log)
     n_accounts = len(log.accounts)
     for batch in table.batches(n_accounts):
         moments = _moments(log, question.grid, batch)
-        columns = {spec.name: compose(spec, batch, moments, seats).ravel() for spec in specs}
+        columns = {spec.name: compose(spec, batch, moments, levels).ravel() for spec in specs}
         frame = pd.DataFrame({**_identity(log, moments), **columns})
         # An account that signs up at the very as-of date has no history yet.
         frame = frame[
@@ -71,6 +71,14 @@ def observe_in_batches(
         if progress:
             progress("composing the windows", batch.stop / n_accounts)
         yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
+
+
+def _levels(log: Log) -> dict[Aggregation, Level]:
+    """What the subscriptions say was in force, by what asks for it."""
+    if log.subscriptions is None:
+        return {}
+    columns = {Aggregation.SEATS: "seats", Aggregation.REVENUE: "mrr"}
+    return {kind: Level.of(log.subscriptions, c) for kind, c in columns.items() if c in log.subscriptions}
 
 
 def _moments(log: Log, grid: Grid, batch: Batch) -> Moments:

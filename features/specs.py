@@ -9,7 +9,7 @@ A milestone's score is a feature too: "conversations resolved per seat in 30 day
 from dataclasses import dataclass
 from enum import StrEnum
 
-from features.windows import Window
+from features.windows import EVER, Window
 
 
 class Aggregation(StrEnum):
@@ -20,8 +20,14 @@ class Aggregation(StrEnum):
     DISTINCT_USERS = "distinct_users"
     GROUPS = "groups"  # how many groups of events have at least so many events
     DAYS_SINCE = "days_since"  # from the last event of the window to the as-of date
+    DAYS_TO_FIRST = "days_to_first"  # from signup to the first event ever
     TENURE = "tenure"  # days since signup; looks at no event
-    SEATS = "seats"  # seats in force at the as-of date; looks at no event
+    SEATS = "seats"  # seats in force at the as-of date, or their change over a window; looks at no event
+    REVENUE = "revenue"  # the same of recurring revenue
+
+
+# What stands in the subscriptions and not in the events.
+LEVELS = (Aggregation.SEATS, Aggregation.REVENUE)
 
 
 class Per(StrEnum):
@@ -30,6 +36,30 @@ class Per(StrEnum):
     SEAT = "seat"  # seats at the start of the window: later seats are a consequence
     USER = "user"  # distinct users of the same window
     TENURE = "tenure"  # 30 days of tenure within the window
+    EVENTS = "events"  # all events of the same window: a share
+
+
+_UNITS = {
+    Aggregation.COUNT: "events",
+    Aggregation.ACTIVE_DAYS: "days",
+    Aggregation.DISTINCT_USERS: "users",
+    Aggregation.DAYS_SINCE: "days",
+    Aggregation.DAYS_TO_FIRST: "days",
+    Aggregation.TENURE: "days",
+    Aggregation.SEATS: "seats",
+    Aggregation.REVENUE: "per month",
+    Aggregation.GROUPS: "groups",
+}
+_PER = {Per.SEAT: "per seat", Per.USER: "per user", Per.TENURE: "per 30 days"}
+
+
+def unit_of(aggregation: Aggregation, per: Per | None, *, trend: bool) -> str:
+    """The unit that goes without saying: "days", "events per seat", "share"."""
+    if trend:
+        return "-1..1"
+    if per is Per.EVENTS:
+        return "share"
+    return _UNITS[aggregation] if per is None else f"{_UNITS[aggregation]} {_PER[per]}"
 
 
 @dataclass(frozen=True)
@@ -76,10 +106,23 @@ class FeatureSpec:
             raise ValueError(f"feature {self.name!r}: a trend is relative already, leave out 'per'")
         if (self.trend or self.per is Per.SEAT) and self.window.start_days is None:
             raise ValueError(f"feature {self.name!r}: needs a window with a start, not all history")
+        if self.aggregation is Aggregation.DAYS_TO_FIRST and self.window != EVER:
+            raise ValueError(f"feature {self.name!r}: days to the first event look at all history")
         if self.trend and self.aggregation not in (Aggregation.COUNT, Aggregation.ACTIVE_DAYS):
             raise ValueError(f"feature {self.name!r}: a trend compares counts or active days")
 
     @property
+    def when_nothing(self) -> str:
+        """What stands where there is nothing to aggregate, in words."""
+        if self.aggregation is Aggregation.DAYS_SINCE:
+            return "days since signup, or since tracking began"
+        if self.aggregation is Aggregation.DAYS_TO_FIRST or self.aggregation in LEVELS:
+            return "missing"
+        return "missing without seats" if self.per is Per.SEAT else "0"
+
+    @property
     def windows(self) -> tuple[Window, ...]:
-        """Every window the feature reads."""
+        """Every window of events the feature reads; that of a level is read from the subscriptions."""
+        if self.aggregation in LEVELS:
+            return ()
         return (self.window, self.window.before()) if self.trend else (self.window,)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from features.specs import Aggregation, FeatureSpec, Per
+from features.specs import LEVELS, Aggregation, FeatureSpec, Per
 from features.windows import Window
 
 DAY = timedelta(days=1)
@@ -21,11 +21,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Account:
-    """One account with all its events and seat spells (start, end or None, seats)."""
+    """One account with all its events and spells (start, end or None, seats, revenue)."""
 
     signed_up: datetime
     events: tuple[Event, ...]
-    spells: tuple[tuple[datetime, datetime | None, float], ...]
+    spells: tuple[tuple[datetime, datetime | None, float, float], ...]
 
 
 def value(
@@ -34,8 +34,14 @@ def value(
     """The feature at t; `origin` is where days are counted from (midnight, or the signup on a tenure axis)."""
     if spec.aggregation is Aggregation.TENURE:
         return (t - account.signed_up) / DAY
-    if spec.aggregation is Aggregation.SEATS:
-        return seats(account, t, inclusive=False)
+    if spec.aggregation in LEVELS:
+        now = level(account, spec.aggregation, t, inclusive=False)
+        days = spec.window.start_days
+        return now if days is None else now - level(account, spec.aggregation, t + days * DAY, inclusive=True)
+    if spec.aggregation is Aggregation.DAYS_TO_FIRST:
+        past = [e.at for e in within(spec, account, spec.window, t)]
+        seen_from_the_start = account.signed_up >= tracked_from
+        return (min(past) - account.signed_up) / DAY if past and seen_from_the_start else math.nan
     if spec.aggregation is Aggregation.DAYS_SINCE:
         past = [e.at for e in within(spec, account, spec.window, t)]
         unseen = min(
@@ -72,21 +78,29 @@ def within(spec: FeatureSpec, account: Account, window: Window, t: datetime) -> 
     return [e for e in account.events if start <= e.at < stop and (chosen is None or e.event in chosen)]
 
 
-def seats(account: Account, t: datetime, *, inclusive: bool) -> float:
+def level(account: Account, kind: Aggregation, t: datetime, *, inclusive: bool) -> float:
     def before(moment: datetime) -> bool:
         return moment <= t if inclusive else moment < t
 
-    started = [s for s in account.spells if before(s[0])]
-    return sum(n for _, end, n in started if end is None or not before(end)) if started else math.nan
+    started = [
+        (end, seats if kind is Aggregation.SEATS else revenue)
+        for start, end, seats, revenue in account.spells
+        if before(start)
+    ]
+    return sum(n for end, n in started if end is None or not before(end)) if started else math.nan
 
 
 def denominator(spec: FeatureSpec, account: Account, t: datetime) -> float:
     if spec.per is Per.SEAT:
         assert spec.window.start_days is not None
-        then = seats(account, t + spec.window.start_days * DAY, inclusive=True)
+        then = level(account, Aggregation.SEATS, t + spec.window.start_days * DAY, inclusive=True)
         return then if then > 0 else math.nan
     if spec.per is Per.USER:
         return max(len({e.user for e in within(spec, account, spec.window, t) if e.user is not None}), 1)
+    if spec.per is Per.EVENTS:
+        window = spec.window
+        start = datetime.min if window.start_days is None else t + window.start_days * DAY
+        return max(sum(start <= e.at < t + window.end_days * DAY for e in account.events), 1)
     if spec.per is Per.TENURE:
         lived = (t - account.signed_up) / DAY
         length = spec.window.length_days

@@ -128,6 +128,60 @@ def test_a_window_that_began_before_tracking_is_not_knowable(tmp_path: Path) -> 
     assert recency[("old", "2024-04-01")] == 87
 
 
+def test_the_first_use_is_counted_in_days_from_signup(tmp_path: Path) -> None:
+    # Signup on 2024-01-01 at midnight; the first login after two and a half days. Tracking began with the log.
+    accounts = "account_id | signed_up_at\na | 2024-01-01\nb | 2024-01-01\nold | 2023-06-01"
+    events = """
+    account_id | event | occurred_at
+    b          | other | 2024-01-01
+    a          | login | 2024-01-03T12:00
+    a          | login | 2024-02-01
+    old        | login | 2024-02-01
+    b          | login | 2024-04-01
+    b          | other | 2024-06-30
+    """
+    log, data = draw(tmp_path, {"accounts": accounts, "events": events})
+    first = spec(Aggregation.DAYS_TO_FIRST, EVER, events=("login",))
+    found = feature(log, data, first, "2024-01-03", "2024-04-01", "2024-04-02")
+    assert math.isnan(found[("a", "2024-01-03")])  # it comes half a day later
+    assert found[("a", "2024-04-01")] == 2.5
+    assert math.isnan(found[("b", "2024-04-01")])  # at the very date: that is the future
+    assert found[("b", "2024-04-02")] == 91
+    assert math.isnan(found[("old", "2024-04-02")])  # may have done it before anybody looked
+
+
+def test_a_share_is_of_all_events_of_the_window(tmp_path: Path) -> None:
+    events = """
+    account_id | event | occurred_at
+    a          | login | 2024-01-05
+    a          | login | 2024-03-10
+    a          | other | 2024-03-10
+    a          | other | 2024-03-11
+    b          | other | 2024-06-30
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": events})
+    share = spec(Aggregation.COUNT, last(30), events=("login",), per=Per.EVENTS)
+    found = feature(log, data, share, "2024-04-01")
+    assert found[("a", "2024-04-01")] == pytest.approx(1 / 3)
+    assert found[("b", "2024-04-01")] == 0  # no event at all is no share of anything
+
+
+def test_a_level_over_a_window_is_its_change(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | ended_at   | seats | mrr
+    a          | 2024-01-01 | 2024-03-20 | 2     | 100
+    a          | 2024-03-20 | -          | 5     | 80
+    b          | 2024-03-15 | -          | 3     | -
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions})
+    seats = feature(log, data, spec(Aggregation.SEATS, last(30)), "2024-04-01")
+    assert seats[("a", "2024-04-01")] == 3  # 5 now, 2 on 2 March
+    assert math.isnan(seats[("b", "2024-04-01")])  # nothing was in force on 2 March
+    assert feature(log, data, spec(Aggregation.REVENUE, EVER), "2024-04-01")[("a", "2024-04-01")] == 80
+    change = feature(log, data, spec(Aggregation.REVENUE, last(30)), "2024-04-01")
+    assert change[("a", "2024-04-01")] == -20
+
+
 def test_quantities_are_counted_as_that_many_events(tmp_path: Path) -> None:
     events = """
     account_id | event | occurred_at | quantity

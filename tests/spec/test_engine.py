@@ -22,6 +22,18 @@ EVENTS = ("send", "read", 'it\'s "odd"; DROP TABLE events --', "<script>\n")
 START = datetime(2023, 11, 20)
 
 
+EXTRAS = [
+    {"name": "first_send", "aggregation": "days_to_first", "events": ["send"]},
+    {"name": "first_of_all", "aggregation": "days_to_first"},
+    {"name": "share_of_two", "aggregation": "count", "category": "two", "window_days": 45, "per": "events"},
+    {"name": "share_ever", "aggregation": "count", "events": ["send", "read"], "per": "events"},
+    {"name": "readers_45d", "aggregation": "distinct_users", "events": ["read"], "window_days": 45},
+    {"name": "seat_change_60d", "aggregation": "seats", "window_days": 60},
+    {"name": "revenue", "aggregation": "revenue"},
+    {"name": "revenue_change_60d", "aggregation": "revenue", "window_days": 60},
+]
+
+
 def random_log(folder: Path, seed: int, n_accounts: int = 25, n_events: int = 1500) -> tuple[Log, Data]:
     rng = np.random.default_rng(seed)
     hours = pd.Timestamp(START)
@@ -52,13 +64,19 @@ def random_log(folder: Path, seed: int, n_accounts: int = 25, n_events: int = 15
             "started_at": started,
             "ended_at": ended.where(rng.random(n_accounts) < 0.5),
             "seats": rng.integers(0, 6, n_accounts),
+            "mrr": rng.integers(0, 900, n_accounts).astype(float),
         }
     )
     data = data_for(
         folder,
         {"events": events, "accounts": accounts, "subscriptions": spells},
         events={"core": list(EVENTS[:2]), "categories": {"one": list(EVENTS[:2]), "two": list(EVENTS[2:])}},
-        features={"events": list(EVENTS), "windows_days": [7, 30, 100], "event_windows_days": [30]},
+        features={
+            "events": list(EVENTS),
+            "windows_days": [7, 30, 100],
+            "event_windows_days": [30],
+            "extras": EXTRAS,
+        },
     )
     return open_log(data, folder, now=NOW), data
 
@@ -79,8 +97,10 @@ def accounts_of(log: Log) -> list[reference.Account]:
                     for e, t, u in zip(mine["event"], mine["occurred_at"], mine["user_id"], strict=True)
                 ),
                 tuple(
-                    (a.to_pydatetime(), None if pd.isna(b) else b.to_pydatetime(), float(n))
-                    for a, b, n in zip(own["started_at"], own["ended_at"], own["seats"], strict=True)
+                    (a.to_pydatetime(), None if pd.isna(b) else b.to_pydatetime(), float(n), float(m))
+                    for a, b, n, m in zip(
+                        own["started_at"], own["ended_at"], own["seats"], own["mrr"], strict=True
+                    )
                 ),
             )
         )
@@ -126,7 +146,7 @@ def test_every_feature_of_the_catalogue_on_the_tenure_axis(tmp_path: Path) -> No
 
 def test_many_dates_need_more_than_one_word_of_slots(tmp_path: Path) -> None:
     log, data = random_log(tmp_path, 3, n_accounts=8, n_events=400)
-    specs = tuple(s for s in catalogue(data, has_users=True, has_seats=False) if "users" in s.name)
+    specs = tuple(s for s in catalogue(data, has_users=True, has_seats=True) if "users" in s.name)
     first = (START - datetime(1970, 1, 1)).days
     assert_equal_to_reference(log, data, specs, Grid("calendar", tuple(range(first + 30, first + 230, 10))))
 
@@ -139,7 +159,7 @@ def test_nothing_at_or_after_the_as_of_date_moves_a_feature(
     log, data = random_log(tmp_path / "before", seed, n_accounts=6, n_events=200)
     as_of = pd.Timestamp(START + timedelta(days=100))
     grid = Grid("calendar", (int(as_of.timestamp() // 86_400),))
-    specs = catalogue(data, has_users=True, has_seats=False)
+    specs = catalogue(data, has_users=True, has_seats=True)
     before = observe(log, data, Question(specs, grid))
     events = pd.read_parquet(tmp_path / "before" / "events.parquet")
     later = events["occurred_at"] >= as_of

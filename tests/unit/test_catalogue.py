@@ -1,9 +1,17 @@
 """Names of features: safe as columns, distinct, and never one for two meanings."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from features.catalogue import catalogue, slugs
+import pytest
+from pydantic import ValidationError
+
+from features.catalogue import catalogue, described, slugs
+from features.declaration import Data, explain
+from features.errors import DataError
 from tests.spec.drawn import data_for, table
+from tests.unit.small_log import run, small_log, sources
 
 EVENTS = ("events", "Users", "core events", "a.b", "a b", "a_b", "a_b_2", "", "漢字", "category_x")
 
@@ -35,3 +43,92 @@ def test_an_event_never_takes_the_name_of_an_overall_feature(tmp_path: Path) -> 
     assert specs["category_x_2_30d"].events == ("category_x",)
     per_event = [spec for spec in specs.values() if spec.events and len(spec.events) == 1 and not spec.trend]
     assert {spec.events for spec in per_event} == {(name,) for name in names}
+
+
+def data_with(tmp_path: Path, *extras: dict[str, Any]) -> Data:
+    tables = {
+        "accounts": table("account_id | signed_up_at\na | 2024-01-01"),
+        "events": table("account_id | event | occurred_at\na | login | 2024-01-02"),
+    }
+    events = {"core": ["login"], "categories": {"entry": ["login", "signup"]}}
+    return data_for(tmp_path, tables, events=events, features={"events": ["login"], "extras": list(extras)})
+
+
+def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
+    data = data_with(
+        tmp_path,
+        {
+            "name": "entry_share",
+            "aggregation": "count",
+            "category": "entry",
+            "window_days": 60,
+            "per": "events",
+        },
+        {
+            "name": "first_login",
+            "aggregation": "days_to_first",
+            "events": ["login"],
+            "description": "First day",
+        },
+    )
+    found = {row["name"]: row for row in described(catalogue(data, has_users=False, has_seats=False))}
+    assert found["entry_share"] == {
+        "name": "entry_share", "description": "Entry share", "unit": "share", "category": "entry",
+        "aggregation": "count", "when_nothing": "0",
+    }  # fmt: skip
+    assert found["first_login"]["description"] == "First day"
+    assert found["first_login"]["unit"] == "days"
+    assert found["first_login"]["when_nothing"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"name": "Bad Name", "aggregation": "count"}, "features.extras.0.name"),
+        ({"name": "x", "aggregation": "median"}, "features.extras.0.aggregation"),
+        ({"name": "x", "aggregation": "groups"}, "is for milestones"),
+        ({"name": "x", "aggregation": "count", "events": ["a"], "category": "entry"}, "give one of the two"),
+        ({"name": "x", "aggregation": "count", "category": "entri"}, "the categories are entry"),
+        ({"name": "x", "aggregation": "days_since", "per": "seat"}, "only a count can be a rate per seat"),
+        ({"name": "x", "aggregation": "count", "trend": True}, "needs a window with a start"),
+        ({"name": "x", "aggregation": "days_to_first", "window_days": 30}, "look at all history"),
+        ({"name": "x", "aggregation": "count", "window_days": 0}, "features.extras.0.window_days"),
+        ({"name": "x", "aggregation": "count", "windows": 3}, "is not a key here"),
+    ],
+)
+def test_an_extra_that_means_nothing_is_refused_in_words(
+    tmp_path: Path, extra: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        data_with(tmp_path, extra)
+    assert words in explain(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"name": "events_30d", "aggregation": "count"}, "'events_30d' is the name of 2 features"),
+        ({"name": "x", "aggregation": "distinct_users"}, "'x' asks for users"),
+        ({"name": "x", "aggregation": "count", "window_days": 9, "per": "seat"}, "'x' asks for seats"),
+    ],
+)
+def test_an_extra_that_the_log_cannot_carry_is_refused_in_words(
+    tmp_path: Path, extra: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        catalogue(data_with(tmp_path, extra), has_users=False, has_seats=False)
+
+
+def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) -> None:
+    assert run("init", tmp_path / "w", *sources(tmp_path / "data", small_log(20))).code == 0
+    said = run("features", "--list", "-w", tmp_path / "w")
+    assert said.code == 0
+    assert not (tmp_path / "w" / "output").exists()
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["name", "description", "unit", "category", "when", "nothing"]
+    assert any(
+        line.startswith("days_since_last_event ") and "Days since the last event" in line for line in lines
+    )
+    listed = json.loads(run("features", "--list", "-w", tmp_path / "w", "--json").out)["features"]
+    assert len(listed) == len(lines) - 1 >= 50
+    assert {"name", "description", "unit", "category", "aggregation", "when_nothing"} == set(listed[0])

@@ -8,9 +8,11 @@ import pytest
 import typer
 import yaml
 
+from features.declaration import ExtraFeature
 from features.document import parse_yaml
 from milestones import app
 from models.framework import Framework
+from tests import features_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -21,6 +23,18 @@ def test_the_framework_of_the_reference_is_valid() -> None:
     example = re.findall(r"```yaml\n(.*?)```", text, re.S)[0]
     framework = Framework.model_validate(parse_yaml(example))
     assert list(framework.milestones) == ["activation", "utilization", "maturity"]
+
+
+def test_the_page_of_features_is_what_the_catalogue_says() -> None:
+    written = (ROOT / "docs" / "features.md").read_text()
+    assert written == features_page.page(), "run `make docs`"
+    assert written.count("\n| `") >= 60
+
+
+def test_the_extras_of_the_page_of_features_are_valid() -> None:
+    example = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)[0]
+    for extra in parse_yaml(example)["extras"]:
+        assert ExtraFeature.model_validate(extra).name == extra["name"]
 
 
 def commands_in(page: Path) -> list[list[str]]:

@@ -1,0 +1,67 @@
+"""Writes docs/features.md from the catalogue of the demo company, so that the page cannot say anything else.
+
+python -m tests.features_page > docs/features.md
+"""
+
+import sys
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from features.catalogue import catalogue, described
+from features.simulator import SCENARIOS, simulate
+from models.demonstration import adopted_framework
+
+HEAD = """# Features
+
+Every feature of the demo company, as `milestones features --list -w build/demo` shows them for any workspace. A
+feature looks at the half-open window of so many days before the as-of date, never at the date itself. This page is
+written by `make docs`.
+
+## One more, without touching code
+
+A feature of your own is an entry under `data.features.extras` in framework.yaml, and a column of the matrix from the
+next `milestones features` on:
+
+```yaml
+extras:
+  - {name: first_report, description: Days to the first report, aggregation: days_to_first, events: [report_viewed]}
+  - {name: automation_share_60d, aggregation: count, category: automation, window_days: 60, per: events}
+  - {name: seat_change_90d, aggregation: seats, window_days: 90}
+```
+
+| key | says |
+|---|---|
+| `aggregation` | `count`, `active_days`, `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window) |
+| `events` or `category` | which events; all of them without either |
+| `window_days` | how far back; all history without it |
+| `per` | of a count: `seat` (seats at the window's start), `user` (active in the window), `tenure` (30 days of it), `events` (all of the window: a share) |
+| `trend` | of a count or active days: against the window before, from -1 to 1 |
+| `description`, `unit` | what people read |
+
+## The catalogue
+"""
+
+
+@cache
+def page() -> str:
+    """The whole page."""
+    scenario = replace(SCENARIOS["support"], n_accounts=60, n_quarters=4)
+    company = simulate(scenario, np.random.default_rng(0))
+    data = adopted_framework(scenario, company).data
+    rows = described(catalogue(data, has_users=True, has_seats=True))
+    lines = [
+        HEAD,
+        "| feature | what it is | unit | category | when there is nothing |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{r['name']}` | {r['description']} | {r['unit']} | {r['category']} | {r['when_nothing']} |"
+        for r in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
