@@ -1,6 +1,6 @@
 """From elementary slots to features: every spec becomes one (accounts, as-of dates) array."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +8,19 @@ from numpy.typing import NDArray
 
 from features.attributes import Level
 from features.elementary import NEVER, NOT_YET, Batch, Floats
-from features.specs import Aggregation, FeatureSpec, Per
+from features.sequences import Measure, active_weeks, irregularity, streak
+from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import DAY_US, Window
 
 DAYS_PER_MONTH = 30
 Levels = Mapping[Aggregation, Level]  # of those that the subscriptions hold
 # Only these understate what happened when tracking began later than the window.
-LOOKING_BACK = (Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT_USERS, Aggregation.GROUPS)
+LOOKING_BACK = (
+    Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT_USERS, Aggregation.GROUPS, *SEQUENCES,
+)  # fmt: skip
+
+
+Composer = Callable[[FeatureSpec, Batch, "Moments", Levels], Floats]
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,20 @@ def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -
 
 def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
     return _recent_or_trend(spec, batch.days(spec.events), batch, moments)
+
+
+def _in_order(measure: Measure) -> "Composer":
+    """What a measure says of the active days in the window, one as-of date after the other."""
+
+    def compose_one(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+        days, start = batch.active_days(spec.events), spec.window.start_days
+        found = np.empty(moments.tenure_days.shape)
+        for i, as_of in enumerate(moments.as_of_days.tolist()):
+            seen = days.within(None if start is None else as_of + start, as_of)
+            found[:, i] = measure(seen, as_of, len(found))
+        return found
+
+    return compose_one
 
 
 def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
@@ -137,9 +157,12 @@ def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Leve
     return np.maximum(lived, 1.0) / DAYS_PER_MONTH
 
 
-_VALUES = {
+_VALUES: Mapping[Aggregation, Composer] = {
     Aggregation.COUNT: _count,
     Aggregation.ACTIVE_DAYS: _active_days,
+    Aggregation.ACTIVE_WEEKS: _in_order(active_weeks),
+    Aggregation.STREAK: _in_order(streak),
+    Aggregation.IRREGULARITY: _in_order(irregularity),
     Aggregation.DISTINCT_USERS: _distinct_users,
     Aggregation.GROUPS: _groups,
     Aggregation.DAYS_SINCE: _days_since,

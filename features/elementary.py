@@ -22,7 +22,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.intake import Log
-from features.specs import Aggregation, FeatureSpec, Per
+from features.sequences import ActiveDays
+from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import DAY_US, Grid, Slots, day_number
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,8 @@ class Needs:
                 found[Aggregation.COUNT].update({group.events: None for group in spec.groups})
             else:
                 found[spec.aggregation][spec.events] = None
+            if spec.aggregation in SEQUENCES:
+                found[Aggregation.ACTIVE_DAYS][spec.events] = None
             if spec.per is Per.USER:
                 found[Aggregation.DISTINCT_USERS][spec.events] = None
             if spec.per is Per.EVENTS:
@@ -143,6 +146,7 @@ class Batch:
         self.table, self.first, self.stop = table, first, stop
         self.pairs = slice(*np.searchsorted(table.user_account, [first, stop]))
         self._made: dict[tuple[str, EventSet], NDArray[Any]] = {}
+        self._active: dict[EventSet, ActiveDays] = {}
 
     def counts(self, events: EventSet) -> Floats:
         """Running counts of a set of events, (accounts, slots + 1)."""
@@ -151,6 +155,13 @@ class Batch:
     def days(self, events: EventSet) -> Floats:
         """Running active days of a set of events, (accounts, slots + 1)."""
         return self._once("bits", events, self._running_days)
+
+    def active_days(self, events: EventSet) -> ActiveDays:
+        """Each day on which an account did one of a set of events; accounts count from the first of the batch."""
+        if events not in self._active:
+            first_days = self.table.slots.edges[:-1]
+            self._active[events] = ActiveDays.of(self._day_bits(events)[:, 1:], first_days)
+        return self._active[events]
 
     def last_times(self, events: EventSet) -> Integers:
         """Time of the last event before each slot edge in µs from the origin, NEVER where there is none."""
@@ -182,10 +193,13 @@ class Batch:
         return np.cumsum(total, axis=1, out=total)
 
     def _running_days(self, events: EventSet) -> NDArray[Any]:
+        return np.cumsum(np.bitwise_count(self._day_bits(events)), axis=1, dtype=np.float64)
+
+    def _day_bits(self, events: EventSet) -> Integers:
         bits = self._empty(0)
         for place, found in self._cells("bits", events):
             bits.ravel()[place] |= found
-        return np.cumsum(np.bitwise_count(bits), axis=1, dtype=np.float64)
+        return bits
 
     def _latest(self, events: EventSet) -> NDArray[Any]:
         latest = self._empty(NEVER)

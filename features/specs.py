@@ -17,6 +17,9 @@ class Aggregation(StrEnum):
 
     COUNT = "count"
     ACTIVE_DAYS = "active_days"
+    ACTIVE_WEEKS = "active_weeks"  # weeks count back from the as-of date
+    STREAK = "streak"  # active weeks in a row, back from the as-of date
+    IRREGULARITY = "irregularity"  # how much the gaps between active days vary, over their mean
     DISTINCT_USERS = "distinct_users"
     GROUPS = "groups"  # how many groups of events have at least so many events
     DAYS_SINCE = "days_since"  # from the last event of the window to the as-of date
@@ -26,7 +29,8 @@ class Aggregation(StrEnum):
     REVENUE = "revenue"  # the same of recurring revenue
 
 
-# What stands in the subscriptions and not in the events.
+# What is read off the order of active days, and what stands in the subscriptions and not in the events.
+SEQUENCES = (Aggregation.ACTIVE_WEEKS, Aggregation.STREAK, Aggregation.IRREGULARITY)
 LEVELS = (Aggregation.SEATS, Aggregation.REVENUE)
 
 
@@ -42,6 +46,9 @@ class Per(StrEnum):
 _UNITS = {
     Aggregation.COUNT: "events",
     Aggregation.ACTIVE_DAYS: "days",
+    Aggregation.ACTIVE_WEEKS: "weeks",
+    Aggregation.STREAK: "weeks",
+    Aggregation.IRREGULARITY: "ratio",
     Aggregation.DISTINCT_USERS: "users",
     Aggregation.DAYS_SINCE: "days",
     Aggregation.DAYS_TO_FIRST: "days",
@@ -108,6 +115,8 @@ class FeatureSpec:
             raise ValueError(f"feature {self.name!r}: needs a window with a start, not all history")
         if self.aggregation is Aggregation.DAYS_TO_FIRST and self.window != EVER:
             raise ValueError(f"feature {self.name!r}: days to the first event look at all history")
+        if self.aggregation in SEQUENCES and self.window.end_days != 0:
+            raise ValueError(f"feature {self.name!r}: the order of days is read back from the as-of date")
         if self.trend and self.aggregation not in (Aggregation.COUNT, Aggregation.ACTIVE_DAYS):
             raise ValueError(f"feature {self.name!r}: a trend compares counts or active days")
 
@@ -116,6 +125,8 @@ class FeatureSpec:
         """What stands where there is nothing to aggregate, in words."""
         if self.aggregation is Aggregation.DAYS_SINCE:
             return "days since signup, or since tracking began"
+        if self.aggregation is Aggregation.IRREGULARITY:
+            return "missing below three active days"
         if self.aggregation is Aggregation.DAYS_TO_FIRST or self.aggregation in LEVELS:
             return "missing"
         return "missing without seats" if self.per is Per.SEAT else "0"

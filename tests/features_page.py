@@ -33,7 +33,7 @@ extras:
 
 | key | says |
 |---|---|
-| `aggregation` | `count`, `active_days`, `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window) |
+| `aggregation` | `count`, `active_days`, `active_weeks` (weeks count back from the date), `streak` (active weeks in a row up to it), `irregularity` (how much the gaps between active days vary, over their mean), `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window) |
 | `events` or `category` | which events; all of them without either |
 | `window_days` | how far back; all history without it |
 | `per` | of a count: `seat` (seats at the window's start), `user` (active in the window), `tenure` (30 days of it), `events` (all of the window: a share) |

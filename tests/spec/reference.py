@@ -1,10 +1,12 @@
 """A slow engine in plain Python that defines what every aggregation means: one account, one date, one loop."""
 
 import math
+import statistics
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-from features.specs import LEVELS, Aggregation, FeatureSpec, Per
+from features.specs import LEVELS, SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import Window
 
 DAY = timedelta(days=1)
@@ -64,11 +66,25 @@ def plain(spec: FeatureSpec, account: Account, window: Window, t: datetime, orig
         return len(chosen)
     if spec.aggregation is Aggregation.ACTIVE_DAYS:
         return len({(e.at - origin) // DAY for e in chosen})
+    if spec.aggregation in SEQUENCES:
+        return in_order(
+            spec.aggregation, sorted({(e.at - origin) // DAY for e in chosen}), (t - origin) // DAY
+        )
     if spec.aggregation is Aggregation.DISTINCT_USERS:
         return len({e.user for e in chosen if e.user is not None})
     assert spec.aggregation is Aggregation.GROUPS
     counts = [sum(e.event in g.events for e in within(spec, account, window, t)) for g in spec.groups]
     return sum(n >= g.at_least for n, g in zip(counts, spec.groups, strict=True))
+
+
+def in_order(aggregation: Aggregation, days: list[int], as_of: int) -> float:
+    weeks = {(as_of - 1 - day) // 7 for day in days}
+    if aggregation is Aggregation.ACTIVE_WEEKS:
+        return len(weeks)
+    if aggregation is Aggregation.STREAK:
+        return next(k for k in range(len(weeks) + 1) if k not in weeks)
+    gaps = [after - before for before, after in pairwise(days)]
+    return statistics.pstdev(gaps) / statistics.fmean(gaps) if len(gaps) >= 2 else math.nan
 
 
 def within(spec: FeatureSpec, account: Account, window: Window, t: datetime) -> list[Event]:

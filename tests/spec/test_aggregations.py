@@ -3,8 +3,11 @@
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from features.declaration import Data
+from features.intake import Log
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.windows import EVER, Window, following, last
 from tests.spec.drawn import draw, feature
@@ -148,6 +151,45 @@ def test_the_first_use_is_counted_in_days_from_signup(tmp_path: Path) -> None:
     assert math.isnan(found[("b", "2024-04-01")])  # at the very date: that is the future
     assert found[("b", "2024-04-02")] == 91
     assert math.isnan(found[("old", "2024-04-02")])  # may have done it before anybody looked
+
+
+def active_on(folder: Path, days: list[str]) -> tuple[Log, Data]:
+    """A log in which `a` is active on some days, `b` only at the end, and `c` says when tracking began."""
+    rows = [f"a | login | {day}" for day in days] + ["b | login | 2024-06-30", "c | login | 2024-01-01"]
+    accounts = f"{ACCOUNTS.rstrip()}\nc | 2024-01-01"
+    return draw(
+        folder, {"accounts": accounts, "events": "account_id | event | occurred_at\n" + "\n".join(rows)}
+    )
+
+
+def test_the_order_of_active_days(tmp_path: Path) -> None:
+    # Looked at on day 100, 2024-04-10: weeks [93, 100), [86, 93) and [79, 86) saw something, in a row; [72, 79)
+    # did not. The gaps of days 80, 85, 86 and 99 are 5, 1 and 13: mean 19/3, variance 224/9.
+    days = [
+        pd.Timestamp("2024-01-01") + pd.Timedelta(days=d, hours=23) for d in (50, 80, 85, 85, 86, 99, 100)
+    ]
+    log, data = active_on(tmp_path, [day.isoformat() for day in days])
+
+    def at(aggregation: Aggregation, window: Window, day: str = "2024-04-10", who: str = "a") -> float:
+        return feature(log, data, spec(aggregation, window), day)[(who, day)]
+
+    assert at(Aggregation.ACTIVE_WEEKS, last(40)) == 3
+    assert at(Aggregation.ACTIVE_WEEKS, EVER) == 4
+    assert at(Aggregation.ACTIVE_WEEKS, last(14)) == 2
+    assert at(Aggregation.STREAK, EVER) == 3
+    assert at(Aggregation.STREAK, last(10)) == 1  # of the second week only [90, 93) is in the window
+    assert at(Aggregation.STREAK, EVER, "2024-04-17") == 4  # day 100 begins a new week
+    assert at(Aggregation.STREAK, EVER, "2024-04-25") == 0  # the last seven days saw nothing
+    assert at(Aggregation.IRREGULARITY, last(40)) == pytest.approx(math.sqrt(224 / 9) / (19 / 3))
+    assert math.isnan(at(Aggregation.IRREGULARITY, last(14)))  # two days are one gap
+    assert at(Aggregation.ACTIVE_WEEKS, EVER, who="b") == 0
+    assert at(Aggregation.STREAK, EVER, who="b") == 0
+    assert math.isnan(at(Aggregation.IRREGULARITY, EVER, who="b"))
+
+
+def test_gaps_that_are_all_equal_are_not_irregular_at_all(tmp_path: Path) -> None:
+    log, data = active_on(tmp_path, [f"2024-01-{day:02d}" for day in range(2, 31, 7)])
+    assert feature(log, data, spec(Aggregation.IRREGULARITY, EVER), "2024-04-01")[("a", "2024-04-01")] == 0.0
 
 
 def test_a_share_is_of_all_events_of_the_window(tmp_path: Path) -> None:

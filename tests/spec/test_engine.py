@@ -29,6 +29,12 @@ EXTRAS = [
     {"name": "share_ever", "aggregation": "count", "events": ["send", "read"], "per": "events"},
     {"name": "readers_45d", "aggregation": "distinct_users", "events": ["read"], "window_days": 45},
     {"name": "seat_change_60d", "aggregation": "seats", "window_days": 60},
+    {"name": "weeks_100d", "aggregation": "active_weeks", "window_days": 100},
+    {"name": "weeks_of_sending", "aggregation": "active_weeks", "events": ["send"]},
+    {"name": "streak", "aggregation": "streak", "events": ["send", "read"]},
+    {"name": "streak_20d", "aggregation": "streak", "window_days": 20},
+    {"name": "irregularity_90d", "aggregation": "irregularity", "window_days": 90},
+    {"name": "irregularity_of_reading", "aggregation": "irregularity", "events": ["read"]},
     {"name": "revenue", "aggregation": "revenue"},
     {"name": "revenue_change_60d", "aggregation": "revenue", "window_days": 60},
 ]

@@ -91,6 +91,7 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
         ({"name": "x", "aggregation": "count", "category": "entri"}, "the categories are entry"),
         ({"name": "x", "aggregation": "days_since", "per": "seat"}, "only a count can be a rate per seat"),
         ({"name": "x", "aggregation": "count", "trend": True}, "needs a window with a start"),
+        ({"name": "x", "aggregation": "streak", "per": "user"}, "only a count can be a rate per user"),
         ({"name": "x", "aggregation": "days_to_first", "window_days": 30}, "look at all history"),
         ({"name": "x", "aggregation": "count", "window_days": 0}, "features.extras.0.window_days"),
         ({"name": "x", "aggregation": "count", "windows": 3}, "is not a key here"),
