@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from features.errors import UsageError
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.matrix import Matrix, build_frame, read_matrix
 from features.progress import ProgressCallback
 from features.version import code_version

@@ -13,7 +13,7 @@ from experiments import figures
 from experiments.launch import Launch
 from experiments.tracking import Store
 from features.errors import UsageError
-from features.intake import Log
+from features.log import Log
 from features.matrix import attributes_at
 from features.progress import ProgressCallback
 from features.version import code_version

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.intake import Log
+from features.log import Log
 from features.sequences import ActiveDays
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import DAY_US, Grid, Slots, day_number

@@ -4,7 +4,6 @@ Nothing is dropped in silence: every row of a source is used, set aside (quarant
 that the framework declares, and the counts of all three add up to the rows read.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 
 from features.declaration import Data
 from features.errors import DataError
+from features.log import Counts, Log
 from features.rejection import (
     EXCLUDED,
     UNKNOWN_ACCOUNT,
@@ -26,7 +26,6 @@ from features.rejection import (
 )
 from features.sources import connect, first_line, open_table, read_column, to_frame
 from features.tables import TABLES
-from features.workspace import discard, set_aside
 
 COPIES = "exact duplicate (data.events.deduplicate)"
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
@@ -34,76 +33,6 @@ LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their ow
 GIVEN = "given: "  # prefix of a mapped column as its source has it
 # An empty table of outcomes says that nobody was lost; an empty one of these says nothing.
 MUST_HAVE_ROWS = ("accounts", "subscriptions")
-Counts = dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class Log:
-    """The usable rows of a product's log, and what is known of the rest.
-
-    `events` is an Ibis expression (account: int32 code, signed_up_at, event, occurred_at [, user_id, quantity]);
-    `accounts` is indexed by the same code and holds account_id, signed_up_at and the attributes;
-    `subscriptions` and `outcomes` carry the code in the column `account`.
-    Knowledge reaches from `data_from` (start of its day) to just before `data_through`.
-    """
-
-    backend: Any
-    events: Any
-    accounts: pd.DataFrame
-    subscriptions: pd.DataFrame | None
-    outcomes: pd.DataFrame | None
-    data_from: pd.Timestamp
-    data_through: pd.Timestamp
-    n_events: int
-    read: dict[str, int]
-    quarantined: Counts
-    excluded: Counts
-    notes: tuple[str, ...]
-    rejected: dict[str, Any]
-
-    @property
-    def has_users(self) -> bool:
-        """Whether events say which user acted."""
-        return "user_id" in self.events.columns
-
-    @property
-    def has_seats(self) -> bool:
-        """Whether seats are known with dates."""
-        return self.subscriptions is not None and "seats" in self.subscriptions
-
-    def duplicates(self) -> int:
-        """How many usable events repeat another one in every mapped column. Asks for a scan of its own."""
-        distinct = to_frame(self.events.distinct().aggregate(lambda t: t.count().name("n")))
-        return self.n_events - int(distinct["n"].iloc[0])
-
-    def event_names(self) -> frozenset[str]:
-        """Every event of the log."""
-        return frozenset(to_frame(self.events.select("event").distinct())["event"])
-
-    def books(self) -> list[str]:
-        """What became of every row, in sentences."""
-        lines = []
-        for table, n in self.read.items():
-            bad, out = self.quarantined.get(table, {}), self.excluded.get(table, {})
-            line = f"{table}: {n:,} rows read, {n - sum(bad.values()) - sum(out.values()):,} used"
-            for words, counts in (("set aside", bad), ("left out by rule", out)):
-                if sum(counts.values()):
-                    reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items() if count)
-                    line += f", {sum(counts.values()):,} {words} ({reasons})"
-            lines.append(line)
-        return [*lines, f"data from {self.data_from.date()} through {self.data_through}", *self.notes]
-
-    def write_quarantine(self, folder: Path) -> None:
-        """One Parquet file per table with the rows set aside, as their source gives them, and the reason of each."""
-        for table, rows in self.rejected.items():
-            if not self.quarantined.get(table):
-                discard(folder / f"{table}.parquet")  # an earlier run's rows are no longer set aside
-            else:
-                with set_aside(folder / f"{table}.parquet") as path:
-                    if isinstance(rows, pd.DataFrame):
-                        rows.to_parquet(path, index=False)
-                    else:
-                        rows.to_parquet(path, use_tmp_file=False)
 
 
 def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:

@@ -14,7 +14,7 @@ from features.catalogue import catalogue, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
-from features.intake import Log
+from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_batches, quarterly
 from features.outcomes import in_force
 from features.progress import ProgressCallback

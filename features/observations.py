@@ -10,7 +10,7 @@ from features.attributes import Level
 from features.composition import Moments, compose
 from features.declaration import Data
 from features.elementary import Batch, scan
-from features.intake import Log
+from features.log import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
 from features.specs import Aggregation, FeatureSpec

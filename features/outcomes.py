@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from features.attributes import Timeline, Times
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.windows import following, last
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.observations import Question, observe, quarterly
 from features.sources import to_frame
 from features.specs import Aggregation, FeatureSpec

@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.sources import to_frame
 from features.windows import DAY_US
 

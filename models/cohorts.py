@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.observations import Question, observe, quarterly
 from features.progress import ProgressCallback
 from features.quarters import Quarters

@@ -11,7 +11,7 @@ from features.errors import UsageError
 
 if TYPE_CHECKING:
     from features.declaration import Calendar
-    from features.intake import Log
+    from features.log import Log
     from models.framework import Framework
 
 Source = Annotated[

@@ -8,7 +8,8 @@ import pandas as pd
 from features.declaration import Calendar, Data, Events, Outcome, Sources
 from features.discovery import discover, parse_overrides, provisional, resolution_of
 from features.document import validate
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
 from features.progress import ProgressCallback
 from features.sources import connect

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.observations import observe, quarterly
 from features.profile import profile_events
 from features.progress import ProgressCallback

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.intake import Log
+from features.log import Log
 from models.cohorts import Cohort, Cohorts
 from models.estimates import Estimate
 from models.framework import Framework

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.intake import Log
+from features.log import Log
 from models.cohorts import Cohorts
 from models.evaluation import evaluate
 from models.framework import Framework

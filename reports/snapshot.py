@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.intake import Log
+from features.log import Log
 from features.volumes import days_to_count, days_to_steps, quarterly_volumes
 from models.cohorts import STATUSES, Cohort, Cohorts
 from models.estimates import proportion

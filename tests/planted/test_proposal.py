@@ -12,7 +12,8 @@ import pytest
 
 from features import planted as planted_events
 from features.declaration import Data
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.profile import profile_events
 from features.simulator import SCENARIOS, simulate
 from models.cohorts import build_cohorts

@@ -7,7 +7,8 @@ import pandas as pd
 
 from features.declaration import Calendar, Data
 from features.discovery import provisional
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.observations import Question, observe
 from features.specs import FeatureSpec
 from features.tables import TABLES

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.declaration import Data
-from features.intake import Log
+from features.log import Log
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.windows import EVER, Window, following, last
 from tests.spec.drawn import draw, feature

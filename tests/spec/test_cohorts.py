@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.intake import Log
+from features.log import Log
 from features.quarters import Quarters
 from models.cohorts import Asked, Cohort, LabelClock, build_cohorts
 from models.framework import Framework

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from features.catalogue import catalogue
 from features.declaration import Data
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.observations import Question, observe
 from features.specs import FeatureSpec
 from features.windows import Grid

@@ -9,7 +9,8 @@ import pytest
 from features.declaration import Calendar, Data, Sources
 from features.discovery import provisional
 from features.errors import DataError
-from features.intake import Log, open_log
+from features.intake import open_log
+from features.log import Log
 from features.sources import connect, open_table
 from tests.spec.drawn import NOW, data_for, draw, table
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.intake import Log
+from features.log import Log
 from features.volumes import days_to_count, days_to_steps, quarterly_volumes
 from tests.spec.drawn import draw
 
