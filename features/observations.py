@@ -9,10 +9,11 @@ import pandas as pd
 from features.attributes import Level
 from features.composition import Moments, compose
 from features.declaration import Data
-from features.elementary import Batch, scan
+from features.elementary import Batch
 from features.log import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
+from features.scan import scan
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid, day_number
 
