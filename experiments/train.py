@@ -224,13 +224,8 @@ def _run_name(launch: Launch) -> str:
 
 def _register(launch: Launch, store: Store, run: "Run", trained: Trained) -> dict[str, Any]:
     name = f"{launch.framework.name}-retention"
-    own = trained.evaluation.overall()[trained.evaluation.main] if trained.evaluation else None
     record = run.model(
-        trained.model,
-        trained.X,
-        "retention",
-        registered_name=name,
-        metrics={"auc": own["value"]} if own else {},
+        trained.model, trained.X, "retention", registered_name=name, metrics=_own_metrics(trained)
     )
     champion = (
         not launch.variation.exploratory and trained.evaluation is not None and trained.evaluation.beats_rival
