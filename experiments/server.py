@@ -247,9 +247,9 @@ def _show(console: Console, url: str, found: list[Link], open_browser: bool, as_
         sys.stdout.flush()
     else:
         console.print(f"MLflow: {url}", soft_wrap=True, highlight=False, markup=False)
-    for link in [] if as_json else found:
-        console.print(f"{link.label}:", style="bold")
-        console.print(f"  {link.target}", soft_wrap=True, highlight=False, markup=False)
+        for link in found:
+            console.print(f"{link.label}:", style="bold")
+            console.print(f"  {link.target}", soft_wrap=True, highlight=False, markup=False)
     pages = [link.target for link in found if link.target.startswith("http")]
     if open_browser and pages:
         webbrowser.open(pages[0])

@@ -113,36 +113,31 @@ class Batch:
         return self._made[kind, events]
 
     def _running_counts(self, events: EventSet) -> NDArray[Any]:
-        total = self._empty(0.0)
-        for place, count in self._cells("count", events):
-            total.ravel()[place] += count
-        return np.cumsum(total, axis=1, out=total)
+        return self._accumulated("count", events, 0.0, np.add)
 
     def _running_days(self, events: EventSet) -> NDArray[Any]:
         return np.cumsum(np.bitwise_count(self._day_bits(events)), axis=1, dtype=np.float64)
 
     def _day_bits(self, events: EventSet) -> Integers:
-        bits = self._empty(0)
-        for place, found in self._cells("bits", events):
-            bits.ravel()[place] |= found
-        return bits
+        return self._dense("bits", events, 0, np.bitwise_or)
 
     def _latest(self, events: EventSet) -> NDArray[Any]:
-        latest = self._empty(NEVER)
-        flat = latest.ravel()
-        for place, last in self._cells("last", events):
-            flat[place] = np.maximum(flat[place], last)
-        return np.asarray(np.maximum.accumulate(latest, axis=1, out=latest))
+        return self._accumulated("last", events, NEVER, np.maximum)
 
     def _earliest(self, events: EventSet) -> NDArray[Any]:
-        earliest = self._empty(NOT_YET)
-        flat = earliest.ravel()
-        for place, first in self._cells("first", events):
-            flat[place] = np.minimum(flat[place], first)
-        return np.asarray(np.minimum.accumulate(earliest, axis=1, out=earliest))
+        return self._accumulated("first", events, NOT_YET, np.minimum)
 
-    def _empty(self, value: float) -> NDArray[Any]:
-        return np.full((self.stop - self.first, len(self.table.slots) + 1), value)
+    def _accumulated(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
+        dense = self._dense(column, events, nothing, unite)
+        return np.asarray(unite.accumulate(dense, axis=1, out=dense))
+
+    def _dense(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
+        """(accounts, slots + 1): the cells of a set united, `nothing` where there is none."""
+        dense = np.full((self.stop - self.first, len(self.table.slots) + 1), nothing)
+        flat = dense.ravel()
+        for place, found in self._cells(column, events):
+            flat[place] = unite(flat[place], found)
+        return dense
 
     def _cells(self, column: str, events: EventSet) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Places and values by code: within one code no place comes twice, so they can be added by index."""

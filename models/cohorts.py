@@ -69,6 +69,10 @@ class Cohort:
         """The column that holds an outcome."""
         return RETAINED if RETAINED in (outcome, self.milestone.primary_outcome) else "outcome"
 
+    def quarters_in(self, span: tuple[str, str]) -> list[str]:
+        """The cohort quarters in [from, to)."""
+        return [q for q in self.frame["quarter"].unique() if span[0] <= q < span[1]]
+
     def matures_at(self, quarter: str, outcome: Asked) -> pd.Timestamp:
         """When the last outcome of a cohort quarter can be known."""
         return self.clock.matures_at(quarter, self.column(outcome))

@@ -103,7 +103,7 @@ def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Fram
     for name, milestone in framework.milestones.items():
         adopted = pd.Timestamp(str(milestone.adopted_at))
         cohort = cohorts.by_name[name]
-        chosen_on = [q for q in cohort.frame["quarter"].unique() if milestone.defined_in(q)]
+        chosen_on = cohort.quarters_in(milestone.defined_on) if milestone.defined_on else []
         trial = build_trial(cohort, "primary", adopted, rng, quarters=chosen_on)
         effect = run_trial(trial, cohort, rng, framework.review.adoption_band, 100).effect("out_of_sample")
         if effect is not None:

@@ -50,7 +50,9 @@ class Evaluation:
             return "Insufficient data: no quarter has observations of both classes whose outcome is known."
         name, rival = label(self.main), label(self.rival)
         other = self.discrimination.estimates.get("logistic") if self.main != "logistic" else None
-        as_well = other is not None and other.value >= whole.value
+        as_well = ""
+        if other is not None and other.value >= whole.value:
+            as_well = f" The logistic regression does as well: {other.value:.3f}."
         compared = (
             f"{self.gain.value:+.3f} ({self.gain.lower:+.3f} to {self.gain.upper:+.3f}) against {rival}"
         )
@@ -62,7 +64,7 @@ class Evaluation:
         return (
             f"{name[0].upper()}{name[1:]} {verdict} {rival}: AUC {whole.value:.3f} ({whole.lower:.3f} to {whole.upper:.3f})"
             f" within quarters, {compared}, n = {self.n_observations:,} observations of {self.n_accounts:,} accounts."
-            + (f" The logistic regression does as well: {other.value:.3f}." if as_well and other else "")
+            f"{as_well}"
         )
 
     @property

@@ -175,9 +175,8 @@ class _Proposer:
             self.found.not_defined[name] = f"the log is too short: it has not seen {awaited} yet"
             return
         half = earlier_half(cohort, self.log.data_through)
-        trial = build_trial(
-            cohort, "primary", self.log.data_through, self.rng, others, _quarters_of(cohort, half)
-        )
+        looked_at = cohort.quarters_in(half) if half else None
+        trial = build_trial(cohort, "primary", self.log.data_through, self.rng, others, looked_at)
         result = run_trial(within_band(trial, BAND), cohort, self.rng, BAND, N_PERMUTATIONS)
         chosen, why, expected = _choice(cohort, half, result, others)
         self.found.said.append(f"{name}: {chosen.words}. {why}")
@@ -219,10 +218,6 @@ def earlier_half(cohort: Cohort, known_at: pd.Timestamp) -> tuple[str, str] | No
     return first, cohort.clock.quarters.shift(first, max(len(quarters) // 2, 1))
 
 
-def _quarters_of(cohort: Cohort, half: tuple[str, str] | None) -> list[str] | None:
-    return None if half is None else [q for q in cohort.frame["quarter"].unique() if half[0] <= q < half[1]]
-
-
 def _choice(
     cohort: Cohort, half: tuple[str, str] | None, result: SweepResult, rivals: dict[str, CountRule]
 ) -> tuple[Any, str, dict[str, Any]]:
@@ -242,7 +237,7 @@ def _choice(
     frame = cohort.frame
     seen = frame["alive"] & frame["score"].notna()
     if half is not None:
-        seen &= (frame["quarter"] >= half[0]) & (frame["quarter"] < half[1])
+        seen &= frame["quarter"].isin(cohort.quarters_in(half))
     score = frame.loc[seen, "score"].to_numpy(np.float64)
     cut = convention(score, rule)
     reached = float((score >= cut).mean()) if len(score) else 0.0

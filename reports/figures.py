@@ -71,22 +71,20 @@ def _cuts(axes: Axes, threshold: Row, rows: Sequence[Row]) -> None:
     current, operating = threshold["current"], threshold["operating_cut"]["value"]
     if wording.known(current) and current == operating:
         both = f"cut {wording.number(current)} (current and operating)"
-        x = edge(rows, current)
-        _cut(axes, x, _Cut("current", both, current, ink.BLACK, "-"), _side(axes, x, away_from=x), lift=1.015)
-        return
-    found = [
-        _Cut("current", f"current cut {wording.number(current)}", current, ink.BLACK, "-"),
-        _Cut("operating", f"operating cut {wording.number(operating)}", operating, ink.VERMILLION, "--"),
-    ]
+        found = [_Cut("current", both, current, ink.BLACK, "-")]
+    else:
+        found = [
+            _Cut("current", f"current cut {wording.number(current)}", current, ink.BLACK, "-"),
+            _Cut("operating", f"operating cut {wording.number(operating)}", operating, ink.VERMILLION, "--"),
+        ]
     found = [cut for cut in found if wording.known(cut.value)]
     places = [edge(rows, cut.value) for cut in found]
-    sides = [
-        _side(axes, x, away_from=other) for x, other in zip(places, [*places[1:], *places[:1]], strict=True)
-    ]
+    sides = [_side(axes, x, away_from=other) for x, other in zip(places, reversed(places), strict=True)]
     # A name that has to lie over the other's line stands on the upper of the two rows, above that line's end.
-    upper = 0 if len(found) == 2 and (sides[0] == "left") == (places[0] < places[1]) else len(found) - 1
+    first_is_upper = len(found) == 2 and (sides[0] == "left") == (places[0] < places[1])
     for i, (cut, x, side) in enumerate(zip(found, places, sides, strict=True)):
-        _cut(axes, x, cut, side, lift=1.075 if i == upper and len(found) == 2 else 1.015)
+        upper = len(found) == 2 and (i == 0) == first_is_upper
+        _cut(axes, x, cut, side, lift=1.075 if upper else 1.015)
 
 
 @dataclass(frozen=True)
