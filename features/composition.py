@@ -62,7 +62,7 @@ def compose(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Levels) -
 
 
 def _between(running: Floats, batch: Batch, moments: Moments, window: Window) -> Floats:
-    start, stop = batch.table.slots.bounds(moments.as_of_days, window)
+    start, stop = batch.table.plan.slots.bounds(moments.as_of_days, window)
     return running[:, stop] - running[:, start]
 
 
@@ -97,7 +97,7 @@ def _in_order(measure: Measure) -> "Composer":
 
 
 def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
-    start, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
+    start, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     return batch.users(spec.events, start, stop)
 
 
@@ -109,7 +109,7 @@ def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) 
 
 
 def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
-    _, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
+    _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     last = batch.last_times(spec.events)[:, stop]
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
@@ -117,7 +117,7 @@ def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Leve
 
 
 def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
-    _, stop = batch.table.slots.bounds(moments.as_of_days, spec.window)
+    _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     first = batch.first_times(spec.events)[:, stop]
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
     # Whoever came before tracking began may have done it unseen.

@@ -3,6 +3,7 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,7 @@ from features.windows import EVER, last
 
 LONGEST_WINDOW_DAYS = 3650
 MOST_SHOWN = 120  # characters of a refused value
+PASSWORD = re.compile(r"(://[^@/:]*):[^@/]*@")
 
 
 class Declared(BaseModel):
@@ -46,13 +48,31 @@ def known_time_format(pattern: str) -> str:
     return pattern
 
 
-def _named_source(source: str) -> str:
+def named_source(source: str) -> str:
+    """The source, if it can name one and holds no secret. Raises ValueError."""
     if not source.strip() or "\0" in source:
-        raise ValueError("name a file, a folder, a glob or file.duckdb::table")
+        raise ValueError(
+            "name a file, a folder, a glob, file.duckdb::table or postgresql://user@host/database::schema.table"
+        )
+    if PASSWORD.search(source):
+        raise ValueError(
+            "holds a password, which would be copied into every record: leave it out, and put it into the variable"
+            " PGPASSWORD or the file ~/.pgpass"
+        )
     return source
 
 
-Source = Annotated[str, AfterValidator(_named_source)]
+def _known_engine(engine: str) -> str:
+    if not re.fullmatch(
+        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|(spark|k8s)://.+|yarn", engine
+    ):
+        raise ValueError(
+            "is no engine: write duckdb, or a Spark master such as spark://host:7077 or local-cluster[2,1,1024]"
+        )
+    return engine
+
+
+Source = Annotated[str, AfterValidator(named_source)]
 
 
 class Sources(Declared):
@@ -207,6 +227,8 @@ class Features(Declared):
 class Data(Declared):
     """The data half of the framework."""
 
+    # What counts events in files: DuckDB, or a Spark master. Events in a database are counted there.
+    engine: Annotated[str, AfterValidator(_known_engine)] = "duckdb"
     sources: Sources
     mapping: dict[str, dict[str, str]]
     calendar: Calendar = Calendar()
@@ -252,7 +274,7 @@ def explain(error: Any) -> str:
         path = ".".join(p for p in map(str, item["loc"]) if not p.startswith("<"))
         value = item.get("input")
         nothing = isinstance(value, dict | list | tuple | BaseModel) or item["type"] == "missing"
-        text = repr(value)
+        text = PASSWORD.sub(r"\1:***@", repr(value))
         found = text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
         shown = "" if nothing or item["type"] == "extra_forbidden" else f" (found {found})"
         message = item["msg"].removeprefix("Value error, ")

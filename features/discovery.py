@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+from features.columns import TIME_FORMS, read_column, to_frame
 from features.declaration import Calendar, Data, Events, Outcome, Sources
 from features.errors import DataError, UsageError
-from features.sources import TIME_FORMS, open_table, read_column, to_frame
+from features.sources import Stores
 from features.tables import TABLES, Kind
 
 SAMPLE = 20_000
@@ -27,7 +28,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, dict[str, str]]:
 
 
 def discover(
-    backend: Any, sources: Sources, folder: Path, overrides: dict[str, dict[str, str]], calendar: Calendar
+    stores: Stores, sources: Sources, folder: Path, overrides: dict[str, dict[str, str]], calendar: Calendar
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The mapping of every declared table, and what was guessed, in words.
 
@@ -36,7 +37,7 @@ def discover(
     mapping: dict[str, dict[str, str]] = {}
     said: list[str] = []
     for table, source in sources.declared().items():
-        raw = open_table(backend, source, folder, table)
+        raw = stores.open(source, folder, table)
         mapping[table] = _map_table(table, raw, overrides.get(table, {}), calendar)
         others = [c for c in raw.columns if c not in mapping[table].values()]
         pairs = ", ".join(f"{logical} = {physical}" for logical, physical in mapping[table].items())
@@ -139,10 +140,10 @@ def provisional(sources: Sources, mapping: dict[str, dict[str, str]], calendar: 
 
 
 def resolution_of(
-    backend: Any, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], calendar: Calendar
+    stores: Stores, sources: Sources, folder: Path, mapping: dict[str, dict[str, str]], calendar: Calendar
 ) -> Literal["instant", "day"]:
     """'day' where no event carries a time of day, on the clock it was written by; 'instant' otherwise."""
-    raw = open_table(backend, sources.events, folder, "events")
+    raw = stores.open(sources.events, folder, "events")
     as_written = calendar.model_copy(update={"timezone": "UTC"})
     local = read_column(raw, mapping["events"]["occurred_at"], "time", as_written)
     timed = raw.select(local=local).filter(lambda t: t.local != t.local.truncate("D")).limit(1)

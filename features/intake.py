@@ -7,10 +7,11 @@ that the framework declares, and the counts of all three add up to the rows read
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 
+from features.columns import read_column, to_frame
 from features.declaration import Data
+from features.engines import engine_of
 from features.errors import DataError
 from features.log import Counts, Log
 from features.rejection import (
@@ -24,7 +25,7 @@ from features.rejection import (
     sound_event,
     spell_reasons,
 )
-from features.sources import connect, first_line, open_table, read_column, to_frame
+from features.sources import Stores
 from features.tables import TABLES
 
 COPIES = "exact duplicate (data.events.deduplicate)"
@@ -41,23 +42,17 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
     Raises DataError when a source cannot be read or no usable row is left.
     """
     now = now if now is not None else pd.Timestamp.now("UTC").tz_localize(None)
-    backend = connect()
-    reader = _Reader(backend, data, folder, now)
-    try:
-        accounts = reader.accounts()
-        _register_accounts(backend, accounts)
-        events, spans = reader.events()
-        subscriptions = reader.subscriptions(accounts)
-        outcomes = reader.outcomes(accounts)
-    except duckdb.Error as error:
-        raise DataError(f"the tables cannot be read: {first_line(error)}") from error
+    reader = _Reader(data, folder, now)
+    accounts = reader.accounts()
+    events, spans = reader.events(accounts)
+    subscriptions = reader.subscriptions(accounts)
+    outcomes = reader.outcomes(accounts)
     first, final = spans["first"].min(), spans["final"].max()
     one_day = pd.Timedelta(days=1)
     # A day whose last event comes in its last quarter is taken as whole: else a log that runs to the very end of a
     # quarter would never close it.
     whole_day = data.calendar.resolution == "day" or final - final.floor("D") >= LATE_IN_THE_DAY
     return Log(
-        backend=backend,
         events=events,
         accounts=accounts.drop(columns=LEFT_OUT),
         subscriptions=subscriptions,
@@ -73,7 +68,8 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
     )
 
 
-def _register_accounts(backend: Any, accounts: pd.DataFrame) -> None:
+def _known_accounts(raw: Any, accounts: pd.DataFrame) -> Any:
+    """The accounts beside the events, wherever those are."""
     known = pd.DataFrame(
         {
             "account": accounts.index.astype("int32"),
@@ -82,14 +78,14 @@ def _register_accounts(backend: Any, accounts: pd.DataFrame) -> None:
             "excluded": accounts[LEFT_OUT],
         }
     )
-    backend.create_table("known_accounts", known, temp=True, overwrite=True)
+    return engine_of(raw).lay_down(raw.get_backend(), "known_accounts", known)
 
 
 class _Reader:
     """Reads one table after the other and keeps the books."""
 
-    def __init__(self, backend: Any, data: Data, folder: Path, now: pd.Timestamp) -> None:
-        self.backend, self.data, self.folder, self.now = backend, data, folder, now
+    def __init__(self, data: Data, folder: Path, now: pd.Timestamp) -> None:
+        self.stores, self.data, self.folder, self.now = Stores(data.engine), data, folder, now
         self.read: dict[str, int] = {}
         self.quarantined: Counts = {}
         self.excluded: Counts = {}
@@ -133,10 +129,10 @@ class _Reader:
             excluded |= hit
         return excluded
 
-    def events(self) -> tuple[Any, pd.DataFrame]:
+    def events(self, accounts: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
         raw = self._open("events")
         table = raw.select(**self._columns("events", raw), **self._given("events", raw))
-        known = self.backend.table("known_accounts")
+        known = _known_accounts(raw, accounts)
         joined = table.left_join(known, table.account_id == known.known_id)
         joined = joined.mutate(reason=event_reason(joined, self.now))
         spans = to_frame(
@@ -232,7 +228,7 @@ class _Reader:
 
     def _open(self, table: str) -> Any:
         source = self.data.sources.declared()[table]
-        raw = open_table(self.backend, source, self.folder, table)
+        raw = self.stores.open(source, self.folder, table)
         for logical, physical in self.data.mapping[table].items():
             if physical not in raw.columns:
                 raise DataError(

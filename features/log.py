@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from features.sources import to_frame
+from features.columns import to_frame
+from features.engines import engine_of
 from features.workspace import discard, set_aside
 
 Counts = dict[str, dict[str, int]]  # by table, by reason
@@ -22,7 +23,6 @@ class Log:
     Knowledge reaches from `data_from` (start of its day) to just before `data_through`.
     """
 
-    backend: Any
     events: Any
     accounts: pd.DataFrame
     subscriptions: pd.DataFrame | None
@@ -35,6 +35,10 @@ class Log:
     excluded: Counts
     notes: tuple[str, ...]
     rejected: dict[str, Any]
+
+    def lay_down(self, name: str, frame: pd.DataFrame) -> Any:
+        """A small table of ours beside the events, to join them with."""
+        return engine_of(self.events).lay_down(self.events.get_backend(), name, frame)
 
     @property
     def has_users(self) -> bool:
@@ -78,4 +82,4 @@ class Log:
                     if isinstance(rows, pd.DataFrame):
                         rows.to_parquet(path, index=False)
                     else:
-                        rows.to_parquet(path, use_tmp_file=False)
+                        engine_of(rows).write(rows, path)

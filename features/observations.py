@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from features.attributes import Level
-from features.composition import Moments, compose
+from features.blocks import Recipe
 from features.declaration import Data
-from features.elementary import Batch
+from features.engines import engine_of
 from features.log import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
@@ -55,13 +55,18 @@ def observe_in_batches(
     specs = (*question.specs, *outcome_specs(data))
     if progress:
         progress("scanning the events", 0.0)
-    table = scan(log, specs, question.grid)
-    levels = _levels(log)
-    n_accounts = len(log.accounts)
-    for batch in table.batches(n_accounts):
-        moments = _moments(log, question.grid, batch)
-        columns = {spec.name: compose(spec, batch, moments, levels).ravel() for spec in specs}
-        frame = pd.DataFrame({**_identity(log, moments), **columns})
+    asked = scan(log, specs, question.grid)
+    recipe = Recipe(
+        specs,
+        question.grid,
+        asked.plan,
+        log.accounts["signed_up_at"].to_numpy("datetime64[us]"),
+        np.datetime64(log.data_from, "us"),
+        _levels(log),
+    )
+    composed = engine_of(log.events).composed(asked.cells, asked.users, recipe)
+    for block, columns in enumerate(composed):
+        frame = pd.DataFrame({**_identity(recipe, block), **columns})
         # An account that signs up at the very as-of date has no history yet.
         frame = frame[
             (frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)
@@ -70,7 +75,7 @@ def observe_in_batches(
         if question.alive_only:
             frame = frame[frame["alive"]].reset_index(drop=True)
         if progress:
-            progress("composing the windows", batch.stop / n_accounts)
+            progress("composing the windows", (block + 1) / recipe.n_blocks)
         yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
 
 
@@ -82,27 +87,11 @@ def _levels(log: Log) -> dict[Aggregation, Level]:
     return {kind: Level.of(log.subscriptions, c) for kind, c in columns.items() if c in log.subscriptions}
 
 
-def _moments(log: Log, grid: Grid, batch: Batch) -> Moments:
-    accounts = log.accounts.iloc[batch.first : batch.stop]
-    signed_up = accounts["signed_up_at"].to_numpy("datetime64[us]")[:, None]
-    days = np.asarray(grid.as_of_days, dtype=np.int64)
-    offset = (days * np.timedelta64(1, "D").astype("timedelta64[us]"))[None, :]
-    if grid.origin == "tenure":
-        time = signed_up + offset
-    else:
-        time = np.broadcast_to(np.datetime64(0, "us") + offset, (len(accounts), len(days))).copy()
-    one_day = np.timedelta64(1, "D")
-    tenure = (time - signed_up) / one_day
-    data_from = np.datetime64(log.data_from, "us")
-    seen = np.where(signed_up < data_from, (time - data_from) / one_day, np.inf)
-    return Moments(accounts.index.to_numpy(np.int64), days, time, tenure, seen)
-
-
-def _identity(log: Log, moments: Moments) -> dict[str, object]:
+def _identity(recipe: Recipe, block: int) -> dict[str, object]:
+    moments = recipe.moments(block)
     n_dates = len(moments.as_of_days)
-    signed_up = log.accounts["signed_up_at"].to_numpy("datetime64[us]")
     return {
         "account": np.repeat(moments.account, n_dates),
         "as_of": moments.time.ravel(),
-        "signed_up_at": np.repeat(signed_up[moments.account], n_dates),
+        "signed_up_at": np.repeat(recipe.signed_up[moments.account], n_dates),
     }

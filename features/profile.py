@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.columns import to_frame
 from features.declaration import Data
 from features.log import Log
 from features.observations import Question, observe, quarterly
-from features.sources import to_frame
 from features.specs import Aggregation, FeatureSpec
 from features.windows import following, last
 

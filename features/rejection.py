@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from features.sources import TIME_FORMS
+from features.columns import TIME_FORMS
 
 EXCLUDED = "its account is left out by rule"
 UNKNOWN_ACCOUNT = "unknown account"

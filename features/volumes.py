@@ -5,9 +5,9 @@ from typing import Any
 import ibis
 import pandas as pd
 
+from features.columns import to_frame
 from features.declaration import Data
 from features.log import Log
-from features.sources import to_frame
 from features.windows import DAY_US
 
 
@@ -16,7 +16,7 @@ def quarterly_volumes(log: Log, data: Data) -> pd.DataFrame:
     quarters = data.calendar.quarters
     days = pd.date_range(log.data_from, log.data_through, freq="D").to_series()
     calendar = pd.DataFrame({"day": days.dt.date.to_numpy(), "quarter": quarters.of(days).to_numpy()})
-    table = log.backend.create_table("calendar_quarters", calendar, temp=True, overwrite=True)
+    table = log.lay_down("calendar_quarters", calendar)
     events = log.events.mutate(day=log.events.occurred_at.date()).join(table, "day")
     found = to_frame(
         events.group_by("quarter").aggregate(events=events.count(), active_accounts=events.account.nunique())

@@ -89,8 +89,12 @@ def _calendar(timezone: str, time_formats: list[str]) -> "Calendar":
 
 def _from(root: Path, source: str) -> str:
     """A source as the framework names it: relative to its folder, so that both can move together."""
-    if not source.strip():
-        raise UsageError("a source has no name: give a file, a folder, a glob or file.duckdb::table")
+    from features.declaration import named_source
+
+    try:
+        named_source(source)
+    except ValueError as error:
+        raise UsageError(f"a source {error}") from error
     if "://" in source:
         return source
     path, separator, table = source.partition("::")

@@ -12,7 +12,7 @@ from features.intake import open_log
 from features.log import Log
 from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
 from features.progress import ProgressCallback
-from features.sources import connect
+from features.sources import Stores
 from models.framework import Framework
 from models.framework_text import framework_text
 from models.proposal import propose
@@ -41,11 +41,11 @@ def initiate(
 ) -> Initiation:
     """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
     progress("mapping the columns", 0.05)
-    backend = connect()
-    mapping, mapped = discover(backend, sources, folder, parse_overrides(overrides), calendar)
-    resolution = resolution_of(backend, sources, folder, mapping, calendar)
+    stores = Stores()
+    mapping, mapped = discover(stores, sources, folder, parse_overrides(overrides), calendar)
+    resolution = resolution_of(stores, sources, folder, mapping, calendar)
     data = provisional(sources, mapping, calendar.model_copy(update={"resolution": resolution}))
-    data = _with_exclusions(data, backend, folder)
+    data = _with_exclusions(data, stores, folder)
     progress("profiling the events", 0.15)
     log = open_log(data, folder)
     profile = profile_events(log)
@@ -77,10 +77,8 @@ def initiate(
     return Initiation(framework_text(framework, notes), said)
 
 
-def _with_exclusions(data: Data, backend: object, folder: Path) -> Data:
-    from features.sources import open_table
-
-    columns = open_table(backend, data.sources.accounts, folder, "accounts").columns
+def _with_exclusions(data: Data, stores: Stores, folder: Path) -> Data:
+    columns = stores.open(data.sources.accounts, folder, "accounts").columns
     rules = [
         {"column": c, "equals": True, "reason": f"{c} is true"} for c in columns if c.lower() in TEST_COLUMNS
     ]

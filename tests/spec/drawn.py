@@ -1,5 +1,7 @@
 """Draw a tiny log as text, and open it as the platform would."""
 
+from contextvars import ContextVar
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,13 @@ from features.observations import Question, observe
 from features.specs import FeatureSpec
 from features.tables import TABLES
 from features.windows import Grid
+from tests.stores import load
 
+SCHEMAS = count()
+
+ON: ContextVar[str] = ContextVar(
+    "ON", default="duckdb"
+)  # where drawn events are counted: see the fixture `engine`
 NOW = pd.Timestamp("2030-01-01")
 
 
@@ -35,6 +43,11 @@ def data_for(folder: Path, tables: dict[str, pd.DataFrame], **changes: Any) -> D
     for name, frame in tables.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     sources = {name: f"{name}.parquet" for name in tables}
+    if ON.get().startswith("postgresql://"):
+        schema = f"drawn_{next(SCHEMAS)}"
+        sources = {name: load(ON.get(), schema, name, frame) for name, frame in tables.items()}
+    elif ON.get() != "duckdb":
+        changes = {"engine": ON.get(), **changes}
     mapping = {
         name: {column: column for column in TABLES[name].columns if column in frame}
         for name, frame in tables.items()

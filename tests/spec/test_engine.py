@@ -19,6 +19,8 @@ from features.windows import Grid
 from tests.spec import reference
 from tests.spec.drawn import NOW, data_for
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 EVENTS = ("send", "read", 'it\'s "odd"; DROP TABLE events --', "<script>\n")
 START = datetime(2023, 11, 20)
 

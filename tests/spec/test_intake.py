@@ -5,13 +5,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from features.declaration import Calendar, Data, Sources
+from features.declaration import Calendar, Data, Sources, explain
 from features.discovery import provisional
 from features.errors import DataError
 from features.intake import open_log
 from features.log import Log
-from features.sources import connect, open_table
+from features.sources import Stores
 from tests.spec.drawn import NOW, data_for, draw, table
 
 ACCOUNTS = """
@@ -437,9 +438,9 @@ def test_two_tables_of_one_duckdb_file(folder: Path) -> None:
             "CREATE VIEW raw.events AS SELECT 1 AS account_id, 'e' AS event, now() AS occurred_at"
         )
     assert opened(folder, "x.duckdb::raw.events", "x.duckdb::main.accounts").n_events == 1
-    backend = connect()
+    stores = Stores()
     for _ in range(2):
-        assert open_table(backend, "x.duckdb::raw.events", folder, "events").count().execute() == 1
+        assert stores.open("x.duckdb::raw.events", folder, "events").count().execute() == 1
     with pytest.raises(DataError, match=r"has no table 'nope'; it has accounts, raw.events"):
         opened(folder, "x.duckdb::nope")
     with pytest.raises(DataError, match="is a DuckDB file; say which table"):
@@ -463,8 +464,17 @@ def test_a_source_that_cannot_be_read_is_named(folder: Path) -> None:
         "gone/*.csv": "events: there is no file",
         "x.xlsx": "is of no known kind",
         "mixed": "mixes .csv, .parquet files",
-        "postgres://me:secret@host/x": r"postgres://\*\*\*@host/x is an address",
+        "mysql://me@host/x::events": "mysql://me@host/x::events is an address of a kind",
+        "postgres://me@host/x": "names no table; write postgres://me@host/x::schema.table",
     }.items():
-        with pytest.raises(DataError, match=words) as caught:
+        with pytest.raises(DataError, match=words):
             opened(folder, source)
-        assert "secret" not in str(caught.value)
+
+
+def test_a_password_is_no_part_of_a_source() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Sources(events="postgresql://me:secret@host/x::events", accounts="a.csv")
+    words = explain(caught.value)
+    assert "PGPASSWORD" in words
+    assert "me:***@host" in words
+    assert "secret" not in words

@@ -9,7 +9,7 @@ import pytest
 from features.declaration import Calendar, Sources
 from features.discovery import discover, parse_overrides, resolution_of
 from features.errors import DataError, UsageError
-from features.sources import connect
+from features.sources import Stores
 from tests.unit.small_log import run, small_log, sources
 
 TIMES = ["2024-03-01 10:00:00", "2024-03-02 11:00:00"]
@@ -20,7 +20,7 @@ def mapped(folder: Path, events: pd.DataFrame, *overrides: str) -> dict[str, str
     events.to_parquet(folder / "events.parquet")
     ACCOUNTS.to_parquet(folder / "accounts.parquet")
     named = Sources(events="events.parquet", accounts="accounts.parquet")
-    mapping, _ = discover(connect(), named, folder, parse_overrides(list(overrides)), Calendar())
+    mapping, _ = discover(Stores(), named, folder, parse_overrides(list(overrides)), Calendar())
     return mapping["events"]
 
 
@@ -120,7 +120,7 @@ def test_a_log_of_dates_says_so(tmp_path: Path, times: Any, expected: str) -> No
     frame = table(account_id=["a", "b"], event=["x", "y"], occurred_at=times)
     mapping = {"events": mapped(tmp_path, frame)}
     named = Sources(events="events.parquet", accounts="accounts.parquet")
-    assert resolution_of(connect(), named, tmp_path, mapping, Calendar(timezone="Europe/Berlin")) == expected
+    assert resolution_of(Stores(), named, tmp_path, mapping, Calendar(timezone="Europe/Berlin")) == expected
 
 
 def test_init_refuses_a_zone_that_is_none_before_it_looks_at_the_data(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""DuckDB, the embedded engine: reads Parquet, CSV and its own files, and works out of core."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+import pandas as pd
+import pyarrow as pa
+
+from features.declaration import Calendar
+from features.engines.engine import Engine
+from features.errors import DataError, MilestonesError, StoreError
+
+# A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
+OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
+GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
+def _in_zone(zone, local):  # type: ignore[no-untyped-def]
+    """The instant at which a clock in `zone` showed the local time."""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
+def _parsed(text, pattern):  # type: ignore[no-untyped-def]
+    """The time that a text names in a pattern, null where it does not."""
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.timestamp))
+def _since_1970(microseconds):  # type: ignore[no-untyped-def]
+    """The time so long after 1970 began in UTC."""
+
+
+def connect() -> Any:
+    """A private in-memory DuckDB behind Ibis; all times in UTC."""
+    backend = ibis.duckdb.connect()
+    backend.raw_sql("SET TimeZone = 'UTC'")
+    backend.raw_sql("SET enable_progress_bar = false")
+    return backend
+
+
+class DuckDB(Engine):
+    """The default. Its words give null for what cannot be read."""
+
+    def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
+        """As `Engine` says."""
+        return backend.create_table(name, frame, temp=True, overwrite=True)
+
+    def fetch(self, table: Any) -> pa.Table:
+        """As `Engine` says."""
+        try:
+            return table.to_pyarrow()
+        except duckdb.Error as error:
+            raise explained(error) from error
+
+    def write(self, table: Any, path: Path) -> None:
+        """As `Engine` says, without a copy in memory."""
+        try:
+            table.to_parquet(path, use_tmp_file=False)
+        except duckdb.Error as error:
+            raise explained(error) from error
+
+    def in_utc(self, local: Any, zone: str) -> Any:
+        """As `Engine` says."""
+        return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
+
+    def since_1970(self, microseconds: Any) -> Any:
+        """As `Engine` says."""
+        return _since_1970(microseconds)
+
+    def number(self, text: Any) -> Any:
+        """As `Engine` says."""
+        return text.try_cast("float64")
+
+    def time(self, text: Any, calendar: Calendar) -> Any:
+        """As `Engine` says."""
+        zone = calendar.timezone
+        # A plain timestamp ignores an offset in the text; only one with a time zone applies it.
+        aware = (
+            text.re_replace(r"\s+([+-][0-9:]+)$", r"\1")
+            .try_cast(dt.Timestamp(timezone="UTC"))
+            .cast("timestamp")
+        )
+        return ibis.coalesce(
+            *(self.in_utc(_parsed(text, pattern), zone) for pattern in calendar.time_formats),
+            ibis.ifelse(text.re_search(OFFSET), aware, self.in_utc(text.try_cast("timestamp"), zone)),
+        )
+
+    def fingerprint(self, table: Any) -> str:
+        """Files are fingerprinted by their bytes, see `features.fingerprints`."""
+        raise NotImplementedError
+
+
+def explained(error: duckdb.Error) -> MilestonesError:
+    """What stopped DuckDB, in its own words, as an error for people."""
+    words = first_line(error)
+    if GONE.search(words):
+        return StoreError(f"a source was taken away while it was read ({words}): put it back and run again")
+    return DataError(f"the tables cannot be read: {words}")
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the excerpt of a query that DuckDB adds."""
+    unknown = re.search(r'sniffing file "([^"]+)"', str(error))
+    if unknown:
+        return f"{unknown[1]} is no CSV that can be recognised: check its line ends, quotes and delimiter"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,93 @@
+"""What every engine must be able to do: lay small tables beside the events, fetch rows, and say a few words of SQL."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import ibis
+import ibis.expr.datatypes as dt
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from features.declaration import Calendar
+
+
+Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
+
+
+class Recipe(Protocol):
+    """What makes columns of the cells and users of accounts; it can be sent to executors."""
+
+    @property
+    def block_size(self) -> int:
+        """How many accounts make a block."""
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks there are."""
+
+    def blocks(self, cells: pa.Table | None, users: pa.Table | None) -> Iterator[Columns]:
+        """The columns of every block, from all cells and users."""
+
+    def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
+        """The columns of one block, from its own cells and users."""
+
+
+class Engine(ABC):
+    """A kind of store that reads and counts events; it has no state, the connection is the Ibis backend's.
+
+    All that is asked of it is Ibis expressions. What engines say differently, or what one can do that another
+    cannot, is in these few methods.
+    """
+
+    compares_bytes = True  # whether texts sort by their bytes, not by the rules of a language
+
+    @abstractmethod
+    def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
+        """A small table of ours beside the events, for this connection only.
+
+        Raises StoreError where the store refuses.
+        """
+
+    @abstractmethod
+    def fetch(self, table: Any) -> pa.Table:
+        """The rows of an expression. Raises DataError where a value stops it, StoreError where the store is away."""
+
+    def composed(self, cells: Any, users: Any, recipe: Recipe) -> Iterator[Columns]:
+        """What a recipe makes of cells and users (expressions, or None), block by block; here, once they are fetched."""
+        found = (None if asked is None else self.fetch(asked) for asked in (cells, users))
+        return recipe.blocks(*found)
+
+    def write(self, table: Any, path: Path) -> None:
+        """The rows of an expression as a Parquet file."""
+        pq.write_table(self.fetch(table), path)
+
+    @abstractmethod
+    def in_utc(self, local: Any, zone: str) -> Any:
+        """The naive UTC time at which a clock in `zone` showed a local time; of an hour shown twice, the later."""
+
+    @abstractmethod
+    def since_1970(self, microseconds: Any) -> Any:
+        """The naive UTC time so many microseconds (int64) after 1970 began."""
+
+    @abstractmethod
+    def number(self, text: Any) -> Any:
+        """A text as float64, null where it is no number."""
+
+    @abstractmethod
+    def time(self, text: Any, calendar: "Calendar") -> Any:
+        """An ISO text, or one in a declared way of writing, as naive UTC time; null where it is neither."""
+
+    @abstractmethod
+    def fingerprint(self, table: Any) -> str:
+        """A short text that changes when the rows of a stored table do."""
+
+
+@ibis.udf.agg.builtin(name="bit_or", signature=((dt.int64,), dt.int64))
+def bit_or(bits):  # type: ignore[no-untyped-def]
+    """All bits that are set in any row: Ibis has this word for some engines only."""

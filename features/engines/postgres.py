@@ -1,0 +1,154 @@
+"""Postgres, read in place: events are counted where they are, and only counts travel."""
+
+import atexit
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from features.declaration import Calendar
+from features.engines import texts
+from features.engines.engine import Engine
+from features.errors import DataError, StoreError
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
+def _in_zone(zone, local):  # type: ignore[no-untyped-def]
+    """The instant at which a clock in `zone` showed the local time."""
+
+
+_CONNECTED: dict[str, Any] = {}  # one connection an address, closed when the program ends
+
+
+def connect(address: str) -> Any:
+    """The connection to `postgresql://user@host:port/database`, all times in UTC.
+
+    Raises DataError where the extra is not installed, StoreError when the server is away or refuses.
+    """
+    try:
+        import psycopg
+    except ImportError as error:
+        raise DataError(
+            f"{address}: reading Postgres needs the extra `postgres`: run `make engines`, or pip install psycopg[binary]"
+        ) from error
+    known = _CONNECTED.get(address)
+    if known is not None and not (known.con.closed or known.con.broken):
+        return known
+    try:
+        backend = ibis.connect(address)
+        for setting in ("TIME ZONE 'UTC'", "datestyle TO 'ISO, YMD'"):
+            backend.con.execute(f"SET {setting}")
+    except psycopg.Error as error:
+        raise StoreError(
+            f"{address} cannot be reached: {_words(error)}; start the server or correct the address (a password comes"
+            " from the variable PGPASSWORD or the file ~/.pgpass)"
+        ) from error
+    atexit.register(backend.con.close)
+    _CONNECTED[address] = backend
+    return backend
+
+
+def tables(backend: Any) -> set[tuple[str, str]]:
+    """Schema and name of every table and view that the user may see."""
+    with _told():
+        rows = backend.con.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables"
+        ).fetchall()
+    return {(s, n) for s, n in rows if s not in ("pg_catalog", "information_schema")}
+
+
+class Postgres(Engine):
+    """A cast stops the whole query at what it cannot read, so texts are matched with a pattern first."""
+
+    compares_bytes = False
+
+    def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
+        """As `Engine` says, as a temporary table."""
+        name = ibis.util.gen_name(name)  # the connection is shared
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        text = io.BytesIO()
+        pa.csv.write_csv(rows, text, pa.csv.WriteOptions(include_header=False))
+        with _told():
+            table = backend.create_table(name, schema=ibis.Schema.from_pyarrow(rows.schema), temp=True)
+            with (
+                backend.con.cursor() as cursor,
+                cursor.copy(f'COPY "{name}" FROM STDIN (FORMAT csv)') as copy,
+            ):
+                copy.write(text.getvalue())
+            backend.con.execute(f'ANALYZE "{name}"')
+        return table
+
+    def fetch(self, table: Any) -> pa.Table:
+        """As `Engine` says; as CSV, which is many times quicker than rows of objects."""
+        backend, query = table.get_backend(), ibis.to_sql(table, dialect="postgres")
+        copying = f"COPY ({query}) TO STDOUT (FORMAT csv)"
+        with _told(), backend.con.cursor() as cursor, cursor.copy(copying) as copy:
+            text = b"".join(bytes(part) for part in copy)
+        schema = table.as_table().schema().to_pyarrow()
+        if not text:
+            return schema.empty_table()
+        options = pa.csv.ConvertOptions(
+            column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+            true_values=["t"], false_values=["f"],
+        )  # fmt: skip
+        return pa.csv.read_csv(
+            io.BytesIO(text),
+            pa.csv.ReadOptions(column_names=schema.names),
+            pa.csv.ParseOptions(newlines_in_values=True),
+            options,
+        )
+
+    def in_utc(self, local: Any, zone: str) -> Any:
+        """As `Engine` says."""
+        return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
+
+    def since_1970(self, microseconds: Any) -> Any:
+        """As `Engine` says."""
+        return ibis.timestamp("1970-01-01") + microseconds.as_interval("us")
+
+    def number(self, text: Any) -> Any:
+        """As `Engine` says."""
+        return texts.number(text)
+
+    def time(self, text: Any, calendar: Calendar) -> Any:
+        """As `Engine` says."""
+        return texts.time(text, calendar, self.in_utc)
+
+    def fingerprint(self, table: Any) -> str:
+        """As `Engine` says: how many rows there are and the sum of their hashes, in any order."""
+        query = ibis.to_sql(table, dialect="postgres")
+        with _told():
+            row = (
+                table.get_backend()
+                .con.execute(f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ({query}) AS t")
+                .fetchone()
+            )
+        return f"{row[0]}-{row[1] or 0}"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the server says, as errors for people."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise StoreError(f"the database went away: {_words(error)}; start it and run again") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreError(
+            f"the database refuses: {_words(error)}; grant SELECT on the tables and TEMPORARY on the database"
+        ) from error
+    except psycopg.Error as error:
+        raise DataError(f"the tables cannot be read: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
