@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow docs check format lock bench bench-full clean
+.PHONY: help setup engines demo test test-slow docs check format lock bench bench-full clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@echo "Installing the locked environment into $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+engines: $(VENV)/.engines ## add what Postgres and Spark need (Spark is a download of 450 MB, and needs Java 17)
+
+$(VENV)/.engines: requirements-engines.lock $(VENV)/.ready
+	@echo "Installing the extras postgres and spark into $(VENV)"
+	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --require-hashes -r requirements-engines.lock
 	@touch $@
 
 demo: setup ## simulate a company and run the whole platform on it, in build/demo
@@ -46,8 +53,9 @@ format: setup ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
+lock: setup ## resolve both locks anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --system-certs --universal --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --system-certs --universal --generate-hashes --no-header --no-emit-index-url --constraint requirements.lock --extra postgres --extra spark pyproject.toml -o requirements-engines.lock
 
 bench: setup ## measure, side by side, into build/bench.json
 	@$(BIN)/python -m tests.benchmarks.features

@@ -24,13 +24,14 @@ def features(
     from features.catalogue import catalogue, described
     from features.document import read_data
     from features.intake import open_log
+    from features.kept import read_kept
     from features.matrix import build_matrix
     from features.workspace import Workspace
 
     console = Console(as_json)
     place = Workspace(workspace.resolve())
     data = read_data(place.framework)
-    log = open_log(data, place.root)
+    log = open_log(data, place.root, kept=None if listed else read_kept(place, data))
     if listed:
         rows = described(catalogue(data, has_users=log.has_users, has_seats=log.has_seats))
         console.table(rows, ("name", "description", "unit", "category", "when_nothing"))

@@ -79,7 +79,7 @@ class Elementary:
         found, starts = _heaps(cells, layout, layout.heap(n_accounts - 1, 0) + needs.n_codes)
         user_account, words = np.empty(0, np.int64), {}
         if users is not None:
-            columns = _columns(users)
+            columns = _columns(users.drop_columns(["user_id"]))
             order = np.argsort(columns["account"], kind="stable")
             user_account = columns["account"][order]
             words = {

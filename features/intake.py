@@ -4,6 +4,8 @@ Nothing is dropped in silence: every row of a source is used, set aside (quarant
 that the framework declares, and the counts of all three add up to the rows read.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from features.columns import read_column, to_frame
 from features.declaration import Data
 from features.engines import engine_of
 from features.errors import DataError
+from features.kept import Increment, Kept, current_files, summed
 from features.log import Counts, Log
 from features.rejection import (
     EXCLUDED,
+    LEFT_OUT,
     UNKNOWN_ACCOUNT,
     account_reasons,
     event_reason,
@@ -30,21 +34,23 @@ from features.tables import TABLES
 
 COPIES = "exact duplicate (data.events.deduplicate)"
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
-LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their own may be called excluded
 GIVEN = "given: "  # prefix of a mapped column as its source has it
 # An empty table of outcomes says that nobody was lost; an empty one of these says nothing.
 MUST_HAVE_ROWS = ("accounts", "subscriptions")
 
 
-def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
+def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None, kept: Kept | None = None) -> Log:
     """Open every declared table; `folder` is what relative sources start from, `now` ends the past.
+
+    Files of events that are `kept` are not checked again.
 
     Raises DataError when a source cannot be read or no usable row is left.
     """
     now = now if now is not None else pd.Timestamp.now("UTC").tz_localize(None)
     reader = _Reader(data, folder, now)
     accounts = reader.accounts()
-    events, spans = reader.events(accounts)
+    events, increment = reader.events(accounts, kept)
+    spans = increment.spans[increment.spans["reason"].isna()]
     subscriptions = reader.subscriptions(accounts)
     outcomes = reader.outcomes(accounts)
     first, final = spans["first"].min(), spans["final"].max()
@@ -60,6 +66,7 @@ def open_log(data: Data, folder: Path, now: pd.Timestamp | None = None) -> Log:
         data_from=first.floor("D"),
         data_through=final.floor("D") + one_day if whole_day else final,
         n_events=int(spans["n"].sum()),
+        increment=increment,
         read=reader.read,
         quarantined=reader.quarantined,
         excluded=reader.excluded,
@@ -129,42 +136,66 @@ class _Reader:
             excluded |= hit
         return excluded
 
-    def events(self, accounts: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
-        raw = self._open("events")
+    def events(self, accounts: pd.DataFrame, kept: Kept | None) -> tuple[Any, Increment]:
+        files = current_files(self.data, self.folder)
+        kept = kept if kept and files is not None and kept.holds(files, accounts) else None
+        joined = self._joined(self._open("events"), accounts)
+        fresh = joined
+        parts = []
+        if kept is not None and files is not None:
+            new = files.keys() - kept.files.keys()
+            fresh = self._joined(self._open("events", only=new), accounts) if new else None
+            parts.append(kept.spans)
+        if fresh is not None:
+            parts.append(self._spans(fresh))
+        increment = Increment(
+            files, accounts, summed(parts), kept, None if fresh is None else self._usable_events(fresh)
+        )
+        self._count_events(increment.spans)
+        self.rejected["events"] = self._as_given(
+            "events", joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED)
+        )
+        if increment.spans["reason"].notna().all():
+            raise DataError(self._nothing_usable("events"))
+        if self.data.events.deduplicate:
+            return self._without_copies(self._usable_events(joined), increment)
+        return self._usable_events(joined), increment
+
+    def _joined(self, raw: Any, accounts: pd.DataFrame) -> Any:
+        """Every event with its account, where it is known, and why it cannot be used, where it cannot."""
         table = raw.select(**self._columns("events", raw), **self._given("events", raw))
         known = _known_accounts(raw, accounts)
         joined = table.left_join(known, table.account_id == known.known_id)
-        joined = joined.mutate(reason=event_reason(joined, self.now))
-        spans = to_frame(
+        return joined.mutate(reason=event_reason(joined, self.now))
+
+    def _spans(self, joined: Any) -> pd.DataFrame:
+        return to_frame(
             joined.group_by("reason").aggregate(
                 n=joined.count(), first=joined.occurred_at.min(), final=joined.occurred_at.max()
             )
         )
-        self.read["events"] = int(spans["n"].sum()) if len(spans) else 0
+
+    def _usable_events(self, joined: Any) -> Any:
+        keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in joined.columns]
+        return joined.filter(*sound_event(joined, self.now).values()).select("account", "signed_up_at", *keep)
+
+    def _count_events(self, spans: pd.DataFrame) -> None:
+        self.read["events"] = int(spans["n"].sum())
         bad = spans[spans["reason"].notna()]
         counts = {str(r): int(n) for r, n in zip(bad["reason"], bad["n"], strict=True)}
         if EXCLUDED in counts:
             self.excluded["events"] = {EXCLUDED: counts.pop(EXCLUDED)}
         self.quarantined["events"] = dict(sorted(counts.items()))
-        self.rejected["events"] = self._as_given(
-            "events", joined.filter(joined.reason.notnull(), joined.reason != EXCLUDED)
-        )
-        usable = spans[spans["reason"].isna()]
-        if not len(usable):
-            raise DataError(self._nothing_usable("events"))
-        keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in table.columns]
-        events = joined.filter(*sound_event(joined, self.now).values()).select(
-            "account", "signed_up_at", *keep
-        )
-        return self._without_copies(events, usable) if self.data.events.deduplicate else (events, usable)
 
-    def _without_copies(self, events: Any, usable: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+    def _without_copies(self, events: Any, increment: Increment) -> tuple[Any, Increment]:
         distinct = events.distinct()
         n = int(to_frame(distinct.aggregate(lambda t: t.count().name("n")))["n"].iloc[0])
-        copies = int(usable["n"].sum()) - n
+        usable = increment.spans["reason"].isna()
+        copies = int(increment.spans.loc[usable, "n"].sum()) - n
         if copies:
             self.excluded.setdefault("events", {})[COPIES] = copies
-        return distinct, usable.assign(n=n)
+        spans = increment.spans.assign(n=increment.spans["n"].mask(usable, n))
+        return distinct, replace(increment, spans=spans, fresh=distinct)
 
     def subscriptions(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         frame = self._with_accounts("subscriptions", accounts)
@@ -226,9 +257,9 @@ class _Reader:
             raise DataError(self._nothing_usable(table))
         return frame[~bad].drop(columns=[c for c in frame if str(c).startswith(GIVEN)])
 
-    def _open(self, table: str) -> Any:
+    def _open(self, table: str, only: Collection[str] | None = None) -> Any:
         source = self.data.sources.declared()[table]
-        raw = self.stores.open(source, self.folder, table)
+        raw = self.stores.open(source, self.folder, table, only)
         for logical, physical in self.data.mapping[table].items():
             if physical not in raw.columns:
                 raise DataError(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.columns import to_frame
 from features.engines import engine_of
+from features.kept import Increment
 from features.workspace import discard, set_aside
 
 Counts = dict[str, dict[str, int]]  # by table, by reason
@@ -30,6 +31,7 @@ class Log:
     data_from: pd.Timestamp
     data_through: pd.Timestamp
     n_events: int
+    increment: Increment
     read: dict[str, int]
     quarantined: Counts
     excluded: Counts

@@ -1,8 +1,8 @@
 """The feature matrix on disk: matrix.parquet, written batch by batch, and the manifest that says what it is."""
 
-import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from features.catalogue import catalogue, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
+from features.fingerprints import of_inputs
+from features.kept import write_kept
 from features.log import Log
-from features.observations import IDENTITY, Question, observe_in_batches, quarterly
+from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
 from features.outcomes import in_force
 from features.progress import ProgressCallback
-from features.sources import source_files
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
 
@@ -48,12 +49,13 @@ def build_matrix(
 ) -> dict[str, Any]:
     """Write the matrix and its manifest into the workspace; returns the manifest."""
     specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
-    question = Question(specs, quarterly(log, data), alive_only=True)
+    question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
+    keep = partial(write_kept, workspace, data)
     n_rows = 0
     with set_aside(workspace.features / "matrix.parquet") as path:
         writer: pq.ParquetWriter | None = None
         try:
-            for batch in observe_in_batches(log, data, question, progress):
+            for batch in observe_in_batches(log, data, question, progress, keep):
                 named = _with_names(log, data, batch)
                 table = pa.Table.from_pandas(named, preserve_index=False)
                 writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
@@ -93,7 +95,7 @@ def read_matrix(workspace: Workspace, data: Data) -> Matrix:
     if not fits:  # a run that was killed between the two files
         raise workspace.damaged(workspace.features / "matrix.parquet", "features")
     changed = "the data section of framework.yaml" if manifest["data_hash"] != content_hash(data) else None
-    now = fingerprints(data, workspace.root)
+    now = of_inputs(data, workspace.root)
     changed = changed or next((t for t in now if manifest.get("inputs", {}).get(t) != now[t]), None)
     if changed:
         raise DataError(
@@ -144,7 +146,7 @@ def _manifest(
     return {
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),
-        "inputs": fingerprints(data, folder),
+        "inputs": of_inputs(data, folder),
         "data_from": log.data_from.isoformat(),
         "data_through": log.data_through.isoformat(),
         "n_accounts": len(log.accounts),
@@ -160,16 +162,3 @@ def _manifest(
         },
         "features": described(specs),
     }
-
-
-def fingerprints(data: Data, folder: Path) -> dict[str, str]:
-    """SHA-256 (first 16 hex digits) of the files behind each source."""
-    found = {}
-    for table, source in data.sources.declared().items():
-        path = (folder / source.partition("::")[0]).resolve()
-        digest = hashlib.sha256()
-        for file in source_files(path):
-            with file.open("rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-        found[table] = digest.hexdigest()[:16]
-    return found

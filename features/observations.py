@@ -1,7 +1,7 @@
 """Observations: account x as-of date, with features from before that date and the outcome from it on."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,12 @@ import pandas as pd
 from features.attributes import Level
 from features.blocks import Recipe
 from features.declaration import Data
-from features.engines import engine_of
+from features.engines import engine_of, fetch
+from features.kept import Counts, Kept, united
 from features.log import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
-from features.scan import scan
+from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid, day_number
 
@@ -29,6 +30,10 @@ class Question:
     alive_only: bool = False
 
 
+# A window is at most ten years long: closes that far ahead ask of the log that is there now.
+CLOSES_AHEAD = 84
+
+
 def quarterly(log: Log, data: Data) -> Grid:
     """The as-of dates at which every quarter of the log closes: its end, the first instant of the next.
 
@@ -40,6 +45,14 @@ def quarterly(log: Log, data: Data) -> Grid:
     return Grid("calendar", tuple(day_number(t) for t in starts))
 
 
+def with_coming(grid: Grid, data: Data) -> Grid:
+    """The same quarters, laid out so that the closes to come find the counts of today."""
+    quarters = data.calendar.quarters
+    final = quarters.containing(pd.Timestamp(grid.as_of_days[-1], unit="D"))
+    coming = (quarters.end(quarters.shift(final, i)) for i in range(CLOSES_AHEAD))
+    return replace(grid, coming_days=tuple(day_number(t) for t in coming))
+
+
 def observe(
     log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
@@ -49,9 +62,16 @@ def observe(
 
 
 def observe_in_batches(
-    log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
+    log: Log,
+    data: Data,
+    question: Question,
+    progress: ProgressCallback | None = None,
+    keep: Callable[[Kept], None] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """The same by batches of accounts, so that the whole is never needed in memory."""
+    """The same by batches of accounts, so that the whole is never needed in memory.
+
+    With `keep` it starts from the counts that the log found kept, and hands over those to keep.
+    """
     specs = (*question.specs, *outcome_specs(data))
     if progress:
         progress("scanning the events", 0.0)
@@ -64,7 +84,11 @@ def observe_in_batches(
         np.datetime64(log.data_from, "us"),
         _levels(log),
     )
-    composed = engine_of(log.events).composed(asked.cells, asked.users, recipe)
+    counted = None if keep is None else _counted(log, question, specs, asked, keep)
+    if counted is None:
+        composed = engine_of(log.events).composed(asked.cells, asked.users, recipe)
+    else:
+        composed = recipe.blocks(*counted)
     for block, columns in enumerate(composed):
         frame = pd.DataFrame({**_identity(recipe, block), **columns})
         # An account that signs up at the very as-of date has no history yet.
@@ -77,6 +101,27 @@ def observe_in_batches(
         if progress:
             progress("composing the windows", (block + 1) / recipe.n_blocks)
         yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
+
+
+def _counted(
+    log: Log, question: Question, specs: tuple[FeatureSpec, ...], asked: Scan, keep: Callable[[Kept], None]
+) -> Counts | None:
+    """Cells and users of the whole log, from those that are kept and a scan of the rest; None where none can be kept."""
+    increment, coming = log.increment, question.grid.coming_days
+    if increment.files is None or not coming:
+        return None
+    kept = increment.kept if increment.kept and increment.kept.fits(asked.plan) else None
+    scanned = asked
+    if kept and increment.fresh is not None:
+        scanned = scan(replace(log, events=increment.fresh), specs, question.grid)
+    found: Counts = (None, None)
+    if not kept or increment.fresh is not None:
+        cells, users = (None if e is None else fetch(e) for e in (scanned.cells, scanned.users))
+        found = (cells, users)
+    counts = found if kept is None else united(kept.of(increment.accounts), found)
+    edges = asked.plan.slots.edges
+    keep(Kept(increment.files, increment.accounts, increment.spans, edges[edges <= coming[0]], *counts))
+    return counts
 
 
 def _levels(log: Log) -> dict[Aggregation, Level]:

@@ -8,8 +8,10 @@ import pandas as pd
 
 from features.columns import TIME_FORMS
 
+LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their own may be called excluded
 EXCLUDED = "its account is left out by rule"
 UNKNOWN_ACCOUNT = "unknown account"
+IN_THE_FUTURE = "in the future"
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 Checks = dict[str, "pd.Series[bool]"]
 
@@ -54,7 +56,7 @@ def outcome_reasons(outcomes: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
     reasons = {
         UNKNOWN_ACCOUNT: outcomes["account"].isna(),
         "date unreadable": outcomes["unread_occurred_at"],
-        "in the future": outcomes["occurred_at"] > now,
+        IN_THE_FUTURE: outcomes["occurred_at"] > now,
     }
     return first_reason(len(outcomes), reasons)
 
@@ -68,7 +70,7 @@ def sound_event(joined: Any, now: pd.Timestamp) -> dict[str, Any]:
         "no account_id": joined.account_id.notnull(),
         "no event name": joined.event.notnull(),
         "time missing or unreadable": joined.occurred_at.notnull(),
-        "in the future": joined.occurred_at <= ibis.timestamp(now.to_pydatetime()),
+        IN_THE_FUTURE: joined.occurred_at <= ibis.timestamp(now.to_pydatetime()),
     }
     if "quantity" in joined.columns:
         known = (joined.quantity >= 0) & ~joined.quantity.isnan() & ~joined.quantity.isinf()

@@ -29,7 +29,7 @@ class Scan:
     """What an engine is asked, and how its answer is laid out. None where no spec needs it.
 
     cells: (account, slot, code, count [, bits, last, first]), one row per account, slot and code that has events.
-    users: (account, u{i}_{w}...), one row per user of an account, with the slots of set i in bits of word w.
+    users: (account, user_id, u{i}_{w}...), one row per user of an account, with the slots of set i in bits of word w.
     """
 
     plan: Plan
@@ -114,4 +114,4 @@ def _users(events: Any, needs: Needs, slots: Slots) -> Any:
         return bit_or(known.slot_bit, where=ibis.and_(*within) if within else None).fill_null(0)
 
     wanted = {f"u{i}_{n}": word(i, events, n) for i, events in enumerate(needs.users) for n in words}
-    return known.group_by(["account", "user_id"]).aggregate(**wanted).drop("user_id")
+    return known.group_by(["account", "user_id"]).aggregate(**wanted)

@@ -6,6 +6,7 @@ bad value is a counted row, not a crash.
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ class Stores:
         self.engine = engine
         self._made: dict[str, Any] = {}
 
-    def open(self, source: str, folder: Path, table: str) -> Any:
-        """The raw table of a source. Raises DataError or StoreError naming the source when it cannot be read."""
+    def open(self, source: str, folder: Path, table: str, only: Collection[str] | None = None) -> Any:
+        """The raw table of a source, of `only` some of its files where they are named.
+
+        Raises DataError or StoreError naming the source when it cannot be read.
+        """
         if "://" in source:
             return self._open_database(source, table)
         path_text, _, inner = source.partition("::")
@@ -48,6 +52,7 @@ class Stores:
             if inner:
                 return _open_duckdb(backend, path, inner, table)
             files, csv = _files(path, table)
+            files = files if only is None else [file for file in files if str(file) in only]
             if distributed:
                 return spark.open_files(self._connected(self.engine), files, csv=csv, table=table)
             return _open_files(backend, files, csv=csv)
@@ -138,6 +143,11 @@ def _open_files(backend: Any, files: list[Path], *, csv: bool) -> Any:
     if csv:
         return backend.read_csv(names, all_varchar=True, union_by_name=True, header=True)
     return backend.read_parquet(names, union_by_name=True)
+
+
+def is_files(source: str) -> bool:
+    """Whether a source is one of files, not of a table in a database or a DuckDB file."""
+    return "::" not in source and "://" not in source
 
 
 def source_files(path: Path) -> list[Path]:

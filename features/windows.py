@@ -8,7 +8,7 @@ Two origins share one axis of whole days. On the *calendar* axis a day is the nu
 "the first 90 days" is [0, 90) for everybody, to the second.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -87,6 +87,9 @@ class Grid:
 
     origin: Origin
     as_of_days: tuple[int, ...]
+    # As-of dates to come, ascending. What they will ask of the past cuts it already, and slots reach to the first of
+    # them: so slots of today are slots of tomorrow, and counts can be kept.
+    coming_days: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.as_of_days:
@@ -94,19 +97,26 @@ class Grid:
         if list(self.as_of_days) != sorted(set(self.as_of_days)):
             raise ValueError(f"as-of days must ascend and be distinct, got {self.as_of_days}")
 
-    def slots(self, windows: Iterable[Window], first_day: int) -> "Slots":
+    def slots(self, windows: Collection[Window], first_day: int) -> "Slots":
         """Cut the axis from `first_day` on at every edge of every window at every as-of date."""
-        as_of = np.asarray(self.as_of_days)
-        edges = {first_day, *self.as_of_days}
-        for window in windows:
-            if window.start_days is not None:
-                edges.update((as_of + window.start_days).tolist())
-            edges.update((as_of + window.end_days).tolist())
+        edges = {first_day, *self.as_of_days, *_edges(self.as_of_days, windows)}
+        if self.coming_days:
+            following = self.coming_days[0]
+            edges |= {following, *(edge for edge in _edges(self.coming_days, windows) if edge < following)}
         kept = sorted(edge for edge in edges if edge >= first_day)
         cut: list[int] = []
         for lower, upper in pairwise(kept):
             cut.extend(range(lower, upper, LONGEST_SLOT_DAYS))
         return Slots(np.asarray([*cut, kept[-1]], dtype=np.int64))
+
+
+def _edges(as_of_days: Iterable[int], windows: Collection[Window]) -> set[int]:
+    """Where windows begin and end at these dates."""
+    found = set()
+    for day in as_of_days:
+        found |= {day + window.end_days for window in windows}
+        found |= {day + window.start_days for window in windows if window.start_days is not None}
+    return found
 
 
 @dataclass(frozen=True)

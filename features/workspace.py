@@ -40,6 +40,11 @@ class Workspace:
         return self.output / "features"
 
     @property
+    def kept(self) -> Path:
+        """What was counted before, for the next build; to remove it costs time, nothing else."""
+        return self.features / "kept"
+
+    @property
     def models(self) -> Path:
         """model.json, metrics.json, predictions and figures."""
         return self.output / "models"

@@ -1,4 +1,4 @@
-"""Fail when requirements.lock does not answer pyproject.toml any more, lacks a hash, or names an index.
+"""Fail when a lock does not answer pyproject.toml any more, lacks a hash, or names an index.
 
 It asks no index, so that it gives the same answer everywhere; `pip check` beside it in `make check` says whether what
 the lock installed fits together.
@@ -7,7 +7,9 @@ the lock installed fits together.
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -16,8 +18,18 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def faults(pyproject: str, lock: str) -> list[str]:
-    """What is wrong with the lock, in sentences; empty where nothing is."""
+# What each lock answers: the dependencies and these besides, by their place in pyproject.toml.
+LOCKS = {
+    "requirements.lock": (("dependency-groups", "dev"),),
+    "requirements-engines.lock": (
+        ("project", "optional-dependencies", "postgres"),
+        ("project", "optional-dependencies", "spark"),
+    ),
+}
+
+
+def faults(pyproject: str, lock: str, besides: Iterable[tuple[str, ...]]) -> list[str]:
+    """What is wrong with a lock, in sentences; empty where nothing is."""
     found = []
     if re.search(r"https?://|--(extra-)?index-url|--find-links", lock):
         found.append("it names the address of an index")
@@ -29,7 +41,12 @@ def faults(pyproject: str, lock: str) -> list[str]:
             if "--hash=sha256:" not in entry:
                 found.append(f"{pin[1]} has no hash")
     declared = tomllib.loads(pyproject)
-    wanted = [*declared["project"]["dependencies"], *declared["dependency-groups"]["dev"]]
+    wanted = list(declared["project"]["dependencies"])
+    for path in besides:
+        found_there: Any = declared
+        for key in path:
+            found_there = found_there[key]
+        wanted += found_there
     for requirement in map(Requirement, wanted):
         versions = pins.get(canonicalize_name(requirement.name), [])
         if not versions:
@@ -43,10 +60,15 @@ def faults(pyproject: str, lock: str) -> list[str]:
 
 
 def main() -> int:
-    """0 when the lock is current."""
-    found = faults((ROOT / "pyproject.toml").read_text(), (ROOT / "requirements.lock").read_text())
+    """0 when the locks are current."""
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    found = [
+        f"{lock}: {fault}"
+        for lock, besides in LOCKS.items()
+        for fault in faults(pyproject, (ROOT / lock).read_text(), besides)
+    ]
     for fault in found:
-        sys.stderr.write(f"requirements.lock: {fault}: run make lock\n")
+        sys.stderr.write(f"{fault}: run make lock\n")
     return 1 if found else 0
 
 

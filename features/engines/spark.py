@@ -186,7 +186,9 @@ class Spark(Engine):
         _send_code(session)
         sides = []
         for expression in (cells, users):
-            rows = session.range(recipe.n_blocks).selectExpr("id AS block")  # one without events is a block too
+            rows = session.range(recipe.n_blocks).selectExpr(
+                "id AS block"
+            )  # one without events is a block too
             if expression is not None:
                 found = self.frame(expression.mutate(block=expression.account // recipe.block_size))
                 rows = found.unionByName(rows, allowMissingColumns=True)

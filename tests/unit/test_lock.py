@@ -10,11 +10,12 @@ dependencies = ["Some_Package>=2,<3"]
 [dependency-groups]
 dev = ["tool"]
 """
+DEV = [("dependency-groups", "dev")]
 GOOD = "some-package==2.1 ; sys_platform == 'linux' \\\n    --hash=sha256:00\n    # via milestones\ntool==1.0 \\\n    --hash=sha256:11\n"
 
 
 def test_a_lock_that_answers_has_no_fault() -> None:
-    assert faults(PYPROJECT, GOOD) == []
+    assert faults(PYPROJECT, GOOD, DEV) == []
     assert main() == 0
 
 
@@ -28,4 +29,4 @@ def test_a_lock_that_answers_has_no_fault() -> None:
     ],
 )
 def test_a_fault_is_found(lock: str, fault: str) -> None:
-    assert any(fault in found for found in faults(PYPROJECT, lock))
+    assert any(fault in found for found in faults(PYPROJECT, lock, DEV))

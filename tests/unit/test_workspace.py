@@ -10,7 +10,8 @@ import pytest
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError, StoreError
-from features.matrix import fingerprints, read_matrix
+from features.fingerprints import of_inputs
+from features.matrix import read_matrix
 from features.workspace import Workspace, discard, set_aside, write_text
 from tests.spec.drawn import data_for
 
@@ -126,7 +127,7 @@ def workspace(tmp_path: Path, data: Data) -> Workspace:
         "x": 1.0,
     }
     manifest = {"features": [{"name": "x"}], "n_observations": 1, "data_hash": content_hash(data)}
-    manifest["inputs"] = fingerprints(data, tmp_path)
+    manifest["inputs"] = of_inputs(data, tmp_path)
     with set_aside(place.features / "matrix.parquet") as path:
         pd.DataFrame(row).to_parquet(path)
     write_text(place.features / "manifest.json", json.dumps(manifest))

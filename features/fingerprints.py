@@ -1,0 +1,56 @@
+"""Fingerprints: short texts that change when a file, a table or the code that reads them does."""
+
+import hashlib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from features.declaration import Data
+from features.engines import engine_of
+from features.sources import Stores, source_files
+
+# What makes features of events: another version of one may make another number in the last digit.
+MADE_WITH = ("duckdb", "ibis-framework", "numpy", "pandas", "pyarrow")
+
+
+def of_files(source: str, folder: Path) -> dict[Path, str]:
+    """Every file behind a source of files with the SHA-256 of its bytes, first 16 hex digits."""
+    path = (folder / source.partition("::")[0]).resolve()
+    found = {}
+    for file in source_files(path):
+        stat = file.stat()
+        found[file] = _of_file(file, stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+@cache
+def _of_file(file: Path, _size: int, _changed: int) -> str:
+    """Read once in a program, however often it is asked for."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+
+
+def of_inputs(data: Data, folder: Path) -> dict[str, str]:
+    """A fingerprint of each declared source: of the bytes of its files, or of the rows of its database table."""
+    stores = Stores()
+    found = {}
+    for table, source in data.sources.declared().items():
+        if "://" in source:
+            rows = stores.open(source, folder, table)
+            found[table] = engine_of(rows).fingerprint(rows)
+        else:
+            digests = "".join(of_files(source, folder).values())
+            found[table] = hashlib.sha256(digests.encode()).hexdigest()[:16]
+    return found
+
+
+@cache
+def of_code() -> str:
+    """The code of this room, and the versions of the libraries that count with it."""
+    digest = hashlib.sha256()
+    room = Path(__file__).resolve().parent
+    for module in sorted(room.rglob("*.py")):
+        digest.update(module.relative_to(room).as_posix().encode() + module.read_bytes())
+    for library in MADE_WITH:
+        digest.update(f"{library}=={metadata.version(library)}".encode())
+    return digest.hexdigest()[:16]
