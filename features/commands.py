@@ -18,6 +18,7 @@ def features(
     listed: Annotated[
         bool, typer.Option("--list", help="Show every feature with its meaning, and build nothing.")
     ] = False,
+    anew: Annotated[bool, typer.Option(help="Count everything again, whatever earlier builds kept.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the usage features of every account at every quarter's close."""
@@ -25,13 +26,20 @@ def features(
     from features.document import read_data
     from features.intake import open_log
     from features.kept import read_kept
-    from features.matrix import build_matrix
+    from features.matrix import build_matrix, up_to_date
     from features.workspace import Workspace
 
     console = Console(as_json)
     place = Workspace(workspace.resolve())
     data = read_data(place.framework)
-    log = open_log(data, place.root, kept=None if listed else read_kept(place, data))
+    done = None if listed or anew else up_to_date(place, data)
+    if done is not None:
+        console.say(
+            f"{place.features / 'matrix.parquet'} is up to date: no input has changed since it was built"
+        )
+        console.result(done)
+        return
+    log = open_log(data, place.root, kept=None if listed or anew else read_kept(place, data))
     if listed:
         rows = described(catalogue(data, has_users=log.has_users, has_seats=log.has_seats))
         console.table(rows, ("name", "description", "unit", "category", "when_nothing"))

@@ -1,6 +1,9 @@
 """The feature matrix on disk: matrix.parquet, written batch by batch, and the manifest that says what it is."""
 
 import json
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +17,13 @@ from features.catalogue import catalogue, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
-from features.fingerprints import of_inputs
+from features.fingerprints import of_code, of_inputs
 from features.kept import write_kept
 from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
 from features.outcomes import in_force
 from features.progress import ProgressCallback
+from features.rejection import IN_THE_FUTURE
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
 
@@ -51,24 +55,49 @@ def build_matrix(
     specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
     keep = partial(write_kept, workspace, data)
-    n_rows = 0
+    batches = observe_in_batches(log, data, question, progress, keep)
     with set_aside(workspace.features / "matrix.parquet") as path:
-        writer: pq.ParquetWriter | None = None
-        try:
-            for batch in observe_in_batches(log, data, question, progress, keep):
-                named = _with_names(log, data, batch)
-                table = pa.Table.from_pandas(named, preserve_index=False)
-                writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-                writer.write_table(table.cast(writer.schema))
-                n_rows += len(named)
-        finally:
-            if writer:
-                writer.close()
+        n_rows = write_frames(path, (_with_names(log, data, batch) for batch in batches))
     manifest = _manifest(log, data, folder, specs, n_rows)
     write_text(
         workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     )
     return manifest
+
+
+def write_frames(path: Path, frames: Iterable[pd.DataFrame]) -> int:
+    """Stream frames of one schema into a Parquet file, each while the next is made; returns how many rows."""
+    with ExitStack() as stack, ThreadPoolExecutor(max_workers=1) as background:
+        writer: pq.ParquetWriter | None = None
+        writing: Future[None] | None = None
+        n_rows = 0
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema, compression="zstd"))
+            if writing:
+                writing.result()  # one at a time: no more than two batches are in memory
+            writing = background.submit(writer.write_table, table.cast(writer.schema))
+            n_rows += len(frame)
+        if writing:
+            writing.result()
+    return n_rows
+
+
+def up_to_date(workspace: Workspace, data: Data) -> dict[str, Any] | None:
+    """The manifest of the matrix that is there, where building it again would give the same; else None."""
+    try:
+        manifest = workspace.read_json(workspace.features / "manifest.json", "features")
+        rows = pq.read_metadata(workspace.features / "matrix.parquet").num_rows
+    except (DataError, OSError, pa.ArrowException):
+        return None
+    asked = {
+        "data_hash": content_hash(data), "inputs": of_inputs(data, workspace.root), "code": of_code(),
+        "n_observations": rows,
+    }  # fmt: skip
+    same = all(manifest.get(key) == value for key, value in asked.items())
+    # Time passes: what lay ahead then may be usable now.
+    ahead = any(reasons.get(IN_THE_FUTURE) for reasons in manifest.get("quarantined", {}).values())
+    return manifest if same and not ahead else None
 
 
 def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback | None = None) -> Matrix:
@@ -147,6 +176,8 @@ def _manifest(
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),
         "inputs": of_inputs(data, folder),
+        "engine": data.engine,
+        "code": of_code(),
         "data_from": log.data_from.isoformat(),
         "data_through": log.data_through.isoformat(),
         "n_accounts": len(log.accounts),

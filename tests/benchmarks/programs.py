@@ -58,10 +58,9 @@ class Stopwatch:
 def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     """Intake, then the features streamed to Parquet as the matrix is."""
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from features.intake import open_log
+    from features.matrix import write_frames
     from features.observations import Question, observe_in_batches
     from features.windows import Grid
     from tests.benchmarks.log import as_of_days, declared
@@ -71,13 +70,7 @@ def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     log = open_log(data, folder, now=pd.Timestamp(datetime(2030, 1, 1)))
     watch.mark("intake")
     question = Question(specs(), Grid("calendar", as_of_days(n_dates)))
-    writer: pq.ParquetWriter | None = None
-    for batch in observe_in_batches(log, data, question):
-        table = pa.Table.from_pandas(batch, preserve_index=False)
-        writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
-        writer.write_table(table.cast(writer.schema))
-    assert writer is not None
-    writer.close()
+    write_frames(out, observe_in_batches(log, data, question))
     took = watch.mark("whole")
     return {**took, "features": took["whole"] - took["intake"]}
 
