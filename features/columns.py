@@ -34,17 +34,20 @@ def read_column(raw: Any, physical: str, kind: Kind, calendar: Calendar) -> Any:
 
     Words for nothing become null, and so does what cannot be read.
     """
+    column = as_written(raw, physical, kind, calendar)
+    if kind in ("id", "text"):
+        return ibis.ifelse(says_nothing(column, kind), ibis.null("string"), column)
+    return _within_reach(column) if kind == "time" else column
+
+
+def as_written(raw: Any, physical: str, kind: Kind, calendar: Calendar) -> Any:
+    """The same without a look at what a text says or how far a time lies: for rows that were looked at before."""
     column, engine = raw[physical], engine_of(raw)
     if kind in ("id", "text"):
-        text = _whole(column) if kind == "id" and column.type().is_floating() else column.cast("string")
-        return ibis.ifelse(_says_nothing(text, kind, engine), ibis.null("string"), text)
-    if kind == "number":
-        return (
-            engine.number(_without_null_words(column))
-            if column.type().is_string()
-            else column.cast("float64")
-        )
-    return _within_reach(_time(column, calendar, engine))
+        return _whole(column) if kind == "id" and column.type().is_floating() else column.cast("string")
+    if kind == "time":
+        return _time(column, calendar, engine)
+    return engine.number(_without_null_words(column)) if column.type().is_string() else column.cast("float64")
 
 
 def to_frame(table: Any) -> pd.DataFrame:
@@ -53,14 +56,14 @@ def to_frame(table: Any) -> pd.DataFrame:
     return frame
 
 
-def _says_nothing(text: Any, kind: Kind, engine: Engine) -> Any:
+def says_nothing(text: Any, kind: Kind) -> Any:
     """Whether an id is a word for nothing, or a text is blank.
 
     Its first character clears nearly every row at once: words for nothing are empty or begin with a space (which
     all sort before '!') or an n. And no `isin` here: DuckDB takes a list out of its condition and looks every
     stripped and lowered row up in it, which costs more than all the counting that follows.
     """
-    if not engine.compares_bytes:
+    if not engine_of(text).compares_bytes:
         return ~text.re_search(NOT_BLANK) if kind == "text" else text.re_search(NOTHING)
     if kind == "text":
         return (text < "!") & ~text.re_search(NOT_BLANK)
