@@ -14,6 +14,7 @@ from models.sweep import SweepResult
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
+ENDS = ("niche", "ubiquitous")  # classes of adoption that propose no milestone
 MOST_MARKED = 60  # cuts that get a dot each
 NAMES = ("auc", "importance", "cuts")  # every figure there can be
 
@@ -63,7 +64,7 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
     axes = figure.subplots()
     bars = axes.barh(range(len(rows)), [row["importance"] for row in rows], color=BLUE)
     for bar, row in zip(bars, rows, strict=True):
-        if row["class"] != "representative":
+        if row["class"] in ENDS:
             bar.set(facecolor="white", edgecolor=GREY, hatch="////")
         axes.hlines(bar.get_y() + bar.get_height() / 2, row["lower"], row["upper"], color=GREY, linewidth=1)
         share = "" if row["adoption"] is None else f"  {row['adoption']:.0%}"
@@ -77,7 +78,7 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
     axes.set_xlabel("AUC lost when shuffled, held out\n(in per cent: the share of accounts that use it)")
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
-    if any(row["class"] != "representative" for row in rows):
+    if any(row["class"] in ENDS for row in rows):
         hatched = Patch(facecolor="white", edgecolor=GREY, hatch="////", label="niche or ubiquitous")
         figure.legend(handles=[hatched], loc="outside upper left", fontsize=8, frameon=False)
     return figure

@@ -12,12 +12,13 @@ import pandas as pd
 
 from experiments.launch import Launch
 from experiments.tracking import Store
+from features.adoption import newest_year
 from features.matrix import Matrix
 from features.progress import ProgressCallback
 from features.workspace import set_aside, write_text
 from models.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, find_estimator
 from models.evaluation import Evaluation, evaluate
-from models.importance import Importance, adoption, adoption_class, shap_importance
+from models.importance import Importance, shap_importance
 from models.retention import BASELINES, PLAIN_FORWARD, Predictions, fit_final, learnable, predict_forward
 from models.splits import FEWEST_OF_A_CLASS
 
@@ -149,14 +150,11 @@ def _ranking(
     if not predictions.importance:
         return []
     rows = _described(matrix, predictions.importance[-1].features)
-    names = [row["feature"] for row in rows]
-    declared = launch.framework.data.features
-    shares = adoption(frame, names)
+    words = matrix.described()
+    shares = newest_year(frame, [words[row["feature"]] for row in rows], launch.framework.data.features)
     explained = shap_importance(model, frame[launch.chosen_features(matrix.features)], rng)
     for row in rows:
-        share = float(shares[row["feature"]])
-        row["adoption"] = None if np.isnan(share) else share
-        row["class"] = adoption_class(share, declared.niche_below, declared.ubiquitous_above)
+        row |= shares[row["feature"]]
         if explained is not None:
             row |= {
                 "shap": float(explained[0][row["feature"]]),
@@ -280,6 +278,7 @@ def _note(launch: Launch, trained: Trained) -> str:
         ]
         lines += ["| feature | AUC lost when shuffled | adoption | class |", "|---|---|---|---|"]
         for row in trained.ranking[:8]:
-            share = "unknown" if row["adoption"] is None else f"{row['adoption']:.0%}"
-            lines.append(f"| `{row['feature']}` | {row['importance']:.4f} | {share} | {row['class']} |")
+            share = "" if row["adoption"] is None else f"{row['adoption']:.0%}"
+            word = row["class"] or "not applicable"
+            lines.append(f"| `{row['feature']}` | {row['importance']:.4f} | {share} | {word} |")
     return "\n".join(lines).strip()

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from features.declaration import Data
 from features.errors import DataError
@@ -56,8 +57,8 @@ def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureS
     return tuple(specs)
 
 
-def described(specs: Iterable[FeatureSpec]) -> list[dict[str, str]]:
-    """What each feature is, in words: name, description, unit, category, aggregation, when_nothing."""
+def described(specs: Iterable[FeatureSpec]) -> list[dict[str, Any]]:
+    """What each feature is: name, description, unit, category, aggregation, per, trend, when_nothing."""
     return [
         {
             "name": spec.name,
@@ -65,6 +66,8 @@ def described(specs: Iterable[FeatureSpec]) -> list[dict[str, str]]:
             "unit": spec.unit,
             "category": spec.category,
             "aggregation": spec.aggregation.value,
+            "per": spec.per and spec.per.value,
+            "trend": spec.trend,
             "when_nothing": spec.when_nothing,
         }
         for spec in specs

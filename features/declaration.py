@@ -206,6 +206,7 @@ class Features(Declared):
     extras: tuple[ExtraFeature, ...] = ()
     niche_below: float = Field(default=0.05, ge=0, le=1)
     ubiquitous_above: float = Field(default=0.95, ge=0, le=1)
+    minimum_support: int = Field(default=30, ge=1)  # eligible accounts below which adoption has no class
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

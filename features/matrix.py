@@ -1,7 +1,7 @@
 """The feature matrix on disk: matrix.parquet, written batch by batch, and the manifest that says what it is."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -123,15 +123,20 @@ def read_matrix(workspace: Workspace, data: Data) -> Matrix:
         fits = False
     if not fits:  # a run that was killed between the two files
         raise workspace.damaged(workspace.features / "matrix.parquet", "features")
-    changed = "the data section of framework.yaml" if manifest["data_hash"] != content_hash(data) else None
+    require_unchanged(manifest, data, workspace)
+    return Matrix(frame, manifest, str(workspace.features / "matrix.parquet"))
+
+
+def require_unchanged(made: Mapping[str, Any], data: Data, workspace: Workspace) -> None:
+    """Raises DataError where the data section or an input file is no longer that of a file of the features folder."""
+    changed = "the data section of framework.yaml" if made["data_hash"] != content_hash(data) else None
     now = of_inputs(data, workspace.root)
-    changed = changed or next((t for t in now if manifest.get("inputs", {}).get(t) != now[t]), None)
+    changed = changed or next((t for t in now if made.get("inputs", {}).get(t) != now[t]), None)
     if changed:
         raise DataError(
             f"{changed} has changed since {workspace.features} was built: run"
             f" `milestones features -w {workspace.root}` again"
         )
-    return Matrix(frame, manifest, str(workspace.features / "matrix.parquet"))
 
 
 def attributes_at(log: Log, data: Data, frame: pd.DataFrame) -> dict[str, Any]:

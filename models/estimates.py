@@ -1,8 +1,6 @@
 """A number with its interval: proportions, differences, ratios and phi, honest about repeated accounts.
 
-One account may appear at many as-of dates. Its rows are alike, so they hold less information than as many
-accounts would. Every interval here therefore replaces the number of rows by an *effective* number: rows
-divided by the design effect, the cluster-robust variance by account over the variance of independent rows.
+Every interval here replaces the number of rows by an *effective* number, as `features.proportions` says why.
 """
 
 import math
@@ -11,7 +9,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import t
+
+from features.proportions import effective, wilson
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -112,20 +112,8 @@ class _Rate:
     degrees: float = math.inf  # of freedom of its variance: few accounts leave the variance itself unsure
 
     def wilson(self, level: float) -> tuple[float, float]:
-        return _score_interval(self.value, self.n_effective, float(t.ppf((1 + level) / 2, self.degrees)))
-
-
-def wilson(rate: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a rate seen on n (effective) observations, within [0, 1]. Wilson 1927."""
-    return _score_interval(rate, n, float(norm.ppf((1 + level) / 2)))
-
-
-def _score_interval(rate: float, n: float, critical: float) -> tuple[float, float]:
-    z2 = critical * critical
-    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    # Rounding must not push the interval off the rate, or out of the unit interval, at 0 and at 1.
-    return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
+        lower, upper = wilson(self.value, self.n_effective, self.degrees, level)
+        return float(lower), float(upper)
 
 
 def account_codes(account: IntArray | None, n: int) -> tuple[IntArray, int]:
@@ -146,14 +134,8 @@ def _rate(good: FloatArray, members: BoolArray, codes: IntArray, n_accounts: int
     error = np.where(members, good - value, 0.0) / n
     scores = np.bincount(codes, weights=error, minlength=n_accounts).astype(np.float64)
     present = int(np.count_nonzero(np.bincount(codes[members], minlength=n_accounts)))
-    if present == n:
-        return _Rate(value, n, float(n), scores)
-    independent = value * (1 - value) / n
-    clustered = float((scores**2).sum()) * present / max(present - 1, 1)
-    if independent == 0.0 or clustered <= 1e-12 * independent:
-        # Nothing can be said about how alike an account's rows are: count accounts, which is the safe side.
-        return _Rate(value, n, float(present), scores)
-    return _Rate(value, n, min(float(n), n * independent / clustered), scores, present - 1.0)
+    n_effective, degrees = effective(value, n, present, float((scores**2).sum()))
+    return _Rate(value, n, float(n_effective), scores, float(degrees))
 
 
 def _checked(reached: BoolArray, outcome: BoolArray) -> tuple[BoolArray, FloatArray]:

@@ -1,12 +1,12 @@
-"""Which features a model leans on, beside how many accounts use them.
+"""Which features a model leans on.
 
 Raw importance leans to niche features of a few large customers and says nothing of what everybody uses, so every
-figure stands beside the feature's adoption, and the ranking that proposes milestones leaves both ends out.
+figure is to stand beside the feature's adoption, that `features.adoption` counts.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,6 @@ COLUMNS_AT_ONCE = 16
 SHAP_ROWS = 200
 NEAR_TWINS = 0.9  # rank correlation from which on two features tell the same, and are shuffled together
 LEVEL = 0.95
-
-AdoptionClass = Literal["niche", "representative", "ubiquitous"]
 
 
 @dataclass(frozen=True)
@@ -160,17 +158,3 @@ def shap_importance(
     given = pd.DataFrame(contributions, columns=X.columns)
     direction = rows.reset_index(drop=True).rank().corrwith(given.rank()).fillna(0.0)
     return size, direction
-
-
-def adoption(frame: pd.DataFrame, features: Sequence[str], quarters: int = 4) -> "pd.Series[float]":
-    """Share of observations of the newest quarters in which a feature is above zero, unknown ones left out."""
-    newest = np.sort(frame["as_of"].unique())[-quarters:]
-    recent = frame.loc[frame["as_of"].isin(newest), list(features)]
-    return (recent > 0).where(recent.notna()).astype("float64").mean()
-
-
-def adoption_class(share: float, niche_below: float, ubiquitous_above: float) -> AdoptionClass:
-    """Niche features speak for a few customers, ubiquitous ones tell nobody apart."""
-    if share < niche_below:
-        return "niche"
-    return "ubiquitous" if share > ubiquitous_above else "representative"

@@ -5,6 +5,7 @@ from pathlib import Path
 from experiments.launch import Launch, Variation
 from experiments.sweeps import sweep_milestones
 from experiments.train import train
+from features.adoption_record import write_adoption
 from features.console import Console
 from features.errors import UsageError
 from features.intake import open_log
@@ -35,6 +36,7 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
         console.say(f"2/6 check     {line}")
     with console.progress("3/6 features") as progress:
         manifest = build_matrix(log, framework.data, root, place, progress)
+        write_adoption(place, framework.data, manifest)
     console.say(
         f"3/6 features  {len(manifest['features'])} features of {manifest['n_observations']:,} observations"
     )

@@ -140,6 +140,7 @@ _CLASSES: Mapping[str, tuple[str, str, str]] = {
     "representative": ("o", ink.BLUE, "representative"),
     "niche": ("^", ink.ORANGE, "niche: few use it"),
     "ubiquitous": ("s", ink.PURPLE, "ubiquitous: nearly all use it"),
+    "unclear": ("X", ink.GREY, "unclear: few are eligible"),
 }
 
 
@@ -182,6 +183,8 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
             axes.axvspan(left, right, color=ink.SHADE, zorder=0.2, linewidth=0, gid=word)
         for word, (marker, color, label) in _CLASSES.items():
             own = [row for row in rows if row["class"] == word]
+            if word == "unclear" and not own:
+                continue
             xs, ys = [_shown(row) for row in own], numbers(own, "importance")
             axes.vlines(
                 xs, numbers(own, "lower"), numbers(own, "upper"), color=color, linewidth=1.0, alpha=0.45

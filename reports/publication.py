@@ -64,7 +64,7 @@ def _learned(workspace: Workspace, framework: Framework) -> Learned:
     matrix = read_matrix(workspace, framework.data)
     record = workspace.read_json(workspace.models / "model.json", "train")
     predictions = workspace.read_table(workspace.models / "predictions.parquet", "train")
-    return Learned(record, predictions, matrix.frame)
+    return Learned(record, predictions, matrix)
 
 
 def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) -> dict[str, Any] | None:

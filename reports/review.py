@@ -8,14 +8,14 @@ data.
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from features.adoption import newest_year
 from features.log import Log
+from features.matrix import Matrix
 from models.cohorts import Cohorts
 from models.evaluation import evaluate
 from models.framework import Framework
-from models.importance import adoption, adoption_class
 from models.milestones import listing
 from reports.proven import Proven
 from reports.snapshot import Snapshots
@@ -31,7 +31,7 @@ class Learned:
 
     record: dict[str, Any]
     predictions: pd.DataFrame
-    matrix: pd.DataFrame
+    matrix: Matrix
 
 
 class Reviewer:
@@ -124,17 +124,10 @@ class Reviewer:
         if not blocks:
             return []
         rows = sorted(blocks[-1]["features"], key=lambda row: -row["importance"])[:RANKED]
-        matrix = self.learned.matrix
-        shares = adoption(matrix[matrix["as_of"] <= known_at], [row["feature"] for row in rows])
-        declared = self.framework.data.features
-        found = []
-        for row in rows:
-            share = float(shares[row["feature"]])
-            words = {} if np.isnan(share) else {
-                "adoption": share, "class": adoption_class(share, declared.niche_below, declared.ubiquitous_above),
-            }  # fmt: skip
-            found.append({**row, "adoption": None, "class": None, **words})
-        return found
+        frame, words = self.learned.matrix.frame, self.learned.matrix.described()
+        features = [words[row["feature"]] for row in rows]
+        shares = newest_year(frame[frame["as_of"] <= known_at], features, self.framework.data.features)
+        return [{**row, **shares[row["feature"]]} for row in rows]
 
     # Words.
 

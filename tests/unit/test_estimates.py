@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from features.proportions import wilson
 from models.estimates import (
     BoolArray,
     Effect,
@@ -15,7 +16,6 @@ from models.estimates import (
     risk_difference,
     risk_ratio,
     stratified_risk_difference,
-    wilson,
 )
 
 

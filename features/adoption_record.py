@@ -1,0 +1,216 @@
+"""The adoption benchmark in the workspace: adoption.parquet by quarter, adoption.json by feature, adoption.png."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from features.adoption import batched, classified, limits
+from features.benchmark import Benchmark, benchmark
+from features.declaration import Data, Features
+from features.matrix import require_unchanged
+from features.segments import UNKNOWN, size_columns
+from features.workspace import Workspace, discard, set_aside, write_text
+
+SCHEMA_VERSION = 1
+FILE = "adoption.json"
+COLUMNS = ("feature", "class", "adoption", "interval", "support", "by_plan", "by_size", "differs")
+WORDS = ("name", "description", "unit", "category", "aggregation", "per")
+
+Row = dict[str, Any]
+
+
+def write_adoption(workspace: Workspace, data: Data, manifest: Mapping[str, Any]) -> Row:
+    """Count adoption in the matrix of the workspace, a few columns at a time, and write the three files; adoption.json.
+
+    manifest: of that matrix. The summary is written last: where it stands, the others belong to it.
+    """
+    from features.figures import adoption_figure
+
+    folder = workspace.features
+    found = _count(workspace, manifest)
+    summary = record(found, data.features, manifest)
+    with set_aside(folder / "adoption.parquet") as path:
+        found.by_quarter.to_parquet(path, index=False)
+    figure = adoption_figure(summary["features"], found.by_quarter, data.features)
+    if figure is None:
+        discard(folder / "adoption.png")  # what an earlier run drew
+    else:
+        with set_aside(folder / "adoption.png") as path:
+            figure.savefig(path, dpi=130)
+    write_text(folder / FILE, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return summary
+
+
+def read_adoption(workspace: Workspace, data: Data) -> Row:
+    """adoption.json, if it answers this data section and these files.
+
+    Raises DataError where `milestones features` did not run or did not finish, and where anything changed since.
+    """
+    path = workspace.features / FILE
+    found = workspace.read_json(path, "features")
+    if not {"features", "data_hash", "inputs"} <= set(found) or not isinstance(found["features"], list):
+        raise workspace.damaged(path, "features")
+    require_unchanged(found, data, workspace)
+    return found
+
+
+def _count(workspace: Workspace, manifest: Mapping[str, Any]) -> Benchmark:
+    path = workspace.features / "matrix.parquet"
+    features = manifest["features"]
+    schema = pq.read_schema(path)
+    told = ["account_id", "as_of", "quarter", *(["plan"] if "plan" in schema.names else [])]
+    frame = pq.read_table(path, columns=[*told, *size_columns(schema.names)]).to_pandas()
+    return benchmark(frame, features, _columns(path, list(limits(features)), len(frame)))
+
+
+def _columns(path: Any, names: Sequence[str], n_rows: int) -> Iterator[pd.DataFrame]:
+    for part in batched(names, n_rows):
+        yield pq.read_table(path, columns=part).to_pandas()
+
+
+def record(found: Benchmark, declared: Features, manifest: Mapping[str, Any]) -> Row:
+    """adoption.json: of every feature the class, the newest year in all and by segment, and the first year before it."""
+    newest = _shares(found.newest, declared)
+    earliest = _shares(found.earliest, declared)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data_hash": manifest["data_hash"],
+        "inputs": manifest["inputs"],
+        "rule": declared.model_dump(include={"niche_below", "ubiquitous_above", "minimum_support"}),
+        "quarters": list(found.quarters),
+        "newest_year": list(found.newest_year),
+        "size_by": found.size_by,
+        "features": [
+            _feature(feature, newest.get(feature["name"], {}), earliest.get(feature["name"], {}), declared)
+            for feature in manifest["features"]
+        ],
+    }
+
+
+def _shares(table: pd.DataFrame, declared: Features) -> dict[str, dict[str, list[Row]]]:
+    """The rows of a table by feature and dimension, in order."""
+    found: dict[str, dict[str, list[Row]]] = {}
+    rows: Any = table.to_dict("records")
+    for row, word in zip(rows, classified(table, declared), strict=True):
+        eligible = row["n_observations"] > 0
+        share = {
+            "segment": row["segment"],
+            "class": word,
+            "value": float(row["adoption"]) if eligible else None,
+            "lower": float(row["lower"]) if eligible else None,
+            "upper": float(row["upper"]) if eligible else None,
+            "n_observations": int(row["n_observations"]),
+            "n_accounts": int(row["n_accounts"]),
+            "support": int(row["n_adopters"]),
+            **{key: row[key] for key in ("n_missing", "first_quarter", "last_quarter") if key in row},
+        }
+        found.setdefault(row["feature"], {}).setdefault(row["dimension"], []).append(share)
+    return found
+
+
+def _feature(
+    feature: Mapping[str, Any],
+    newest: dict[str, list[Row]],
+    earliest: dict[str, list[Row]],
+    declared: Features,
+) -> Row:
+    """One feature of adoption.json; without shares where adoption does not apply."""
+    words = {key: feature[key] for key in WORDS}
+    if not newest:
+        return {**words, "applies": False, "class": None, "adoption": None}
+    whole = newest["all"][0]
+    before = next((row for row in earliest.get("all", []) if row["n_observations"]), None)
+    return {
+        **words,
+        "applies": True,
+        "class": whole["class"],
+        "adoption": _without(whole, "segment", "class"),
+        "earliest": before and _without(before, "segment", "class"),
+        "by_plan": newest.get("plan", []),
+        "by_size": newest.get("size", []),
+        "differs": [
+            {"by": dimension, "segment": row["segment"], "class": row["class"]}
+            for dimension in ("plan", "size")
+            for row in newest.get(dimension, [])
+            if row["segment"] != UNKNOWN and differs(row, whole, declared)
+        ],
+    }
+
+
+def _without(row: Row, *keys: str) -> Row:
+    return {key: value for key, value in row.items() if key not in keys}
+
+
+def differs(part: Row, whole: Row, declared: Features) -> bool:
+    """Whether a segment is surely of another class than all accounts together.
+
+    Its whole interval lies within the bounds of that class, and apart from the interval of all.
+    """
+    bounds = {
+        "niche": (0.0, declared.niche_below),
+        "representative": (declared.niche_below, declared.ubiquitous_above),
+        "ubiquitous": (declared.ubiquitous_above, 1.0),
+    }
+    if part["class"] not in bounds or whole["class"] not in bounds or part["class"] == whole["class"]:
+        return False
+    low, high = bounds[part["class"]]
+    apart = part["lower"] > whole["upper"] or part["upper"] < whole["lower"]
+    return bool(low <= part["lower"] and part["upper"] <= high and apart)
+
+
+def heading(found: Mapping[str, Any]) -> list[str]:
+    """What the listing rests on, in sentences."""
+    if not found["quarters"]:
+        return ["No quarter has closed yet: nobody can be counted."]
+    rule, year = found["rule"], found["newest_year"]
+    sizes: list[Row] = next((f["by_size"] for f in found["features"] if f.get("by_size")), [])
+    said = [
+        f"Adoption {year[0]} to {year[-1]}, of the accounts that could use a feature and are known: niche below"
+        f" {rule['niche_below']:.0%}, ubiquitous above {rule['ubiquitous_above']:.0%}, unclear with fewer than"
+        f" {rule['minimum_support']} eligible accounts. Support is how many accounts use it, of those eligible."
+    ]
+    if sizes:
+        labels = " / ".join(part["segment"] for part in sizes if part["segment"] != UNKNOWN)
+        said.append(f"By size ({found['size_by']}): {labels}.")
+    return said
+
+
+def listing(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """adoption.json as rows of text, the most adopted first, features to which adoption does not apply last."""
+    return [_line(feature) for feature in sorted(found["features"], key=_rank)]
+
+
+def _rank(feature: Mapping[str, Any]) -> float:
+    value = (feature["adoption"] or {}).get("value")
+    return 1.0 if value is None else -float(value)
+
+
+def _line(feature: Mapping[str, Any]) -> dict[str, str]:
+    if not feature["applies"]:
+        return {**dict.fromkeys(COLUMNS, ""), "feature": feature["name"], "class": "not applicable"}
+    whole = feature["adoption"]
+    return {
+        "feature": feature["name"],
+        "class": feature["class"],
+        "adoption": _percent(whole["value"]),
+        "interval": f"{_percent(whole['lower'])} to {_percent(whole['upper'])}"
+        if whole["n_accounts"]
+        else "",
+        "support": f"{whole['support']:,} of {whole['n_accounts']:,}",
+        "by_plan": ", ".join(
+            f"{row['segment']} {_percent(row['value'])}"
+            for row in feature["by_plan"]
+            if row["segment"] != UNKNOWN
+        ),
+        "by_size": " / ".join(
+            _percent(row["value"]) for row in feature["by_size"] if row["segment"] != UNKNOWN
+        ),
+        "differs": ", ".join(f"{row['class']} in {row['segment']}" for row in feature["differs"]),
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

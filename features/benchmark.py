@@ -1,0 +1,162 @@
+"""The adoption benchmark: the adoption of every feature over time, by plan and by size."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.adoption import YEAR, Described, in_blocks, limits
+from features.cells import Cells
+from features.segments import Segmentation, by_plan, by_size, everybody, size_columns
+
+DIMENSIONS = ("all", "plan", "size")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Tables of one row per feature and segment: dimension, segment, shares; and what they rest on.
+
+    by_quarter has a row per quarter too; newest is the newest year, earliest the first year before it in which
+    anybody was eligible (from, to: its quarters). size_by is the column that told the size, None without one.
+    """
+
+    by_quarter: pd.DataFrame
+    newest: pd.DataFrame
+    earliest: pd.DataFrame
+    quarters: tuple[str, ...]
+    size_by: str | None
+
+    @property
+    def newest_year(self) -> tuple[str, ...]:
+        """The quarters that `newest` rests on."""
+        return self.quarters[-YEAR:]
+
+
+def benchmark(
+    frame: pd.DataFrame, features: Sequence[Described], blocks: Iterable[pd.DataFrame] | None = None
+) -> Benchmark:
+    """Every feature to which adoption applies, in its order.
+
+    frame: account_id, as_of, quarter, what tells the size, and the plan where one is known, a row per observation;
+    features: as the manifest has them; blocks: their columns in frames of the same rows, in the same order, by
+    default columns of `frame`.
+    """
+    above = limits(features)
+    layout = _Layout.of(frame, list(above))
+    found: dict[str, list[pd.DataFrame]] = {"by_quarter": [], "newest": [], "earliest": []}
+    for block in blocks if blocks is not None else in_blocks(frame, list(above)):
+        values = block.to_numpy(dtype=np.float64)
+        known, used = ~np.isnan(values), values > np.array([above[name] for name in block.columns])
+        for part, table in layout.tables(list(block.columns), known, used).items():
+            found[part].append(table)
+    tables = {part: pd.concat(pieces, ignore_index=True) for part, pieces in found.items()}
+    return Benchmark(**tables, quarters=layout.quarters, size_by=layout.size_by)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the observations of a frame lie in quarters and segments: made once, counted in for every feature.
+
+    quarter, account: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation
+    its cells by quarter and in the newest year.
+    """
+
+    names: list[str]
+    quarters: tuple[str, ...]
+    quarter: NDArray[np.intp]
+    account: NDArray[np.intp]
+    is_newest: NDArray[np.bool_]
+    parts: list[tuple[Segmentation, Cells, Cells]]
+    size_by: str | None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: list[str]) -> "_Layout":
+        closes, first, quarter = np.unique(frame["as_of"].to_numpy(), return_index=True, return_inverse=True)
+        account = pd.factorize(frame["account_id"])[0]
+        is_newest = np.arange(len(closes)) >= len(closes) - YEAR
+        recent = is_newest[quarter] if len(closes) else np.zeros(0, dtype=bool)
+        size_by, segmentations = _segmentations(frame, recent)
+        parts = []
+        for part in segmentations:
+            n, within = len(part.labels), np.where(recent, part.code, -1)
+            by_quarter = Cells.of(quarter * n + part.code, len(closes) * n, account)
+            parts.append((part, by_quarter, Cells.of(within, n, account)))
+        quarters = tuple(frame["quarter"].iloc[first].astype(str))
+        return cls(names, quarters, quarter, account, is_newest, parts, size_by)
+
+    def tables(
+        self, block: list[str], known: NDArray[np.bool_], used: NDArray[np.bool_]
+    ) -> dict[str, pd.DataFrame]:
+        """The tables of a benchmark for the features of one block; known, used: (n, k)."""
+        by_quarter, newest = [], []
+        for part, in_quarters, in_newest in self.parts:
+            shares = in_quarters.shares(known, used)
+            by_quarter.append(self._table(block, part, shares, self.quarters))
+            newest.append(self._table(block, part, in_newest.shares(known, used)))
+            if part.dimension == "all":
+                seen = shares["n_observations"] > 0
+        return {
+            "by_quarter": pd.concat(by_quarter),
+            "newest": pd.concat(newest),
+            "earliest": self._earliest(block, known, used, seen),
+        }
+
+    def _earliest(
+        self,
+        block: list[str],
+        known: NDArray[np.bool_],
+        used: NDArray[np.bool_],
+        seen: NDArray[np.bool_],
+    ) -> pd.DataFrame:
+        """The first four quarters before the newest year in which anybody was eligible; seen: (quarters, k)."""
+        before = seen & ~self.is_newest[:, None]
+        first = before & (np.cumsum(before, axis=0) <= YEAR)
+        inside = first[self.quarter]
+        part = everybody(len(known))
+        shares = Cells.of(part.code, 1, self.account).shares(known & inside, used & inside)
+        table = self._table(block, part, shares).drop(columns="n_missing")
+        names = np.array([*self.quarters, ""], dtype=object)
+        some, last = first.any(axis=0), len(self.quarters) - 1 - np.argmax(first[::-1], axis=0)
+        return table.assign(
+            first_quarter=names[np.where(some, np.argmax(first, axis=0), -1)],
+            last_quarter=names[np.where(some, last, -1)],
+        )
+
+    def _table(
+        self,
+        block: list[str],
+        part: Segmentation,
+        shares: Mapping[str, NDArray[Any]],
+        quarters: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """A row per feature, quarter where they are told apart, and segment that anybody is in."""
+        n_quarters, n = 1 if quarters is None else len(quarters), len(part.labels)
+        place = np.tile(np.arange(n_quarters * n), len(block))
+        columns: dict[str, Any] = {
+            "feature": _words(self.names, np.repeat([self.names.index(b) for b in block], n_quarters * n)),
+            "dimension": _words(DIMENSIONS, np.full(len(place), DIMENSIONS.index(part.dimension))),
+            "segment": np.array(part.labels, dtype=object)[place % n],
+        }
+        if quarters is not None:
+            columns["quarter"] = np.array(quarters, dtype=object)[place // n]
+        table = pd.DataFrame(columns | {name: value.T.ravel() for name, value in shares.items()})
+        return table[table["n_observations"] + table["n_missing"] > 0]
+
+
+def _segmentations(frame: pd.DataFrame, newest: NDArray[np.bool_]) -> tuple[str | None, list[Segmentation]]:
+    """All observations, by plan where plans are known, by size where it tells accounts apart; what told the size."""
+    found = [everybody(len(frame))]
+    if "plan" in frame and frame["plan"].notna().any():
+        found.append(by_plan(frame["plan"]))
+    for column in size_columns(list(frame.columns)):
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+        if part := by_size(values, newest, column.partition("_")[0]):
+            return column, [*found, part]
+    return None, found
+
+
+def _words(words: Sequence[str], code: NDArray[np.intp]) -> Any:
+    return pd.Categorical.from_codes(code, pd.Index(words))

@@ -1,0 +1,194 @@
+"""The picture of the adoption benchmark: the newest year with its interval, by plan, by size, and over the quarters."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from features.declaration import Features
+
+Row = Mapping[str, Any]
+
+BLUE, ORANGE, PURPLE, GREY, SHADE = "#0072B2", "#E69F00", "#CC79A7", "#5a6470", "#e9ebef"  # Okabe & Ito 2008
+MARKS = {  # told apart by shape as well as by colour
+    "representative": ("o", BLUE),
+    "niche": ("^", ORANGE),
+    "ubiquitous": ("s", PURPLE),
+    "unclear": ("X", GREY),
+}
+MOST_DRAWN = 50
+USUAL_WINDOW = (
+    90  # days: of a feature that is there for several windows, the one nearest to a quarter is drawn
+)
+ROW, CELL, QUARTER = 0.24, 0.62, 0.17  # inches
+LEFT, DOTS, GAP, TOP, LETTER = 3.4, 3.6, 0.25, 0.75, 0.055
+LONGEST_NAME = 46
+MOST_QUARTERS_NAMED = 12
+
+
+def adoption_figure(features: Sequence[Row], by_quarter: pd.DataFrame, declared: Features) -> Figure | None:
+    """A row per counted behaviour, most adopted first; None where nobody was eligible for any.
+
+    features: of adoption.json; by_quarter: adoption.parquet. Days, users and rates of the same events are left out,
+    because they are above zero just where the count is.
+    """
+    rows = drawn(features)
+    if not rows:
+        return None
+    over_time = _over_time(rows, by_quarter)
+    segments = {by: labels for by in ("by_plan", "by_size") if (labels := _segments(rows, by))}
+    widths = [DOTS, *(CELL * len(s) for s in segments.values()), QUARTER * max(over_time.shape[1], 4)]
+    longest = max(len(label) for labels in [["1999Q9"], *segments.values()] for label in labels)
+    figure, panels = _panels(widths, ROW * len(rows), LETTER * longest + 0.5)
+    _dots(panels[0], rows, declared)
+    for axes, (by, labels) in zip(panels[1:-1], segments.items(), strict=True):
+        _by_segment(axes, rows, by, labels)
+    _heat(panels[-1], over_time.to_numpy(dtype=float), "over time")
+    named = range(0, over_time.shape[1], -(-over_time.shape[1] // MOST_QUARTERS_NAMED))
+    panels[-1].set_xticks(named, [str(over_time.columns[i]) for i in named], rotation=90, fontsize=7)
+    _legend(figure, rows, over_time)
+    return figure
+
+
+def _panels(widths: Sequence[float], tall: float, bottom: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel of each width side by side, all as tall; inches."""
+    width, height = LEFT + sum(widths) + GAP * len(widths), tall + TOP + bottom
+    figure = Figure(figsize=(width, height))
+    left, panels = LEFT, []
+    for wide in widths:
+        panels.append(figure.add_axes((left / width, bottom / height, wide / width, tall / height)))
+        left += wide + GAP
+    return figure, panels
+
+
+def drawn(features: Sequence[Row]) -> list[Row]:
+    """The counts with eligible accounts, one per behaviour, most adopted first; at most 50, those that differ first."""
+    found: dict[str, Row] = {}
+    for feature in features:
+        if feature["aggregation"] != "count" or feature["per"] or not feature["applies"]:
+            continue
+        behaviour = re.sub(r"_\d+d$", "", feature["name"])
+        if feature["adoption"]["n_accounts"] and _off(feature) < _off(found.get(behaviour)):
+            found[behaviour] = feature
+    kept = sorted(found.values(), key=lambda f: not f["differs"])[:MOST_DRAWN]
+    return sorted(kept, key=lambda f: -f["adoption"]["value"])
+
+
+def _off(feature: Row | None) -> float:
+    """How far the window of a feature is from the usual one, by its name."""
+    if feature is None:
+        return np.inf
+    match = re.search(r"_(\d+)d$", feature["name"])
+    return abs(int(match[1]) - USUAL_WINDOW) if match else 0.0
+
+
+def _over_time(rows: Sequence[Row], by_quarter: pd.DataFrame) -> pd.DataFrame:
+    """Adoption of all eligible accounts, a row per feature and a column per quarter."""
+    names = [row["name"] for row in rows]
+    own = by_quarter[(by_quarter["dimension"] == "all") & by_quarter["feature"].isin(names)]
+    return own.astype({"feature": str}).pivot_table("adoption", "feature", "quarter", dropna=False).loc[names]
+
+
+def _segments(rows: Sequence[Row], by: str) -> list[str]:
+    return list(dict.fromkeys(part["segment"] for row in rows for part in row[by]))
+
+
+def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
+    """The newest year with its interval and class, and the earliest year before it."""
+    axes.axvspan(0, 100 * declared.niche_below, color=SHADE, linewidth=0, zorder=0, gid="niche")
+    axes.axvspan(100 * declared.ubiquitous_above, 100, color=SHADE, linewidth=0, zorder=0, gid="ubiquitous")
+    for place, row in enumerate(rows):
+        share = row["adoption"]
+        marker, color = MARKS[row["class"]]
+        axes.hlines(place, 100 * share["lower"], 100 * share["upper"], color=color, linewidth=1.6)
+        axes.plot(100 * share["value"], place, marker=marker, color=color, markersize=5.5, gid=row["name"])
+        if row["earliest"]:
+            axes.plot(
+                100 * row["earliest"]["value"],
+                place,
+                marker="o",
+                mfc="white",
+                mec=GREY,
+                markersize=4,
+                zorder=1.5,
+            )
+    axes.set_yticks(range(len(rows)), [_label(row) for row in rows], fontsize=7.5, parse_math=False)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(-1, 101)
+    axes.set_xlabel("newest year, %", fontsize=8)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(axis="y", color=SHADE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_title("adoption, with 95 % interval", fontsize=8.5, loc="left")
+
+
+def _label(row: Row) -> str:
+    text = row["description"]
+    short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    return f"{short}  ({row['adoption']['support']:,})"
+
+
+def _by_segment(axes: Axes, rows: Sequence[Row], by: str, labels: Sequence[str]) -> None:
+    """Adoption within each segment; those surely of another class than all accounts have a frame."""
+    values = np.full((len(rows), len(labels)), np.nan)
+    for place, row in enumerate(rows):
+        for part in row[by]:
+            if part["value"] is not None:
+                values[place, labels.index(part["segment"])] = part["value"]
+        for other in row["differs"]:
+            if f"by_{other['by']}" == by:
+                corner = (labels.index(other["segment"]) - 0.5, place - 0.5)
+                axes.add_patch(
+                    Rectangle(
+                        corner, 1, 1, fill=False, edgecolor=ORANGE, linewidth=1.8, zorder=3, clip_on=False
+                    )
+                )
+    _heat(axes, values, by.replace("_", " "))
+    for (place, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            ink = "white" if value > 0.6 else "black"
+            axes.text(column, place, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+    axes.set_xticks(range(len(labels)), list(labels), rotation=90, fontsize=7, parse_math=False)
+
+
+def _heat(axes: Axes, values: Any, title: str) -> None:
+    axes.set_facecolor("white")
+    axes.imshow(
+        np.ma.masked_invalid(values), aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest"
+    )
+    axes.patch.set(hatch="....", edgecolor=SHADE)  # shows where nobody was eligible
+    axes.set_ylim(values.shape[0] - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=8.5, loc="left")
+
+
+def _legend(figure: Figure, rows: Sequence[Row], over_time: pd.DataFrame) -> None:
+    present = {row["class"] for row in rows}
+    look: dict[str, Any] = {"linestyle": "none"}
+    handles: list[Any] = [
+        Line2D([], [], marker=marker, color=color, label=word, **look)
+        for word, (marker, color) in MARKS.items()
+        if word in present
+    ]
+    if any(row["earliest"] for row in rows):
+        handles.append(Line2D([], [], marker="o", mfc="white", mec=GREY, label="first year", **look))
+    if any(row["differs"] for row in rows):
+        handles.append(Patch(fill=False, edgecolor=ORANGE, linewidth=1.8, label="another class there"))
+    if over_time.isna().any(axis=None) or any(
+        p["value"] is None for r in rows for p in (*r["by_plan"], *r["by_size"])
+    ):
+        handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="....", label="nobody eligible"))
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.05 / figure.get_figheight()), ncols=len(handles),
+        fontsize=8, frameon=False, handletextpad=0.4,
+        title="Per cent of eligible observations; cells from white (0) to blue (100). In brackets: how many accounts use it.",
+        title_fontsize=8, alignment="left",
+    )  # fmt: skip

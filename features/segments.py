@@ -1,0 +1,77 @@
+"""Segments of observations: all of them, by the plan in force, and by size."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+MOST_PLANS = 12  # the others go together: a table by plan is for reading
+UNKNOWN, OTHER = "unknown", "other plans"
+SIZE_BANDS = 3
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One way to part observations. code: (n,) the place in `labels` of each observation's segment."""
+
+    dimension: str
+    labels: tuple[str, ...]
+    code: NDArray[np.intp]
+
+
+def everybody(n: int) -> Segmentation:
+    """One segment that holds all n observations."""
+    return Segmentation("all", ("all",), np.zeros(n, dtype=np.intp))
+
+
+def by_plan(plan: "pd.Series[Any]") -> Segmentation:
+    """A segment for each of the most frequent plans, most frequent first; then the others, and where none is known."""
+    text = plan.astype("string")
+    kept = sorted(text.value_counts(sort=False).items(), key=lambda item: (-item[1], str(item[0])))
+    places = {str(name): i for i, (name, _) in enumerate(kept[:MOST_PLANS])}
+    labels = [*places, OTHER, UNKNOWN]
+    code = text.map(places).fillna(len(places)).where(text.notna(), len(places) + 1)
+    return _without_empty("plan", labels, code.to_numpy(dtype=np.intp))
+
+
+def by_size(size: NDArray[np.float64], newest: NDArray[np.bool_], unit: str) -> Segmentation | None:
+    """Thirds by size among the newest observations, equal sizes together; None where the size tells nobody apart.
+
+    size: (n,), NaN where it is not known; newest: (n,) which observations set the limits, that hold for all. A band
+    is named by its limits: "up to 3 seats", "over 3 to 9 seats", "over 9 seats".
+    """
+    known = size[newest & ~np.isnan(size)]
+    if not len(known):
+        return None
+    shares = np.arange(1, SIZE_BANDS) / SIZE_BANDS
+    limits = np.unique(np.quantile(known, shares, method="inverted_cdf"))
+    limits = limits[limits < known.max()]  # nobody is above the largest
+    if not len(limits):
+        return None
+    code = np.searchsorted(limits, np.nan_to_num(size, nan=-np.inf), side="left")
+    code = np.where(np.isnan(size), len(limits) + 1, code)
+    return _without_empty("size", [*_bands(limits, unit), UNKNOWN], code)
+
+
+def size_columns(names: Collection[str]) -> list[str]:
+    """What tells size, best first: seats in force, then the events of the longest window of all events."""
+    windows = [int(match[1]) for name in names if (match := re.fullmatch(r"events_(\d+)d", name))]
+    longest = [f"events_{max(windows)}d"] if windows else []
+    return [*(["seats"] if "seats" in names else []), *longest]
+
+
+def _bands(limits: NDArray[np.float64], unit: str) -> list[str]:
+    said = [f"{limit:,.10g}" for limit in limits]
+    between = [f"over {low} to {high} {unit}" for low, high in pairwise(said)]
+    return [f"up to {said[0]} {unit}", *between, f"over {said[-1]} {unit}"]
+
+
+def _without_empty(dimension: str, labels: list[str], code: NDArray[Any]) -> Segmentation:
+    """The segmentation without the segments that hold nobody."""
+    used, code = np.unique(code, return_inverse=True)
+    return Segmentation(dimension, tuple(labels[i] for i in used), code.astype(np.intp))
