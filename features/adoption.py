@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cells import Cells
+from features.cells import Cells, flags
 from features.declaration import Features
 from features.specs import Aggregation
 
@@ -84,8 +84,8 @@ def newest_year(
     account = pd.factorize(newest["account_id"])[0]
     cells = Cells.of(np.zeros(len(newest), dtype=np.intp), 1, account)
     for block in in_blocks(newest, list(above)):
-        values = block.to_numpy(dtype=np.float64)
-        shares = cells.shares(~np.isnan(values), values > np.array([above[n] for n in block.columns]))
+        limit = np.array([above[name] for name in block.columns])
+        shares = cells.shares(*flags(block.to_numpy(dtype=np.float64), limit))
         table = pd.DataFrame({key: value[0] for key, value in shares.items()})
         words = classified(table, declared)
         for name, share, word in zip(list(block.columns), table["adoption"], words, strict=True):
@@ -100,7 +100,7 @@ def in_blocks(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[pd.DataFram
 
 
 def batched(names: Sequence[str], n_rows: int) -> Iterator[list[str]]:
-    """Names in groups whose columns of n_rows are looked at together."""
+    """Names in groups whose columns of n_rows are looked at together; one empty group where there are none."""
     size = max(1, BLOCK_CELLS // max(n_rows, 1))
-    for first in range(0, len(names), size):
+    for first in range(0, max(len(names), 1), size):
         yield list(names[first : first + size])

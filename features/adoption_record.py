@@ -166,15 +166,17 @@ def heading(found: Mapping[str, Any]) -> list[str]:
     if not found["quarters"]:
         return ["No quarter has closed yet: nobody can be counted."]
     rule, year = found["rule"], found["newest_year"]
-    sizes: list[Row] = next((f["by_size"] for f in found["features"] if f.get("by_size")), [])
     said = [
         f"Adoption {year[0]} to {year[-1]}, of the accounts that could use a feature and are known: niche below"
-        f" {rule['niche_below']:.0%}, ubiquitous above {rule['ubiquitous_above']:.0%}, unclear with fewer than"
+        f" {100 * rule['niche_below']:g}%, ubiquitous above {100 * rule['ubiquitous_above']:g}%, unclear with fewer than"
         f" {rule['minimum_support']} eligible accounts. Support is how many accounts use it, of those eligible."
     ]
-    if sizes:
-        labels = " / ".join(part["segment"] for part in sizes if part["segment"] != UNKNOWN)
-        said.append(f"By size ({found['size_by']}): {labels}.")
+    for by in ("plan", "size"):
+        parts: list[Row] = next((f[f"by_{by}"] for f in found["features"] if f.get(f"by_{by}")), [])
+        labels = " / ".join(part["segment"] for part in parts if part["segment"] != UNKNOWN)
+        if labels:
+            what = f" ({found['size_by']})" if by == "size" else ""
+            said.append(f"By {by}{what}: {labels}.")
     return said
 
 
@@ -200,16 +202,14 @@ def _line(feature: Mapping[str, Any]) -> dict[str, str]:
         if whole["n_accounts"]
         else "",
         "support": f"{whole['support']:,} of {whole['n_accounts']:,}",
-        "by_plan": ", ".join(
-            f"{row['segment']} {_percent(row['value'])}"
-            for row in feature["by_plan"]
-            if row["segment"] != UNKNOWN
-        ),
-        "by_size": " / ".join(
-            _percent(row["value"]) for row in feature["by_size"] if row["segment"] != UNKNOWN
-        ),
+        "by_plan": _in_order(feature["by_plan"]),
+        "by_size": _in_order(feature["by_size"]),
         "differs": ", ".join(f"{row['class']} in {row['segment']}" for row in feature["differs"]),
     }
+
+
+def _in_order(parts: Sequence[Row]) -> str:
+    return " / ".join(_percent(row["value"]) for row in parts if row["segment"] != UNKNOWN)
 
 
 def _percent(share: float | None) -> str:

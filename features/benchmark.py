@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.adoption import YEAR, Described, in_blocks, limits
-from features.cells import Cells
+from features.cells import Cells, Flags, flags
 from features.segments import Segmentation, by_plan, by_size, everybody, size_columns
 
 DIMENSIONS = ("all", "plan", "size")
@@ -48,8 +48,7 @@ def benchmark(
     layout = _Layout.of(frame, list(above))
     found: dict[str, list[pd.DataFrame]] = {"by_quarter": [], "newest": [], "earliest": []}
     for block in blocks if blocks is not None else in_blocks(frame, list(above)):
-        values = block.to_numpy(dtype=np.float64)
-        known, used = ~np.isnan(values), values > np.array([above[name] for name in block.columns])
+        known, used = flags(block.to_numpy(dtype=np.float64), np.array([above[b] for b in block.columns]))
         for part, table in layout.tables(list(block.columns), known, used).items():
             found[part].append(table)
     tables = {part: pd.concat(pieces, ignore_index=True) for part, pieces in found.items()}
@@ -60,16 +59,16 @@ def benchmark(
 class _Layout:
     """How the observations of a frame lie in quarters and segments: made once, counted in for every feature.
 
-    quarter, account: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation
-    its cells by quarter and in the newest year.
+    quarter: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation its
+    cells by quarter and in the newest year; whole: all observations as one cell.
     """
 
     names: list[str]
     quarters: tuple[str, ...]
     quarter: NDArray[np.intp]
-    account: NDArray[np.intp]
     is_newest: NDArray[np.bool_]
     parts: list[tuple[Segmentation, Cells, Cells]]
+    whole: Cells
     size_by: str | None
 
     @classmethod
@@ -85,19 +84,18 @@ class _Layout:
             by_quarter = Cells.of(quarter * n + part.code, len(closes) * n, account)
             parts.append((part, by_quarter, Cells.of(within, n, account)))
         quarters = tuple(frame["quarter"].iloc[first].astype(str))
-        return cls(names, quarters, quarter, account, is_newest, parts, size_by)
+        whole = Cells.of(np.zeros(len(frame), dtype=np.intp), 1, account)
+        return cls(names, quarters, quarter, is_newest, parts, whole, size_by)
 
-    def tables(
-        self, block: list[str], known: NDArray[np.bool_], used: NDArray[np.bool_]
-    ) -> dict[str, pd.DataFrame]:
+    def tables(self, block: list[str], known: Flags, used: Flags) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark for the features of one block; known, used: (n, k)."""
-        by_quarter, newest = [], []
-        for part, in_quarters, in_newest in self.parts:
-            shares = in_quarters.shares(known, used)
-            by_quarter.append(self._table(block, part, shares, self.quarters))
-            newest.append(self._table(block, part, in_newest.shares(known, used)))
-            if part.dimension == "all":
-                seen = shares["n_observations"] > 0
+        in_quarters = [cells.shares(known, used) for _, cells, _ in self.parts]
+        seen = in_quarters[0]["n_observations"] > 0  # everybody comes first
+        by_quarter = [
+            self._table(block, part, shares, self.quarters)
+            for (part, _, _), shares in zip(self.parts, in_quarters, strict=True)
+        ]
+        newest = [self._table(block, part, cells.shares(known, used)) for part, _, cells in self.parts]
         return {
             "by_quarter": pd.concat(by_quarter),
             "newest": pd.concat(newest),
@@ -107,23 +105,21 @@ class _Layout:
     def _earliest(
         self,
         block: list[str],
-        known: NDArray[np.bool_],
-        used: NDArray[np.bool_],
+        known: Flags,
+        used: Flags,
         seen: NDArray[np.bool_],
     ) -> pd.DataFrame:
         """The first four quarters before the newest year in which anybody was eligible; seen: (quarters, k)."""
         before = seen & ~self.is_newest[:, None]
         first = before & (np.cumsum(before, axis=0) <= YEAR)
-        inside = first[self.quarter]
-        part = everybody(len(known))
-        shares = Cells.of(part.code, 1, self.account).shares(known & inside, used & inside)
-        table = self._table(block, part, shares).drop(columns="n_missing")
-        names = np.array([*self.quarters, ""], dtype=object)
-        some, last = first.any(axis=0), len(self.quarters) - 1 - np.argmax(first[::-1], axis=0)
-        return table.assign(
-            first_quarter=names[np.where(some, np.argmax(first, axis=0), -1)],
-            last_quarter=names[np.where(some, last, -1)],
-        )
+        inside = first.astype(np.int32)[self.quarter]
+        shares = self.whole.shares(known * inside, used * inside)
+        table = self._table(block, everybody(len(known)), shares).drop(columns="n_missing")
+        names = np.array([*self.quarters, ""], dtype=object)  # the last where there is none
+        place = np.arange(len(first))[:, None]
+        start = np.where(first, place, len(first)).min(axis=0, initial=len(first))
+        stop = np.where(first, place, -1).max(axis=0, initial=-1)
+        return table.assign(first_quarter=names[start], last_quarter=names[stop])
 
     def _table(
         self,

@@ -10,14 +10,15 @@ from scipy.sparse import csr_array
 from features.proportions import effective, wilson
 
 Counts = NDArray[np.int64]
+Flags = NDArray[np.int32]  # 0 or 1
 
 
 @dataclass(frozen=True)
 class Cells:
     """Observations in cells, each account's within a cell together; an observation with code -1 is in none.
 
-    rows: (cells,) observations; of_pair: (pairs, n) which observations are of a cell and account; of_cell:
-    (cells, pairs) which pairs are of a cell.
+    rows: (cells,) observations; of_pair: (pairs, n) which observations are of a cell and account, None where none has
+    more than one; of_cell: (cells, pairs) which pairs are of a cell, or (cells, n) which observations are.
     """
 
     rows: Counts
@@ -28,30 +29,51 @@ class Cells:
     def of(cls, code: NDArray[np.intp], n_cells: int, account: NDArray[np.intp]) -> "Cells":
         """code, account: (n,)."""
         inside = np.flatnonzero(code >= 0)
+        rows = np.bincount(code[inside], minlength=n_cells)
         width = int(account.max(initial=0)) + 1
         pairs, pair = np.unique(code[inside].astype(np.int64) * width + account[inside], return_inverse=True)
-        one = np.ones(len(inside), dtype=np.int64)
-        of_pair = csr_array((one, (pair, inside)), shape=(len(pairs), len(code)))
-        in_cell = (np.ones(len(pairs), dtype=np.int64), (pairs // width, np.arange(len(pairs))))
-        of_cell = csr_array(in_cell, shape=(n_cells, len(pairs)))
-        return cls(np.bincount(code[inside], minlength=n_cells), of_pair, of_cell)
+        if len(pairs) == len(inside):
+            return cls(rows, None, _members(code[inside], inside, (n_cells, len(code))))
+        of_pair = _members(pair, inside, (len(pairs), len(code)))
+        return cls(rows, of_pair, _members(pairs // width, np.arange(len(pairs)), (n_cells, len(pairs))))
 
-    def shares(self, known: NDArray[np.bool_], used: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    def shares(self, known: Flags, used: Flags) -> dict[str, NDArray[Any]]:
         """What stands in each cell for each feature, (cells, k) by name. known, used: (n, k), used only where known."""
-        seen, did = self.of_pair @ known.astype(np.int32), self.of_pair @ used.astype(np.int32)
+        seen, did = known, used
+        if self.of_pair is not None:
+            seen, did = self.of_pair @ known, self.of_pair @ used
         n, n_used = self.of_cell @ seen, self.of_cell @ did
-        n_accounts = self.of_cell @ (seen > 0).astype(np.int32)
+        n_accounts, n_adopters, both, known_twice, used_twice = n, n_used, n_used, n, n_used
+        if self.of_pair is not None:
+            n_accounts, n_adopters = self.of_cell @ _one(seen), self.of_cell @ _one(did)
+            known_twice, used_twice = self.of_cell @ (seen * seen), self.of_cell @ (did * did)
+            both = self.of_cell @ (seen * did)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = n_used / n
-            squares = self.of_cell @ (did * did) - 2 * share * (self.of_cell @ (did * seen))
-            variance = (squares + share * share * (self.of_cell @ (seen * seen))) / (n * n)
+            # The sum over accounts of (used - share x known) squared.
+            variance = (used_twice - 2 * share * both + share * share * known_twice) / (n * n.astype(float))
         lower, upper = wilson(share, *effective(share, n, n_accounts, variance))
         return {
             "n_observations": n,
             "n_accounts": n_accounts,
-            "n_adopters": self.of_cell @ (did > 0).astype(np.int32),
+            "n_adopters": n_adopters,
             "n_missing": self.rows[:, None] - n,
             "adoption": share,
             "lower": lower,
             "upper": upper,
         }
+
+
+def _members(group: NDArray[Any], member: NDArray[Any], shape: tuple[int, int]) -> Any:
+    """The matrix that is 1 where a member is of a group: times values, it adds them up by group."""
+    return csr_array((np.ones(len(member), dtype=np.int32), (group, member)), shape=shape)
+
+
+def _one(counts: Any) -> Flags:
+    return np.asarray(counts > 0, dtype=np.int32)
+
+
+def flags(values: NDArray[np.float64], above: NDArray[np.float64]) -> tuple[Flags, Flags]:
+    """Which values are known, and which of them are above each column's limit; values: (n, k), above: (k,)."""
+    # Row by row in memory, as the sums by cell go through them.
+    return (~np.isnan(values)).astype(np.int32, order="C"), (values > above).astype(np.int32, order="C")

@@ -69,6 +69,9 @@ def features(
         f"{len(manifest['features'])} features of {manifest['n_observations']:,} observations"
         f" ({manifest['n_accounts']:,} accounts, {manifest['n_events']:,} events) in {place.features / 'matrix.parquet'}"
     )
+    console.say(
+        f"Who uses them: {place.features / 'adoption.png'}, and milestones features --adoption -w {workspace}"
+    )
     console.result(manifest)
 
 

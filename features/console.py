@@ -22,7 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 
 QUIET_SECONDS = 10.0
-WIDEST = 240  # characters of a table where nobody says how wide the page is
+WIDEST = 1000  # characters of a table: a line too long for the page is broken there, and not cut short here
 
 
 class Console:

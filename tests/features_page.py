@@ -40,6 +40,23 @@ extras:
 | `trend` | of a count or active days: against the window before, from -1 to 1 |
 | `description`, `unit` | what people read |
 
+## Adoption
+
+`milestones features --adoption` shows who uses each feature. An account has adopted a count, a rate or share of one,
+active days or weeks, a streak, users or kinds of event where the value is above zero. Adoption does not apply to
+trends (zero is steady use and no use alike), days since the last event, days to the first (missing is "never" and
+"not knowable" alike; a `count` without `window_days` tells), irregularity, tenure, seats and revenue.
+
+- The denominator is the *eligible* observations: those with a value. Missing means that the account could not use the
+  feature, or that nobody can know.
+- The class is that of the newest four quarters: `niche` below `niche_below`, `ubiquitous` above `ubiquitous_above`,
+  `unclear` with fewer than `minimum_support` different eligible accounts ([why](decisions/0008-a-class-needs-accounts.md)).
+- The interval is Wilson's, on the number of observations that independent accounts would need.
+- Size is thirds of the newest year's observations by seats in force, or by the events of the longest window where seats
+  are not known; equal sizes stay together. Size by events is itself use: read it as "light and heavy users".
+- A feature *differs* in a plan or size where the whole interval there lies within another class, and apart from the
+  interval of all: niche overall and representative in one plan is a premium feature.
+
 ## The catalogue
 """
 

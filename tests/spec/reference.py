@@ -133,3 +133,12 @@ def blind(account: Account, window: Window, t: datetime, tracked_from: datetime)
         else max(t + window.start_days * DAY, account.signed_up)
     )
     return start < tracked_from
+
+
+def adoption(rows: list[tuple[str, float]]) -> tuple[int, int, int, int, float]:
+    """Observations, accounts, adopters, missing and the share of one cell, from its (account, value) pairs."""
+    known = [(account, number) for account, number in rows if not math.isnan(number)]
+    used = [account for account, number in known if number > 0]
+    share = len(used) / len(known) if known else math.nan
+    accounts = {account for account, _ in known}
+    return len(known), len(accounts), len(set(used)), len(rows) - len(known), share

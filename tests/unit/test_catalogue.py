@@ -74,11 +74,13 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
     found = {row["name"]: row for row in described(catalogue(data, has_users=False, has_seats=False))}
     assert found["entry_share"] == {
         "name": "entry_share", "description": "Entry share", "unit": "share", "category": "entry",
-        "aggregation": "count", "when_nothing": "0",
+        "aggregation": "count", "per": "events", "trend": False, "when_nothing": "0",
     }  # fmt: skip
     assert found["first_login"]["description"] == "First day"
     assert found["first_login"]["unit"] == "days"
     assert found["first_login"]["when_nothing"] == "missing"
+    assert found["first_login"]["per"] is None
+    assert found["events_30d_trend"]["trend"] is True
 
 
 @pytest.mark.parametrize(
@@ -132,4 +134,5 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
     )
     listed = json.loads(run("features", "--list", "-w", tmp_path / "w", "--json").out)["features"]
     assert len(listed) == len(lines) - 1 >= 50
-    assert {"name", "description", "unit", "category", "aggregation", "when_nothing"} == set(listed[0])
+    keys = {"name", "description", "unit", "category", "aggregation", "per", "trend", "when_nothing"}
+    assert keys == set(listed[0])

@@ -135,6 +135,7 @@ def test_marks_of_other_systems_do_not_matter(tmp_path: Path) -> None:
         ("features.windows_days", [10**12], "each of 1 to 3,650 days"),
         ("features.event_windows_days", [7, 7], "each window once"),
         ("features.niche_below", float("nan"), "features.niche_below: .*finite number"),
+        ("features.minimum_support", 0, "features.minimum_support: .*greater than or equal to 1"),
         ("features.niche_below", 0.99, "niche_below 0.99 must be less than ubiquitous_above 0.95"),
         (
             "events.categories",

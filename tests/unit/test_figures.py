@@ -224,6 +224,16 @@ def test_ranking_puts_importance_against_adoption_by_class() -> None:
     assert 80 < ubiquitous.get_x() < 97
 
 
+def test_ranking_marks_what_is_unclear_only_where_something_is() -> None:
+    rows = sample_review.rich()["ranking"]
+    (axes,) = figures.ranking(rows).axes
+    assert axes.get_legend_handles_labels()[1][3:] == []
+    figure = figures.ranking([{**rows[0], "class": "unclear"}, *rows[1:]])
+    (axes,) = figure.axes
+    assert line_of(axes, "X") == ([100 * rows[0]["adoption"]], [rows[0]["importance"]])
+    assert axes.get_legend_handles_labels()[1][3:] == ["unclear: few are eligible"]
+
+
 def test_ranking_takes_declared_zones() -> None:
     (axes,) = figures.ranking(sample_review.rich()["ranking"], (0.2, 0.8)).axes
     assert named(axes, "niche").get_x() + named(axes, "niche").get_width() == pytest.approx(20)

@@ -12,8 +12,6 @@ from models import importance
 from models.estimators import ESTIMATORS, find_estimator, probability, random_forest
 from models.importance import (
     Importance,
-    adoption,
-    adoption_class,
     near_twins,
     permutation_importance,
     shap_importance,
@@ -143,29 +141,6 @@ def test_a_shuffle_keeps_rows_and_other_columns(monkeypatch: pytest.MonkeyPatch)
         assert (block[:, [0, 2]] == X[:, [0, 2]]).all()
         assert sorted(block[:, 1]) == [1, 4, 7, 10]
     assert any((block[:, 0] != X[:, 0]).any() for block in blocks[0])
-
-
-# --- adoption ---
-
-
-def test_adoption_is_the_share_above_zero_of_the_newest_quarters() -> None:
-    dates = pd.to_datetime(["2023-01-01", "2023-04-01", "2023-07-01", "2023-10-01", "2024-01-01"])
-    frame = pd.DataFrame(
-        {"as_of": dates, "used": [1.0, 0, 0, 2, 0], "unknown": [0, np.nan, np.nan, 1, 0], "never": np.nan}
-    )
-    found = adoption(frame, ["used", "unknown", "never"])
-    assert found["used"] == 0.25  # of the last four: the first quarter does not count
-    assert found["unknown"] == 0.5
-    assert np.isnan(found["never"])
-    assert adoption(frame, ["used"], quarters=5)["used"] == 0.4
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [(0.049, "niche"), (0.05, "representative"), (0.95, "representative"), (0.951, "ubiquitous")],
-)
-def test_both_ends_of_adoption_are_set_apart(share: float, expected: str) -> None:
-    assert adoption_class(share, 0.05, 0.95) == expected
 
 
 # --- of a forest ---

@@ -15,3 +15,21 @@ def test_a_picture_of_an_earlier_run_does_not_stay(tmp_path: Path) -> None:
     assert (tmp_path / "auc.png").read_bytes()[1:4] == b"PNG"
     assert figures.write({}, tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["of-a-user.png"]
+
+
+def test_what_few_and_what_nearly_all_use_is_hatched_and_what_has_no_class_is_not() -> None:
+    words = ["niche", "representative", "ubiquitous", "unclear", None]
+    rows = [
+        {
+            "description": str(i),
+            "importance": 0.1,
+            "lower": 0.0,
+            "upper": 0.2,
+            "adoption": None,
+            "class": word,
+        }
+        for i, word in enumerate(words)
+    ]
+    (axes,) = figures.importance(rows).axes
+    hatched = [bool(bar.get_hatch()) for bar in axes.patches]
+    assert hatched[::-1] == [True, False, True, False, False]
