@@ -50,6 +50,28 @@ def test_ravenstack_without_outcomes_has_insufficient_data(tmp_path: Path) -> No
     assert newest(reviews)["headline"].startswith("Insufficient data")
 
 
+def test_adoption_on_ravenstack_is_what_its_raw_events_say(tmp_path: Path) -> None:
+    log, place = real_log("ravenstack"), tmp_path / "raven"
+    run("init", str(place), *[f"--{t}={log / t}.parquet" for t in ("events", "accounts", "subscriptions")])
+    run("features", "-w", str(place))
+    table = pd.read_parquet(place / "output" / "features" / "adoption.parquet")
+    asked = (table["feature"] == "feature_14_90d") & (table["quarter"] == "2024Q3")
+    found = table[asked & (table["dimension"] == "all")].iloc[0]
+    matrix = pd.read_parquet(place / "output" / "features" / "matrix.parquet")
+    there = set(matrix.loc[matrix["quarter"] == "2024Q3", "account_id"])
+    events = pd.read_parquet(log / "events.parquet").merge(
+        pd.read_parquet(log / "accounts.parquet"), on="account_id"
+    )
+    close = pd.Timestamp("2024-10-01")
+    usable = (events["ts"] >= events["signup_ts"]) & (events["ts"] >= close - pd.Timedelta(90, "D"))
+    users = set(events.loc[usable & (events["ts"] < close) & (events["event"] == "feature_14"), "account_id"])
+    assert 0 < len(users & there) < len(there)
+    assert (found["n_observations"], found["n_adopters"]) == (len(there), len(users & there))
+    by_plan = table[asked & (table["dimension"] == "plan")]
+    assert set(by_plan["segment"]) == {"Basic", "Pro", "Enterprise"}
+    assert by_plan["n_adopters"].sum() == found["n_adopters"]
+
+
 @pytest.mark.slow
 def test_lean_zulip_has_a_review_of_every_closed_quarter_and_a_model_that_beats_recency(
     tmp_path: Path,
