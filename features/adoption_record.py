@@ -51,9 +51,12 @@ def read_adoption(workspace: Workspace, data: Data) -> Row:
     """
     path = workspace.features / FILE
     found = workspace.read_json(path, "features")
-    if not {"features", "data_hash", "inputs"} <= set(found) or not isinstance(found["features"], list):
-        raise workspace.damaged(path, "features")
-    require_unchanged(found, data, workspace)
+    try:
+        require_unchanged(found, data, workspace)
+        heading(found)
+        listing(found)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise workspace.damaged(path, "features") from error
     return found
 
 

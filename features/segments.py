@@ -68,7 +68,8 @@ def size_columns(names: Collection[str]) -> list[str]:
 def _bands(limits: NDArray[np.float64], unit: str) -> list[str]:
     said = [f"{limit:,.10g}" for limit in limits]
     between = [f"over {low} to {high} {unit}" for low, high in pairwise(said)]
-    return [f"up to {said[0]} {unit}", *between, f"over {said[-1]} {unit}"]
+    first, last = (f"{end} {unit[:-1] if end == '1' else unit}" for end in (said[0], said[-1]))
+    return [f"up to {first}", *between, f"over {last}"]
 
 
 def _without_empty(dimension: str, labels: list[str], code: NDArray[Any]) -> Segmentation:

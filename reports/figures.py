@@ -140,7 +140,7 @@ _CLASSES: Mapping[str, tuple[str, str, str]] = {
     "representative": ("o", ink.BLUE, "representative"),
     "niche": ("^", ink.ORANGE, "niche: few use it"),
     "ubiquitous": ("s", ink.PURPLE, "ubiquitous: nearly all use it"),
-    "unclear": ("X", ink.GREY, "unclear: few are eligible"),
+    "unclear": ("X", ink.GREY, "unclear"),
 }
 
 
@@ -198,7 +198,13 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
         axes.set_xlabel("adoption among eligible accounts")
         axes.set_title("Importance on held-out accounts", pad=25)
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.03, 1.0), ncols=3, borderaxespad=0.25, handletextpad=0.3
+            loc="lower left",
+            bbox_to_anchor=(-0.03, 1.0),
+            ncols=4,
+            borderaxespad=0.25,
+            handletextpad=0.3,
+            handlelength=1.2,
+            columnspacing=1.2,
         )
         if rows:
             _name(axes, sorted(rows, key=lambda row: -float(row["importance"])), names)

@@ -108,7 +108,9 @@ def test_the_listing_says_what_is_missing_damaged_or_out_of_date(made: Workspace
         said = run("features", "--adoption", "-w", made.root)
         assert (said.code, "the data section of framework.yaml has changed" in said.words) == (1, True)
         made.framework.write_text(framework)
-        for text in ("[]", '{"features": {}}', "half"):
+        whole = json.loads(kept)
+        halves = [{**whole, "features": [1]}, {**whole, "rule": None}, {"features": []}]
+        for text in ("[]", "half", *map(json.dumps, halves)):
             path.write_text(text)
             assert "adoption.json is damaged" in run("features", "--adoption", "-w", made.root).words
         path.unlink()

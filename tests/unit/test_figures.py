@@ -231,7 +231,7 @@ def test_ranking_marks_what_is_unclear_only_where_something_is() -> None:
     figure = figures.ranking([{**rows[0], "class": "unclear"}, *rows[1:]])
     (axes,) = figure.axes
     assert line_of(axes, "X") == ([100 * rows[0]["adoption"]], [rows[0]["importance"]])
-    assert axes.get_legend_handles_labels()[1][3:] == ["unclear: few are eligible"]
+    assert axes.get_legend_handles_labels()[1][3:] == ["unclear"]
 
 
 def test_ranking_takes_declared_zones() -> None:

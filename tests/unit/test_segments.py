@@ -34,13 +34,14 @@ def test_bands_are_thirds_with_equal_sizes_together(
     if expected is None:
         assert found is None
     else:
-        assert who(found) == [f"{band} seats" if band else "unknown" for band in expected]
+        unit = {"up to 1": "seat", "over 1": "seat"}
+        assert who(found) == [f"{band} {unit.get(band, 'seats')}" if band else "unknown" for band in expected]
 
 
 def test_the_newest_year_sets_the_limits_that_hold_for_all() -> None:
     sizes = np.array([50.0, 0.0, 1, 2, 3])
     found = by_size(sizes, np.array([False, False, True, True, True]), "seats")
-    assert who(found) == ["over 2 seats", "up to 1 seats", "up to 1 seats", "over 1 to 2 seats", "over 2 seats"]  # fmt: skip
+    assert who(found) == ["over 2 seats", "up to 1 seat", "up to 1 seat", "over 1 to 2 seats", "over 2 seats"]  # fmt: skip
 
 
 def test_plans_stand_by_frequency_and_a_missing_one_is_unknown() -> None:
