@@ -27,7 +27,7 @@ def write_adoption(workspace: Workspace, data: Data, manifest: Mapping[str, Any]
 
     manifest: of that matrix. The summary is written last: where it stands, the others belong to it.
     """
-    from features.figures import adoption_figure
+    from features.figures import adoption_figure, save
 
     folder = workspace.features
     found = _count(workspace, manifest)
@@ -39,7 +39,7 @@ def write_adoption(workspace: Workspace, data: Data, manifest: Mapping[str, Any]
         discard(folder / "adoption.png")  # what an earlier run drew
     else:
         with set_aside(folder / "adoption.png") as path:
-            figure.savefig(path, dpi=130)
+            save(figure, path)
     write_text(folder / FILE, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return summary
 

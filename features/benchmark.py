@@ -114,12 +114,13 @@ class _Layout:
         first = before & (np.cumsum(before, axis=0) <= YEAR)
         inside = first.astype(np.int32)[self.quarter]
         shares = self.whole.shares(known * inside, used * inside)
-        table = self._table(block, everybody(len(known)), shares).drop(columns="n_missing")
         names = np.array([*self.quarters, ""], dtype=object)  # the last where there is none
         place = np.arange(len(first))[:, None]
         start = np.where(first, place, len(first)).min(axis=0, initial=len(first))
         stop = np.where(first, place, -1).max(axis=0, initial=-1)
-        return table.assign(first_quarter=names[start], last_quarter=names[stop])
+        shares |= {"first_quarter": names[start][None, :], "last_quarter": names[stop][None, :]}
+        table = self._table(block, everybody(len(known)), shares)
+        return table.drop(columns="n_missing")  # which are of later quarters mostly
 
     def _table(
         self,

@@ -1,7 +1,9 @@
 """The picture of the adoption benchmark: the newest year with its interval, by plan, by size, and over the quarters."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,18 @@ def _panels(widths: Sequence[float], tall: float, bottom: float) -> tuple[Figure
     return figure, panels
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG. A letter that the font does not have is a box, and no reason to warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(path, dpi=130)
+
+
+def _line(text: str) -> str:
+    """A name as one line, without what cannot be printed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def drawn(features: Sequence[Row]) -> list[Row]:
     """The counts with eligible accounts, one per behaviour, most adopted first; at most 50, those that differ first."""
     found: dict[str, Row] = {}
@@ -130,7 +144,7 @@ def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
 
 
 def _label(row: Row) -> str:
-    text = row["description"]
+    text = _line(row["description"])
     short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
     return f"{short}  ({row['adoption']['support']:,})"
 
@@ -155,7 +169,9 @@ def _by_segment(axes: Axes, rows: Sequence[Row], by: str, labels: Sequence[str])
         if not np.isnan(value):
             ink = "white" if value > 0.6 else "black"
             axes.text(column, place, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
-    axes.set_xticks(range(len(labels)), list(labels), rotation=90, fontsize=7, parse_math=False)
+    axes.set_xticks(
+        range(len(labels)), [_line(label) for label in labels], rotation=90, fontsize=7, parse_math=False
+    )
 
 
 def _heat(axes: Axes, values: Any, title: str) -> None:

@@ -98,7 +98,7 @@ def test_one_account_is_enough_to_count_and_too_few_to_say() -> None:
 def test_no_observation_and_no_feature_that_applies_are_tables_without_rows() -> None:
     empty = matrix(PREMIUM).iloc[:0]
     found = benchmark(empty, [counting("sla")])
-    assert (len(found.by_quarter), len(found.newest), found.quarters) == (0, 0, ())
+    assert (len(found.by_quarter), len(found.newest), len(found.earliest), found.quarters) == (0, 0, 0, ())
     assert len(benchmark(matrix(PREMIUM), [counting("sla", trend=True)]).by_quarter) == 0
 
 

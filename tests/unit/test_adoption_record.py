@@ -15,7 +15,7 @@ from features.adoption_record import differs, listing, write_adoption
 from features.benchmark import benchmark
 from features.declaration import Features
 from features.document import read_data
-from features.figures import MOST_DRAWN, adoption_figure, drawn
+from features.figures import MOST_DRAWN, adoption_figure, drawn, save
 from features.workspace import Workspace
 from tests.unit.small_log import run, small_log, sources
 
@@ -224,6 +224,17 @@ def test_a_matrix_in_which_nobody_was_eligible_has_no_picture(tmp_path: Path) ->
     found = premium(tmp_path)
     gone = [feature for feature in found["features"] if feature["name"] == "gone_90d"]
     assert adoption_figure(gone, pd.DataFrame(), Features()) is None
+
+
+def test_a_name_that_no_font_has_is_drawn_in_one_line_without_a_warning(tmp_path: Path) -> None:
+    found = premium(tmp_path)
+    table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
+    hostile = [{**f, "description": "a\n$x^\0\x1b[31m \u4e2d\ue000"} for f in found["features"]]
+    figure = adoption_figure(hostile, table, Features())
+    assert figure is not None
+    assert figure.axes[0].get_yticklabels()[0].get_text().startswith("a $x^ [31m \u4e2d")
+    save(figure, tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes()[1:4] == b"PNG"
 
 
 def feature(name: str, value: float, **changes: Any) -> dict[str, Any]:

@@ -318,7 +318,8 @@ def test_a_killed_run_leaves_nothing_half_written_under_a_final_name(workspace: 
     assert [p.name[:8] for p in folder.iterdir()] == [".matrix-"]
     assert "is not there yet" in run("train", "-w", workspace).words
     assert run("features", "-w", workspace).code == 0
-    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "matrix.parquet"]
+    written = ["adoption.json", "adoption.parquet", "adoption.png", "manifest.json", "matrix.parquet"]
+    assert sorted(p.name for p in folder.iterdir()) == written
 
 
 @pytest.mark.parametrize(
