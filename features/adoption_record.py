@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from features.adoption import batched, classified, limits
 from features.benchmark import Benchmark, benchmark
 from features.declaration import Data, Features
+from features.errors import DataError
 from features.matrix import require_unchanged
 from features.segments import UNKNOWN, size_columns
 from features.workspace import Workspace, discard, set_aside, write_text
@@ -17,6 +18,7 @@ from features.workspace import Workspace, discard, set_aside, write_text
 SCHEMA_VERSION = 1
 FILE = "adoption.json"
 COLUMNS = ("feature", "class", "adoption", "interval", "support", "by_plan", "by_size", "differs")
+MADE_OF = ("data_hash", "inputs", "code")  # what the manifest says the matrix rests on
 WORDS = ("name", "description", "unit", "category", "aggregation", "per")
 
 Row = dict[str, Any]
@@ -60,6 +62,15 @@ def read_adoption(workspace: Workspace, data: Data) -> Row:
     return found
 
 
+def is_current(workspace: Workspace, manifest: Mapping[str, Any]) -> bool:
+    """Whether adoption was counted in the matrix of this manifest; not where a run was killed in between."""
+    try:
+        found = workspace.read_json(workspace.features / FILE, "features")
+    except DataError:
+        return False
+    return all(found.get(key) == manifest[key] for key in MADE_OF)
+
+
 def _count(workspace: Workspace, manifest: Mapping[str, Any]) -> Benchmark:
     path = workspace.features / "matrix.parquet"
     features = manifest["features"]
@@ -80,8 +91,7 @@ def record(found: Benchmark, declared: Features, manifest: Mapping[str, Any]) ->
     earliest = _shares(found.earliest, declared)
     return {
         "schema_version": SCHEMA_VERSION,
-        "data_hash": manifest["data_hash"],
-        "inputs": manifest["inputs"],
+        **{key: manifest[key] for key in MADE_OF},
         "rule": declared.model_dump(include={"niche_below", "ubiquitous_above", "minimum_support"}),
         "quarters": list(found.quarters),
         "newest_year": list(found.newest_year),

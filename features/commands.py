@@ -31,7 +31,7 @@ def features(
     as_json: JsonOption = False,
 ) -> None:
     """Build the usage features of every account at every quarter's close, and count who uses them."""
-    from features.adoption_record import write_adoption
+    from features.adoption_record import is_current, write_adoption
     from features.catalogue import catalogue, described
     from features.document import read_data
     from features.intake import open_log
@@ -49,6 +49,8 @@ def features(
         return
     done = None if listed or anew else up_to_date(place, data)
     if done is not None:
+        if not is_current(place, done):
+            write_adoption(place, data, done)
         console.say(
             f"{place.features / 'matrix.parquet'} is up to date: no input has changed since it was built"
         )

@@ -124,6 +124,23 @@ def test_the_listing_says_what_is_missing_damaged_or_out_of_date(made: Workspace
         path.write_text(kept)
 
 
+def test_a_benchmark_that_a_killed_run_left_out_is_counted_although_the_matrix_is_up_to_date(
+    made: Workspace,
+) -> None:
+    path = made.features / "adoption.json"
+    kept, built = path.read_text(), (made.features / "matrix.parquet").stat().st_mtime_ns
+    for left in (None, kept.replace(json.loads(kept)["data_hash"], "another")):
+        path.unlink() if left is None else path.write_text(left)
+        assert "up to date" in run("features", "-w", made.root).out
+        assert path.read_text() == kept
+    counted = path.stat().st_mtime_ns
+    assert run("features", "-w", made.root).code == 0
+    assert (path.stat().st_mtime_ns, (made.features / "matrix.parquet").stat().st_mtime_ns) == (
+        counted,
+        built,
+    )
+
+
 def test_two_listings_at_once_are_refused(made: Workspace) -> None:
     said = run("features", "--adoption", "--list", "-w", made.root)
     assert (said.code, "give one of them" in said.words) == (2, True)
@@ -173,7 +190,7 @@ def premium(folder: Path) -> Any:
     place = Workspace(folder)
     place.features.mkdir(parents=True)
     frame.to_parquet(place.features / "matrix.parquet")
-    manifest = {"features": features, "data_hash": "h", "inputs": {}}
+    manifest = {"features": features, "data_hash": "h", "inputs": {}, "code": "c"}
     data = type("Data", (), {"features": Features()})()
     return write_adoption(place, data, manifest)
 
