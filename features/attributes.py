@@ -1,4 +1,4 @@
-"""Attributes as they were: seats, plan and recurring revenue in force at a time, from dated subscription spells."""
+"""Attributes as they were: seats and recurring revenue from dated subscription spells, and dated states."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from features.equality import holds
 
 Times = NDArray[np.datetime64]
 
@@ -50,7 +52,7 @@ class Level:
             moves.append(
                 ends.set_axis(["account", "time", "change"], axis=1).assign(change=lambda f: -f["change"])
             )
-        frame = pd.concat(moves, ignore_index=True).sort_values(["account", "time"], kind="stable")
+        frame = pd.concat(moves, ignore_index=True).sort_values(["account", "time", "change"], kind="stable")
         changes = Timeline(frame["account"].to_numpy(np.int64), frame["time"].to_numpy("datetime64[us]"))
         return cls(changes, frame.groupby("account")["change"].cumsum().to_numpy(np.float64))
 
@@ -62,3 +64,66 @@ class Level:
         """
         place = self.changes.latest(account, time, inclusive=inclusive)
         return np.where(place >= 0, self.total[place] if len(self.total) else 0.0, np.nan)
+
+
+@dataclass(frozen=True)
+class State:
+    """One attribute per account as a number: each value is in force from the change to it until the next.
+
+    changes: (n,) with number and until, an end of its own that a value may have (NaT without one). `nothing` stands
+    where no value is in force.
+    """
+
+    changes: Timeline
+    until: Times
+    number: NDArray[np.float64]
+    nothing: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, equals: bool | float | str | None) -> "State":
+        """From rows of one attribute (account, value, valid_from, valid_to) in the order in which they took force.
+
+        With `equals` the number is 1 where a value equals it, 0 elsewhere; without, a value that is no number is NaN.
+        """
+        values = rows["value"]
+        return cls(
+            Timeline(rows["account"].to_numpy(np.int64), rows["valid_from"].to_numpy("datetime64[us]")),
+            rows["valid_to"].to_numpy("datetime64[us]"),
+            numbers(values) if equals is None else np.asarray(holds(values, equals), np.float64),
+            np.nan if equals is None else 0.0,
+        )
+
+    def at(self, account: NDArray[np.int64], time: Times) -> NDArray[np.float64]:
+        """The number in force before each time: the instant itself belongs to the future.
+
+        So a value that ends at the very time is still in force.
+        """
+        place = self.changes.latest(account, time, inclusive=False)
+        until = np.append(self.until, np.datetime64("NaT"))  # -1, for none, takes the last entry
+        return np.append(self.number, self.nothing)[np.where(until[place] < time, -1, place)]
+
+
+def numbers(values: "pd.Series[str]") -> NDArray[np.float64]:
+    """Texts as numbers, NaN where they are none."""
+    found = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def in_force(spells: pd.DataFrame, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Columns of the spell that started last before each as-of date; missing where none had, (rows of frame,).
+
+    Of spells that start together the one that lasts longest; the order of the rows decides nothing.
+    """
+    if spells.empty:
+        return spells[list(columns)].reindex(frame.index)
+    lasting = [c for c in ("ended_at", *columns) if c in spells and c != "started_at"]
+    ordered = spells.sort_values(["account", "started_at", *lasting], kind="stable")
+    spells_of = Timeline(ordered["account"].to_numpy(np.int64), times_of(ordered["started_at"]))
+    place = spells_of.latest(frame["account"].to_numpy(np.int64), times_of(frame["as_of"]), inclusive=False)
+    taken = ordered[list(columns)].iloc[np.maximum(place, 0)].set_axis(frame.index)
+    return taken.where(pd.Series(place >= 0, index=frame.index))
+
+
+def times_of(column: "pd.Series[pd.Timestamp]") -> Times:
+    """A column of times in microseconds."""
+    return column.to_numpy("datetime64[us]")

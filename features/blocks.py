@@ -1,16 +1,18 @@
 """Blocks of accounts: from the cells that the scans count to columns of features, here or where the cells are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.composition import Levels, Moments, compose
+from features.attributes import Level, State
+from features.composition import Beside, Moments, compose
 from features.elementary import Batch, Elementary, Plan
+from features.eligibility import Eligibility
 from features.engines.engine import Columns
-from features.specs import FeatureSpec
+from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
 
 ONE_DAY = np.timedelta64(1, "D")
@@ -20,15 +22,20 @@ ONE_DAY = np.timedelta64(1, "D")
 class Recipe:
     """All that the features of a block are made from, but its events: plain data, which can travel to executors.
 
-    signed_up: (accounts,) of all accounts. `layout.size` accounts make a block.
+    signed_up: (accounts,) of all accounts. `layout.size` accounts make a block. `specs` are asked of those that could
+    use what they look at, `outcome_specs` of everybody: silence is silence, whatever its reason. `states` are by the
+    name of the feature that looks them up.
     """
 
     specs: tuple[FeatureSpec, ...]
+    outcome_specs: tuple[FeatureSpec, ...]
     grid: Grid
     plan: Plan
     signed_up: NDArray[np.datetime64]
     data_from: np.datetime64
-    levels: Levels
+    levels: Mapping[Aggregation, Level]
+    states: Mapping[str, State]
+    eligibility: Eligibility
 
     def accounts(self, block: int) -> tuple[int, int]:
         """The first account of a block, and one past its last."""
@@ -56,12 +63,17 @@ class Recipe:
             time = np.broadcast_to(np.datetime64(0, "us") + offset, (stop - first, len(days))).copy()
         tenure = (time - signed_up) / ONE_DAY
         seen = np.where(signed_up < self.data_from, (time - self.data_from) / ONE_DAY, np.inf)
-        return Moments(np.arange(first, stop), days, time, tenure, seen)
+        return Moments(np.arange(first, stop), signed_up, days, time, tenure, seen)
 
     def columns(self, table: Elementary, block: int) -> Columns:
         """Every feature of a block, each (accounts x as-of dates,), account by account."""
         batch, moments = Batch(table, *self.accounts(block)), self.moments(block)
-        return {spec.name: compose(spec, batch, moments, self.levels).ravel() for spec in self.specs}
+        found: Columns = {}
+        for specs, rules in ((self.outcome_specs, Eligibility({})), (self.specs, self.eligibility)):
+            access = rules.at(moments.account, moments.time, moments.signed_up)
+            beside = Beside(self.levels, self.states, access)
+            found |= {spec.name: compose(spec, batch, moments, beside).ravel() for spec in specs}
+        return found
 
     def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
         """The same from the cells and users of one block alone, as an executor has them."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from features.declaration import Data
 from features.errors import DataError
+from features.log import Log
 from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.states import States
 from features.windows import EVER, last
 
 RECENCY = "days_since_last_event"
@@ -43,10 +45,18 @@ def slugs(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> dict[
     return found
 
 
-def catalogue(data: Data, *, has_users: bool, has_seats: bool) -> tuple[FeatureSpec, ...]:
-    """Every feature of this product, each name once."""
-    specs = [*_overall(data), *_by_category(data), *_by_event(data)]
-    specs += _extras(data, has_users=has_users, has_seats=has_seats)
+def catalogue_of(log: Log, data: Data) -> tuple[FeatureSpec, ...]:
+    """Every feature that a log can carry."""
+    return catalogue(data, has_users=log.has_users, has_seats=log.has_seats, states=States.of(log, data))
+
+
+def catalogue(
+    data: Data, *, has_users: bool, has_seats: bool, states: States | None = None
+) -> tuple[FeatureSpec, ...]:
+    """Every feature of this product, each name once. Raises DataError where one asks for what is not there."""
+    known = states or States({})
+    specs = [*_overall(data), *_by_category(data), *_by_event(data), *_states(data, known)]
+    specs += _extras(data, has_users=has_users, has_seats=has_seats, states=known)
     if has_users:
         specs += _users(data)
     if has_seats:
@@ -156,7 +166,32 @@ def _by_event(data: Data) -> list[FeatureSpec]:
     ]
 
 
-def _extras(data: Data, *, has_users: bool, has_seats: bool) -> list[FeatureSpec]:
+def _states(data: Data, states: States) -> list[FeatureSpec]:
+    """The number of a numeric attribute, as `state_macros`; 1 or 0 for each of the commonest values of a text, as
+    `state_sso_on`."""
+    asked: list[tuple[str, str | None]] = []
+    for attribute in data.features.states:
+        states.require(attribute, "data.features.states")
+        values = states.values(attribute)
+        asked += [(attribute, None)] if values is None else [(attribute, value) for value in values]
+    # Written out with their marks, ("a", "b") and ("a b",) remain two names.
+    names = slugs(f"state {[part for part in pair if part is not None]}" for pair in asked)
+    return [
+        FeatureSpec(
+            name,
+            f"{attribute} in force" if value is None else f"{attribute} is {value}",
+            Aggregation.STATE,
+            EVER,
+            attribute=attribute,
+            equals=value,
+            unit="value" if value is None else "0 or 1",
+            category="states",
+        )
+        for name, (attribute, value) in zip(names.values(), asked, strict=True)
+    ]
+
+
+def _extras(data: Data, *, has_users: bool, has_seats: bool, states: States) -> list[FeatureSpec]:
     specs = []
     for extra in data.features.extras:
         users = extra.aggregation is Aggregation.DISTINCT_USERS or extra.per is Per.USER
@@ -165,6 +200,8 @@ def _extras(data: Data, *, has_users: bool, has_seats: bool) -> list[FeatureSpec
         seats = extra.aggregation is Aggregation.SEATS or extra.per is Per.SEAT
         if seats and not has_seats:
             raise DataError(f"data.features.extras: {extra.name!r} asks for seats, and no table has them")
+        if extra.attribute is not None:
+            states.require(extra.attribute, f"data.features.extras: {extra.name!r}")
         chosen = data.events.categories[extra.category] if extra.category else extra.events
         specs.append(extra.spec(chosen or None))
     return specs

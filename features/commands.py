@@ -1,7 +1,9 @@
 """The features room's command: `features`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -9,6 +11,8 @@ from features.console import Console, JsonOption, WorkspaceOption
 from features.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from features.declaration import Data
     from features.workspace import Workspace
 
@@ -24,6 +28,12 @@ def features(
         bool, typer.Option("--list", help="Show every feature with its meaning, and build nothing.")
     ] = False,
     anew: Annotated[bool, typer.Option(help="Count everything again, whatever earlier builds kept.")] = False,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            help="As it was knowable at this date or time (2024-03-31, 2024-03-31T18:00), not as the tables say today."
+        ),
+    ] = None,
     adoption: Annotated[
         bool,
         typer.Option("--adoption", help="Show who uses each feature, as counted last, and build nothing."),
@@ -32,7 +42,7 @@ def features(
 ) -> None:
     """Build the usage features of every account at every quarter's close, and count who uses them."""
     from features.adoption_record import is_current, write_adoption
-    from features.catalogue import catalogue, described
+    from features.catalogue import catalogue_of, described
     from features.document import read_data
     from features.intake import open_log
     from features.kept import read_kept
@@ -47,7 +57,8 @@ def features(
     if adoption:
         _show_adoption(console, place, data)
         return
-    done = None if listed or anew else up_to_date(place, data)
+    instant = None if known_at is None else _instant(known_at, data.calendar.timezone)
+    done = None if listed or anew else up_to_date(place, data, instant)
     if done is not None:
         if not is_current(place, done):
             write_adoption(place, data, done)
@@ -56,9 +67,10 @@ def features(
         )
         console.result(done)
         return
-    log = open_log(data, place.root, kept=None if listed or anew else read_kept(place, data))
+    kept = None if listed or anew else read_kept(place, data)
+    log = open_log(data, place.root, known_at=instant, kept=kept)
     if listed:
-        rows = described(catalogue(data, has_users=log.has_users, has_seats=log.has_seats))
+        rows = described(catalogue_of(log, data))
         console.table(rows, ("name", "description", "unit", "category", "when_nothing"))
         console.result({"features": rows})
         return
@@ -67,8 +79,9 @@ def features(
         manifest = build_matrix(log, data, place.root, place, progress)
         progress("counting who uses them", 1.0)
         write_adoption(place, data, manifest)
+    when = "" if log.known_at is None else f"As known at {log.known_at}: "
     console.say(
-        f"{len(manifest['features'])} features of {manifest['n_observations']:,} observations"
+        f"{when}{len(manifest['features'])} features of {manifest['n_observations']:,} observations"
         f" ({manifest['n_accounts']:,} accounts, {manifest['n_events']:,} events) in {place.features / 'matrix.parquet'}"
     )
     console.say(
@@ -85,3 +98,17 @@ def _show_adoption(console: Console, place: "Workspace", data: "Data") -> None:
         console.say(line)
     console.table(listing(found), COLUMNS)
     console.result(found)
+
+
+def _instant(text: str, zone: str) -> "pd.Timestamp":
+    """A date or time of an option as naive UTC, in the declared zone where it names none. Raises UsageError."""
+    import pandas as pd
+
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+        return pd.Timestamp(moment.astimezone(UTC).replace(tzinfo=None))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"--known-at {text}: is no date or time: write it as 2024-03-31 or 2024-03-31T18:00"
+        ) from error

@@ -6,33 +6,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.attributes import Level
+from features.attributes import Level, State
 from features.elementary import NEVER, NOT_YET, Batch, Floats
+from features.eligibility import Access, knowable
 from features.sequences import Measure, active_weeks, irregularity, streak
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
-from features.windows import DAY_US, Window
+from features.windows import DAY_US, EVER, Window
 
 DAYS_PER_MONTH = 30
-Levels = Mapping[Aggregation, Level]  # of those that the subscriptions hold
 # Only these understate what happened when tracking began later than the window.
 LOOKING_BACK = (
     Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT_USERS, Aggregation.GROUPS, *SEQUENCES,
 )  # fmt: skip
 
 
-Composer = Callable[[FeatureSpec, Batch, "Moments", Levels], Floats]
+Composer = Callable[[FeatureSpec, Batch, "Moments", "Beside"], Floats]
 
 
 @dataclass(frozen=True)
 class Moments:
     """The as-of dates of one batch, and what tracking covered before them.
 
-    account: (accounts,) codes. as_of_days: (as-of dates,) on the grid's own axis, the same for every account. time,
-    tenure_days, seen_days: (accounts, as-of dates); `seen_days` is how far back tracking can see, infinite for an
-    account that signed up after it began.
+    account: (accounts,) codes. signed_up: (accounts, 1). as_of_days: (as-of dates,) on the grid's own axis, the same
+    for every account. time, tenure_days, seen_days: (accounts, as-of dates); `seen_days` is how far back tracking can
+    see, infinite for an account that signed up after it began.
     """
 
     account: NDArray[np.int64]
+    signed_up: NDArray[np.datetime64]
     as_of_days: NDArray[np.int64]
     time: NDArray[np.datetime64]
     tenure_days: Floats
@@ -50,15 +51,25 @@ class Moments:
         return np.asarray(reach > self.seen_days)
 
 
-def compose(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Levels) -> Floats:
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the events of one batch: levels that the subscriptions hold, states by the feature that asks
+    for them, and who could use what."""
+
+    levels: Mapping[Aggregation, Level]
+    states: Mapping[str, State]
+    access: Access
+
+
+def compose(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
     """The feature for every account and as-of date of the batch; NaN where it is not knowable."""
-    value = _VALUES[spec.aggregation](spec, batch, moments, levels)
+    value = _VALUES[spec.aggregation](spec, batch, moments, beside)
     if spec.per is not None:
-        value = value / _denominator(spec, batch, moments, levels)
+        value = value / _denominator(spec, batch, moments, beside)
     if spec.aggregation in LOOKING_BACK:
         for window in spec.windows:
             value = np.where(moments.blind(window), np.nan, value)
-    return value
+    return np.where(knowable(spec, beside.access), value, np.nan)
 
 
 def _between(running: Floats, batch: Batch, moments: Moments, window: Window) -> Floats:
@@ -74,18 +85,18 @@ def _recent_or_trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: 
     return (recent - before) / np.maximum(recent + before, 1.0)
 
 
-def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
     return _recent_or_trend(spec, batch.counts(spec.events), batch, moments)
 
 
-def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
     return _recent_or_trend(spec, batch.days(spec.events), batch, moments)
 
 
 def _in_order(measure: Measure) -> "Composer":
     """What a measure says of the active days in the window, one as-of date after the other."""
 
-    def compose_one(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+    def compose_one(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
         days, start = batch.active_days(spec.events), spec.window.start_days
         found = np.empty(moments.tenure_days.shape)
         for i, as_of in enumerate(moments.as_of_days.tolist()):
@@ -96,27 +107,31 @@ def _in_order(measure: Measure) -> "Composer":
     return compose_one
 
 
-def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
     start, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     return batch.users(spec.events, start, stop)
 
 
-def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
     present = np.zeros(moments.tenure_days.shape)
     for group in spec.groups:
-        present += _between(batch.counts(group.events), batch, moments, spec.window) >= group.at_least
+        enough = _between(batch.counts(group.events), batch, moments, spec.window) >= group.at_least
+        present += enough & beside.access.eligible(group.events)
     return present
 
 
-def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
     _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     last = batch.last_times(spec.events)[:, stop]
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
-    return np.where(last == NEVER, np.minimum(moments.tenure_days, moments.seen_days), since)
+    seen = np.minimum(moments.tenure_days, moments.seen_days)
+    tracked = (moments.time - beside.access.unseen_until(spec.events, EVER)) / np.timedelta64(1, "D")
+    absent = np.where(tracked > 0, np.minimum(seen, tracked), np.nan)
+    return np.where(last == NEVER, absent, since)
 
 
-def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
     _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
     first = batch.first_times(spec.events)[:, stop]
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
@@ -125,15 +140,15 @@ def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _levels: L
     return np.where(unknown, np.nan, first.astype(np.float64) / DAY_US - signed_up)
 
 
-def _tenure(_spec: FeatureSpec, _batch: Batch, moments: Moments, _levels: Levels) -> Floats:
+def _tenure(_spec: FeatureSpec, _batch: Batch, moments: Moments, _beside: Beside) -> Floats:
     return moments.tenure_days
 
 
-def _level(spec: FeatureSpec, _batch: Batch, moments: Moments, levels: Levels) -> Floats:
-    now = _level_at(levels.get(spec.aggregation), moments, 0)
+def _level(spec: FeatureSpec, _batch: Batch, moments: Moments, beside: Beside) -> Floats:
+    now = _level_at(beside.levels.get(spec.aggregation), moments, 0)
     if spec.window.start_days is None:
         return now
-    return now - _level_at(levels.get(spec.aggregation), moments, -spec.window.start_days)
+    return now - _level_at(beside.levels.get(spec.aggregation), moments, -spec.window.start_days)
 
 
 def _level_at(level: Level | None, moments: Moments, days_before: int) -> Floats:
@@ -144,12 +159,17 @@ def _level_at(level: Level | None, moments: Moments, days_before: int) -> Floats
     return level.at(account, time, inclusive=days_before > 0).reshape(moments.time.shape)
 
 
-def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, levels: Levels) -> Floats:
+def _state(spec: FeatureSpec, _batch: Batch, moments: Moments, beside: Beside) -> Floats:
+    account = np.repeat(moments.account, moments.time.shape[1])
+    return beside.states[spec.name].at(account, moments.time.ravel()).reshape(moments.time.shape)
+
+
+def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
     if spec.per is Per.SEAT:
-        seats_then = _level_at(levels.get(Aggregation.SEATS), moments, -(spec.window.start_days or 0))
+        seats_then = _level_at(beside.levels.get(Aggregation.SEATS), moments, -(spec.window.start_days or 0))
         return np.where(seats_then > 0, seats_then, np.nan)
     if spec.per is Per.USER:
-        return np.maximum(_distinct_users(spec, batch, moments, levels), 1.0)
+        return np.maximum(_distinct_users(spec, batch, moments, beside), 1.0)
     if spec.per is Per.EVENTS:
         return np.maximum(_between(batch.counts(None), batch, moments, spec.window), 1.0)
     length = spec.window.length_days
@@ -170,4 +190,5 @@ _VALUES: Mapping[Aggregation, Composer] = {
     Aggregation.DAYS_TO_FIRST: _days_to_first,
     Aggregation.SEATS: _level,
     Aggregation.REVENUE: _level,
+    Aggregation.STATE: _state,
 }

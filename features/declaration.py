@@ -81,7 +81,9 @@ class Sources(Declared):
     events: Source
     accounts: Source
     subscriptions: Source | None = None
+    states: Source | None = None
     outcomes: Source | None = None
+    eligibility: Source | None = None
 
     def declared(self) -> dict[str, str]:
         """The tables that have a source."""
@@ -142,6 +144,8 @@ class Outcome(Declared):
 
     kind: Literal["outcomes", "subscription_end", "silent"]
     horizon_days: int = Field(default=180, ge=1, le=1095)
+    # Whether a spell marked as a trial is part of a customer's life.
+    trials: Literal["left_out", "counted"] = "left_out"
 
     @property
     def name(self) -> str:
@@ -170,6 +174,8 @@ class ExtraFeature(Declared):
     window_days: int | None = Field(default=None, ge=1, le=LONGEST_WINDOW_DAYS)  # all history without one
     per: Per | None = None
     trend: bool = False
+    attribute: str | None = None  # of the aggregation 'state'
+    equals: bool | int | float | str | None = None
     unit: str | None = None
 
     @model_validator(mode="after")
@@ -178,6 +184,8 @@ class ExtraFeature(Declared):
             raise ValueError("aggregation 'groups' is for milestones: count the events of a category instead")
         if self.events and self.category:
             raise ValueError(f"events and category {self.category!r}: give one of the two")
+        if self.aggregation is Aggregation.STATE and self.category:
+            raise ValueError("aggregation 'state' looks at no event: leave out the category")
         self.spec(self.events or None)
         return self
 
@@ -192,9 +200,15 @@ class ExtraFeature(Declared):
             events=events,
             per=self.per,
             trend=self.trend,
-            unit=self.unit or unit_of(self.aggregation, self.per, trend=self.trend),
+            attribute=self.attribute,
+            equals=self.equals,
+            unit=self.unit or self._unit,
             category=self.category or "extra",
         )
+
+    @property
+    def _unit(self) -> str:
+        return "0 or 1" if self.equals is not None else unit_of(self.aggregation, self.per, trend=self.trend)
 
 
 class Features(Declared):
@@ -203,6 +217,7 @@ class Features(Declared):
     windows_days: tuple[int, ...] = (7, 30, 90, 180, 365)
     event_windows_days: tuple[int, ...] = (30, 90, 365)
     events: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()  # attributes of the states table
     extras: tuple[ExtraFeature, ...] = ()
     niche_below: float = Field(default=0.05, ge=0, le=1)
     ubiquitous_above: float = Field(default=0.95, ge=0, le=1)
@@ -218,6 +233,8 @@ class Features(Declared):
                 )
             if len(set(days)) != len(days):
                 raise ValueError(f"{name} {list(days)}: each window once")
+        if len(set(self.states)) < len(self.states):
+            raise ValueError(f"states {list(self.states)}: each attribute once")
         if self.niche_below >= self.ubiquitous_above:
             raise ValueError(
                 f"niche_below {self.niche_below} must be less than ubiquitous_above {self.ubiquitous_above}"
@@ -265,6 +282,12 @@ class Data(Declared):
         if needs and needs not in declared:
             raise ValueError(f"outcomes kind {self.outcomes.kind!r} needs a source for the table {needs!r}")
         return self
+
+    def named_events(self) -> frozenset[str]:
+        """Every event that this half of the framework names."""
+        members = (event for events in self.events.categories.values() for event in events)
+        extras = (event for extra in self.features.extras for event in extra.events)
+        return frozenset((*self.events.core, *members, *self.features.events, *extras))
 
 
 def explain(error: Any) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from features.columns import TIME_FORMS, read_column, to_frame
 from features.declaration import Calendar, Data, Events, Outcome, Sources
@@ -51,22 +51,31 @@ def _map_table(table: str, raw: Any, overrides: dict[str, str], calendar: Calend
         if physical not in raw.columns:
             raise DataError(f"--map {table}.{logical}={physical}: the table has {', '.join(raw.columns)}")
     found = dict(overrides)
+
+    def free() -> list[str]:
+        return [c for c in raw.columns if c not in found.values()]
+
     for logical, kind in contract.columns.items():
-        if logical in found:
-            continue
-        free = [c for c in raw.columns if c not in found.values()]
-        guess = _by_name(contract.synonyms.get(logical, ()), free, raw, kind, calendar)
-        if guess is None and logical in contract.required:
-            guess = _by_type(free, raw, kind, calendar)
-        if guess is None and logical in contract.required:
-            unread = _unread(contract.synonyms[logical], free, raw) if kind == "time" else ""
-            raise DataError(
-                f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}."
-                f"{unread} Say which with --map {table}.{logical}=COLUMN"
+        if logical not in found:
+            named = _by_name(contract.synonyms.get(logical, ()), free(), raw, kind, calendar)
+            found |= {} if named is None else {logical: named}
+    # What a name claims is no guess for another column, so types have their say last.
+    for logical in contract.required:
+        if logical not in found:
+            found[logical] = _by_type(free(), raw, contract.columns[logical], calendar) or _unrecognised(
+                table, logical, free(), raw
             )
-        if guess is not None:
-            found[logical] = guess
     return {logical: found[logical] for logical in contract.columns if logical in found}
+
+
+def _unrecognised(table: str, logical: str, free: list[str], raw: Any) -> NoReturn:
+    contract = TABLES[table]
+    kind = contract.columns[logical]
+    unread = _unread(contract.synonyms[logical], free, raw) if kind == "time" else ""
+    raise DataError(
+        f"{table}: no column could be recognised as {logical} ({kind}); it has {', '.join(raw.columns)}."
+        f"{unread} Say which with --map {table}.{logical}=COLUMN"
+    )
 
 
 def _plain(columns: list[str]) -> dict[str, str]:

@@ -20,21 +20,26 @@ class Log:
 
     `events` is an Ibis expression (account: int32 code, signed_up_at, event, occurred_at [, user_id, quantity]);
     `accounts` is indexed by the same code and holds account_id, signed_up_at and the attributes;
-    `subscriptions` and `outcomes` carry the code in the column `account`.
-    Knowledge reaches from `data_from` (start of its day) to just before `data_through`.
+    `subscriptions`, `states` and `outcomes` carry the code in the column `account`; `eligibility` is of no account.
+    Knowledge reaches from `data_from` (start of its day) to just before `data_through`; with `known_at` everything
+    is as it was knowable at that instant, and `withheld` counts what was not.
     """
 
     events: Any
     accounts: pd.DataFrame
     subscriptions: pd.DataFrame | None
+    states: pd.DataFrame | None
     outcomes: pd.DataFrame | None
+    eligibility: pd.DataFrame | None
     data_from: pd.Timestamp
     data_through: pd.Timestamp
+    known_at: pd.Timestamp | None
     n_events: int
     increment: Increment
     read: dict[str, int]
     quarantined: Counts
     excluded: Counts
+    withheld: Counts
     notes: tuple[str, ...]
     rejected: dict[str, Any]
 
@@ -63,15 +68,17 @@ class Log:
 
     def books(self) -> list[str]:
         """What became of every row, in sentences."""
-        lines = []
+        lines = [] if self.known_at is None else [f"as known at {self.known_at}"]
         for table, n in self.read.items():
             bad, out = self.quarantined.get(table, {}), self.excluded.get(table, {})
-            line = f"{table}: {n:,} rows read, {n - sum(bad.values()) - sum(out.values()):,} used"
+            withheld = self.withheld.get(table, {})
+            used = n - sum(bad.values()) - sum(out.values()) - sum(withheld.values())
+            line = f"{table}: {n:,} rows read, {used:,} used"
             for words, counts in (("set aside", bad), ("left out by rule", out)):
                 if sum(counts.values()):
                     reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items() if count)
                     line += f", {sum(counts.values()):,} {words} ({reasons})"
-            lines.append(line)
+            lines.append(line + "".join(f", {count:,} {words}" for words, count in withheld.items()))
         return [*lines, f"data from {self.data_from.date()} through {self.data_through}", *self.notes]
 
     def write_quarantine(self, folder: Path) -> None:

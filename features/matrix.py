@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.catalogue import catalogue, described
+from features.attributes import in_force
+from features.catalogue import catalogue_of, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
@@ -21,7 +22,6 @@ from features.fingerprints import of_code, of_inputs
 from features.kept import write_kept
 from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
-from features.outcomes import in_force
 from features.progress import ProgressCallback
 from features.rejection import IN_THE_FUTURE
 from features.specs import FeatureSpec
@@ -52,7 +52,7 @@ def build_matrix(
     log: Log, data: Data, folder: Path, workspace: Workspace, progress: ProgressCallback | None = None
 ) -> dict[str, Any]:
     """Write the matrix and its manifest into the workspace; returns the manifest."""
-    specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
+    specs = catalogue_of(log, data)
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
     keep = partial(write_kept, workspace, data)
     batches = observe_in_batches(log, data, question, progress, keep)
@@ -83,7 +83,9 @@ def write_frames(path: Path, frames: Iterable[pd.DataFrame]) -> int:
     return n_rows
 
 
-def up_to_date(workspace: Workspace, data: Data) -> dict[str, Any] | None:
+def up_to_date(
+    workspace: Workspace, data: Data, known_at: pd.Timestamp | None = None
+) -> dict[str, Any] | None:
     """The manifest of the matrix that is there, where building it again would give the same; else None."""
     try:
         manifest = workspace.read_json(workspace.features / "manifest.json", "features")
@@ -92,7 +94,7 @@ def up_to_date(workspace: Workspace, data: Data) -> dict[str, Any] | None:
         return None
     asked = {
         "data_hash": content_hash(data), "inputs": of_inputs(data, workspace.root), "code": of_code(),
-        "n_observations": rows,
+        "n_observations": rows, "known_at": _instant(known_at),
     }  # fmt: skip
     same = all(manifest.get(key) == value for key, value in asked.items())
     # Time passes: what lay ahead then may be usable now.
@@ -102,7 +104,7 @@ def up_to_date(workspace: Workspace, data: Data) -> dict[str, Any] | None:
 
 def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback | None = None) -> Matrix:
     """The same matrix in memory alone, for a look that leaves the workspace as it is."""
-    specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
+    specs = catalogue_of(log, data)
     question = Question(specs, quarterly(log, data), alive_only=True)
     batches = [_with_names(log, data, batch) for batch in observe_in_batches(log, data, question, progress)]
     frame = pd.concat(batches, ignore_index=True)
@@ -185,12 +187,14 @@ def _manifest(
         "code": of_code(),
         "data_from": log.data_from.isoformat(),
         "data_through": log.data_through.isoformat(),
+        "known_at": _instant(log.known_at),
         "n_accounts": len(log.accounts),
         "n_events": log.n_events,
         "n_observations": n_rows,
         "read": log.read,
         "quarantined": log.quarantined,
         "excluded": log.excluded,
+        "withheld": log.withheld,
         "outcome": {
             "kind": data.outcomes.kind,
             "name": data.outcomes.name,
@@ -198,3 +202,7 @@ def _manifest(
         },
         "features": described(specs),
     }
+
+
+def _instant(time: pd.Timestamp | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.attributes import Level
+from features.attributes import Level, State
 from features.blocks import Recipe
 from features.declaration import Data
+from features.eligibility import Eligibility
 from features.engines import engine_of, fetch
 from features.kept import Counts, Kept, united
 from features.log import Log
@@ -16,6 +17,7 @@ from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
 from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
+from features.states import States
 from features.windows import Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
@@ -72,17 +74,22 @@ def observe_in_batches(
 
     With `keep` it starts from the counts that the log found kept, and hands over those to keep.
     """
-    specs = (*question.specs, *outcome_specs(data))
+    of_outcome = outcome_specs(data)
+    states, eligibility = _states(log, data, question.specs), Eligibility.of(log, data)
     if progress:
         progress("scanning the events", 0.0)
+    specs = (*question.specs, *of_outcome)
     asked = scan(log, specs, question.grid)
     recipe = Recipe(
-        specs,
+        question.specs,
+        of_outcome,
         question.grid,
         asked.plan,
         log.accounts["signed_up_at"].to_numpy("datetime64[us]"),
         np.datetime64(log.data_from, "us"),
         _levels(log),
+        states,
+        eligibility,
     )
     counted = None if keep is None else _counted(log, question, specs, asked, keep)
     if counted is None:
@@ -130,6 +137,16 @@ def _levels(log: Log) -> dict[Aggregation, Level]:
         return {}
     columns = {Aggregation.SEATS: "seats", Aggregation.REVENUE: "mrr"}
     return {kind: Level.of(log.subscriptions, c) for kind, c in columns.items() if c in log.subscriptions}
+
+
+def _states(log: Log, data: Data, specs: tuple[FeatureSpec, ...]) -> dict[str, State]:
+    """What each feature of a state looks up, by the feature's name."""
+    asked = [(spec, spec.attribute) for spec in specs if spec.attribute is not None]
+    known = States.of(log, data) if asked else States({})
+    return {
+        spec.name: State.of(known.require(attribute, f"feature {spec.name!r}"), spec.equals)
+        for spec, attribute in asked
+    }
 
 
 def _identity(recipe: Recipe, block: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.attributes import Timeline, Times
+from features.attributes import Timeline, Times, in_force, times_of
 from features.declaration import Data
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
@@ -97,11 +97,13 @@ def label(log: Log, data: Data, frame: pd.DataFrame) -> pd.DataFrame:
         lost = frame["_core_after"] == 0
         frame = frame.drop(columns=["_core_before", "_core_after"])
     else:
-        ends = lives(log, data).end_of_life(frame["account"].to_numpy(np.int64), _times(frame["as_of"]))
+        ends = lives(log, data).end_of_life(frame["account"].to_numpy(np.int64), times_of(frame["as_of"]))
         alive = ~np.isnat(ends)
-        lost = pd.Series(alive & (ends < _times(frame["known_from"])), index=frame.index)
+        lost = pd.Series(alive & (ends < times_of(frame["known_from"])), index=frame.index)
         frame["alive"] = alive
-        frame["at_risk"] = alive & could_leave(log, frame, horizon)
+        spells = log.subscriptions
+        contracts = None if spells is None else customer_spells(spells, data)
+        frame["at_risk"] = alive & could_leave(contracts, frame, horizon)
     observable = frame["alive"] & (frame["known_from"] <= log.data_through)
     frame["retained"] = (~lost).astype("boolean").where(observable)
     return frame
@@ -110,19 +112,25 @@ def label(log: Log, data: Data, frame: pd.DataFrame) -> pd.DataFrame:
 def lives(log: Log, data: Data) -> Lives:
     """The lives of the log's accounts, by the declared kind of outcome."""
     if data.outcomes.kind == "subscription_end" and log.subscriptions is not None:
-        return Lives.of_subscriptions(log.subscriptions)
+        return Lives.of_subscriptions(customer_spells(log.subscriptions, data))
     if data.outcomes.kind == "outcomes" and log.outcomes is not None:
         return Lives.of_outcomes(log.accounts, log.outcomes)
     raise ValueError(f"an outcome of kind {data.outcomes.kind!r} has no lives")
 
 
-def could_leave(log: Log, frame: pd.DataFrame, horizon: pd.Timedelta) -> NDArray[np.bool_]:
+def customer_spells(spells: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """The spells that a customer's life is made of: without trials, unless these are counted by declaration."""
+    if "trial" not in spells or data.outcomes.trials == "counted":
+        return spells
+    return spells[~spells["trial"].eq(True).fillna(False).to_numpy(bool)]
+
+
+def could_leave(spells: pd.DataFrame | None, frame: pd.DataFrame, horizon: pd.Timedelta) -> NDArray[np.bool_]:
     """Whether the contract in force at each as-of date comes up for renewal within the horizon.
 
     Without terms everybody could. A monthly term always could; a longer one when a multiple of the term since
     its start, or the declared renewal, falls in [t, t + horizon).
     """
-    spells = log.subscriptions
     everybody = np.ones(len(frame), dtype=bool)
     if spells is None or "term_months" not in spells:
         return everybody
@@ -138,16 +146,3 @@ def could_leave(log: Log, frame: pd.DataFrame, horizon: pd.Timedelta) -> NDArray
         declared = (contract["renews_at"] - frame["as_of"]).dt.total_seconds().to_numpy() / 86_400
         days_to_renewal = np.where(declared >= 0, declared, days_to_renewal)
     return np.asarray(~bound | (days_to_renewal < horizon.days))
-
-
-def in_force(spells: pd.DataFrame, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Columns of the spell that started last before each as-of date; missing where none had, (rows of frame,)."""
-    ordered = spells.sort_values(["account", "started_at"], kind="stable")
-    spells_of = Timeline(ordered["account"].to_numpy(np.int64), _times(ordered["started_at"]))
-    place = spells_of.latest(frame["account"].to_numpy(np.int64), _times(frame["as_of"]), inclusive=False)
-    taken = ordered[list(columns)].iloc[np.maximum(place, 0)].set_axis(frame.index)
-    return taken.where(pd.Series(place >= 0, index=frame.index))
-
-
-def _times(column: "pd.Series[pd.Timestamp]") -> Times:
-    return column.to_numpy("datetime64[us]")

@@ -1,5 +1,6 @@
 """Why a row cannot be used: one table of reasons per table of the contract, and what to do when none can."""
 
+from collections.abc import Collection
 from typing import Any
 
 import ibis
@@ -7,12 +8,17 @@ import numpy as np
 import pandas as pd
 
 from features.columns import TIME_FORMS
+from features.equality import flags
+from features.tables import RECORDED
 
 LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their own may be called excluded
 EXCLUDED = "its account is left out by rule"
 UNKNOWN_ACCOUNT = "unknown account"
 IN_THE_FUTURE = "in the future"
-TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+UNKNOWN_FEATURE = "names neither an event nor a category"
+NOT_YET = "not yet recorded"
+UNREAD_RECORDING = "recorded_at unreadable"
+CONTRADICTED = "another value from the same time on"
 Checks = dict[str, "pd.Series[bool]"]
 
 
@@ -48,7 +54,46 @@ def spell_reasons(spells: pd.DataFrame) -> "pd.Series[str]":
             reasons[f"{column} negative or not a number"] = wrong
     if "renews_at" in spells:
         reasons["renewal unreadable"] = spells["unread_renews_at"]
-    return first_reason(len(spells), reasons)
+    if "trial" in spells:
+        reasons["trial neither true nor false"] = spells["trial"].notna() & flags(spells["trial"]).isna()
+    return first_reason(len(spells), reasons | _recording(spells))
+
+
+def state_reasons(states: pd.DataFrame) -> "pd.Series[str]":
+    """The first reason that a row of the states cannot be used; one without a value can: from then on there is none."""
+    reasons: Checks = {
+        UNKNOWN_ACCOUNT: states["account"].isna(),
+        "no attribute": states["attribute"].isna(),
+        "start missing or unreadable": states["valid_from"].isna(),
+    }
+    if "valid_to" in states:
+        reasons["ends before it starts"] = states["valid_to"] < states["valid_from"]
+        reasons["end unreadable"] = states["unread_valid_to"]
+    found = first_reason(len(states), reasons | _recording(states))
+    # Nothing says which of two values came first, so neither is believed; of two spans the longer one stands.
+    sound = states[found.isna().to_numpy()]
+    span = ["account", "attribute", *(c for c in ("valid_from", "valid_to", RECORDED) if c in sound)]
+    values = sound.drop_duplicates([*span, "value"])
+    group = sound.groupby(span, dropna=False).ngroup()
+    contradicted = group.isin(group[values.index[values.duplicated(span, keep=False)]])
+    found[contradicted.index[contradicted]] = CONTRADICTED
+    return found
+
+
+def eligibility_reasons(rows: pd.DataFrame, known: Collection[str]) -> "pd.Series[str]":
+    """The first reason that a row of the eligibility cannot be used; `known` are the names of events and categories."""
+    reasons: Checks = {
+        "no feature": rows["feature"].isna(),
+        UNKNOWN_FEATURE: ~rows["feature"].isin(known),
+    }
+    for column, words in (("launched_at", "launch"), ("tracked_from", "start of tracking")):
+        if column in rows:
+            reasons[f"{words} unreadable"] = rows[f"unread_{column}"]
+    return first_reason(len(rows), reasons)
+
+
+def _recording(rows: pd.DataFrame) -> Checks:
+    return {UNREAD_RECORDING: rows[f"unread_{RECORDED}"]} if RECORDED in rows else {}
 
 
 def outcome_reasons(outcomes: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str]":
@@ -58,15 +103,16 @@ def outcome_reasons(outcomes: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
         "date unreadable": outcomes["unread_occurred_at"],
         IN_THE_FUTURE: outcomes["occurred_at"] > now,
     }
-    return first_reason(len(outcomes), reasons)
+    return first_reason(len(outcomes), reasons | _recording(outcomes))
 
 
-def sound_event(joined: Any, now: pd.Timestamp) -> dict[str, Any]:
+def sound_event(joined: Any, now: pd.Timestamp, known_at: pd.Timestamp | None = None) -> dict[str, Any]:
     """What must hold of a usable row of the events, by the reason that is given when it does not; null is no.
 
     Filters of this plain kind reach the scan and turn the left join of the accounts into an inner one.
     """
-    sound = {
+    sound = {} if known_at is None else {NOT_YET: _recorded(joined, ibis.timestamp(known_at.to_pydatetime()))}
+    sound |= {
         "no account_id": joined.account_id.notnull(),
         "no event name": joined.event.notnull(),
         "time missing or unreadable": joined.occurred_at.notnull(),
@@ -75,6 +121,8 @@ def sound_event(joined: Any, now: pd.Timestamp) -> dict[str, Any]:
     if "quantity" in joined.columns:
         known = (joined.quantity >= 0) & ~joined.quantity.isnan() & ~joined.quantity.isinf()
         sound["quantity negative or not a number"] = known
+    if RECORDED in joined.columns:
+        sound[UNREAD_RECORDING] = ~joined[f"unread_{RECORDED}"]
     return {
         **sound,
         UNKNOWN_ACCOUNT: joined.account.notnull(),
@@ -83,9 +131,19 @@ def sound_event(joined: Any, now: pd.Timestamp) -> dict[str, Any]:
     }
 
 
-def event_reason(joined: Any, now: pd.Timestamp) -> Any:
+def _recorded(joined: Any, instant: Any) -> Any:
+    """What `features.recording` says of small tables, of the events; one without a time is no matter of when."""
+    there = joined.occurred_at.isnull() | (joined.occurred_at < instant)
+    if RECORDED in joined.columns:
+        there &= joined.recorded_at.isnull() | (joined.recorded_at <= instant)
+    return there
+
+
+def event_reason(joined: Any, now: pd.Timestamp, known_at: pd.Timestamp | None = None) -> Any:
     """The first reason that a row of the events cannot be used; null for a usable one."""
-    checks = [(~sound.fill_null(False), reason) for reason, sound in sound_event(joined, now).items()]
+    checks = [
+        (~sound.fill_null(False), reason) for reason, sound in sound_event(joined, now, known_at).items()
+    ]
     return ibis.cases(*checks, else_=ibis.null("string"))
 
 
@@ -103,18 +161,8 @@ def remedy(reason: str) -> str:
         return "check data.exclusions"
     if "unreadable" in reason:
         return f"check data.mapping; {TIME_FORMS}"
+    if reason == UNKNOWN_FEATURE:
+        return "write `feature` as the events are named in the log, or as a key of data.events.categories"
     if reason == UNKNOWN_ACCOUNT:
         return "check that account_id means the same in data.mapping as in the accounts table"
     return "check data.mapping and data.calendar.timezone"
-
-
-def holds(values: "pd.Series[Any]", wanted: bool | float | str) -> "pd.Series[bool]":
-    """Where a column holds a value, however its source writes it: 1.0 is 1, and yes, t and 1 are true."""
-    text = values.astype("string").str.strip().str.lower()
-    if isinstance(wanted, bool):
-        hit = text.isin(TRUE_WORDS if wanted else FALSE_WORDS)
-    elif isinstance(wanted, str):
-        hit = text.eq(wanted.strip().lower())
-    else:
-        hit = pd.to_numeric(text, errors="coerce").eq(wanted)
-    return hit.fillna(False).astype(bool)

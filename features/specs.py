@@ -27,11 +27,14 @@ class Aggregation(StrEnum):
     TENURE = "tenure"  # days since signup; looks at no event
     SEATS = "seats"  # seats in force at the as-of date, or their change over a window; looks at no event
     REVENUE = "revenue"  # the same of recurring revenue
+    STATE = "state"  # the value of an attribute in force at the as-of date, or whether it equals one
 
 
 # What is read off the order of active days, and what stands in the subscriptions and not in the events.
 SEQUENCES = (Aggregation.ACTIVE_WEEKS, Aggregation.STREAK, Aggregation.IRREGULARITY)
 LEVELS = (Aggregation.SEATS, Aggregation.REVENUE)
+# What looks at no event at all.
+EVENTLESS = (Aggregation.TENURE, Aggregation.STATE, *LEVELS)
 
 
 class Per(StrEnum):
@@ -55,6 +58,7 @@ _UNITS = {
     Aggregation.TENURE: "days",
     Aggregation.SEATS: "seats",
     Aggregation.REVENUE: "per month",
+    Aggregation.STATE: "value",
     Aggregation.GROUPS: "groups",
 }
 _PER = {Per.SEAT: "per seat", Per.USER: "per user", Per.TENURE: "per 30 days"}
@@ -82,7 +86,8 @@ class FeatureSpec:
     """One column of the matrix. `events` None means every event.
 
     `trend` compares the window with the one of equal length before it: (recent - before) / (recent + before),
-    in [-1, 1], 0 where both are empty.
+    in [-1, 1], 0 where both are empty. `attribute` and `equals` are of a state: with `equals` it is 1 where the value
+    in force equals it and 0 elsewhere, without it is the value as a number.
     """
 
     name: str
@@ -93,6 +98,8 @@ class FeatureSpec:
     groups: tuple[Group, ...] = ()
     per: Per | None = None
     trend: bool = False
+    attribute: str | None = None
+    equals: bool | float | str | None = None
     unit: str = "events"
     category: str = "usage"
 
@@ -119,6 +126,21 @@ class FeatureSpec:
             raise ValueError(f"feature {self.name!r}: the order of days is read back from the as-of date")
         if self.trend and self.aggregation not in (Aggregation.COUNT, Aggregation.ACTIVE_DAYS):
             raise ValueError(f"feature {self.name!r}: a trend compares counts or active days")
+        self._sound_state()
+
+    def _sound_state(self) -> None:
+        if self.aggregation is not Aggregation.STATE:
+            if self.attribute is not None or self.equals is not None:
+                raise ValueError(
+                    f"feature {self.name!r}: attribute and equals belong to the aggregation 'state', and only there"
+                )
+            return
+        if not self.attribute:
+            raise ValueError(f"feature {self.name!r}: say which attribute of the states table")
+        if self.events is not None:
+            raise ValueError(f"feature {self.name!r}: a state looks at no event, leave out 'events'")
+        if self.window != EVER:
+            raise ValueError(f"feature {self.name!r}: a state is the one in force, leave out the window")
 
     @property
     def when_nothing(self) -> str:
@@ -127,6 +149,8 @@ class FeatureSpec:
             return "days since signup, or since tracking began"
         if self.aggregation is Aggregation.IRREGULARITY:
             return "missing below three active days"
+        if self.aggregation is Aggregation.STATE:
+            return "missing" if self.equals is None else "0"
         if self.aggregation is Aggregation.DAYS_TO_FIRST or self.aggregation in LEVELS:
             return "missing"
         return "missing without seats" if self.per is Per.SEAT else "0"
@@ -134,6 +158,6 @@ class FeatureSpec:
     @property
     def windows(self) -> tuple[Window, ...]:
         """Every window of events the feature reads; that of a level is read from the subscriptions."""
-        if self.aggregation in LEVELS:
+        if self.aggregation in EVENTLESS:
             return ()
         return (self.window, self.window.before()) if self.trend else (self.window,)

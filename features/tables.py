@@ -14,6 +14,11 @@ class TableContract:
     columns: dict[str, Kind]
     # Names that real sources use, most telling first; `init` maps by them before it looks at the values.
     synonyms: dict[str, tuple[str, ...]]
+    # When a row begins to hold and, of spells and states, when it ends.
+    begins: str | None = None
+    ends: str | None = None
+    # Rows of one account that agree in these are versions of one another: the one recorded last stands.
+    versioned_by: tuple[str, ...] = ()
 
 
 ACCOUNT_NAMES = (
@@ -23,11 +28,22 @@ ACCOUNT_NAMES = (
 )  # fmt: skip
 PLAN_NAMES = ("plan", "plan_tier", "plan_name", "tier", "package")
 SEAT_NAMES = ("seats", "seat_count", "n_seats", "licenses", "licences", "quantity")
+RECORDED = "recorded_at"  # when the source learned of a row
+RECORDED_NAMES = (
+    "recorded_at",
+    "ingested_at",
+    "loaded_at",
+    "received_at",
+    "inserted_at",
+    "load_ts",
+    "ingest_ts",
+)
 
 TABLES: dict[str, TableContract] = {
     "events": TableContract(
         required=("account_id", "event", "occurred_at"),
-        columns={"account_id": "id", "event": "text", "occurred_at": "time", "user_id": "id", "quantity": "number"},
+        columns={"account_id": "id", "event": "text", "occurred_at": "time", "user_id": "id", "quantity": "number", "recorded_at": "time"},
+        begins="occurred_at",
         synonyms={
             "account_id": ACCOUNT_NAMES,
             "event": ("event", "event_name", "event_type", "action", "activity", "feature", "type", "name", "kind"),
@@ -37,11 +53,13 @@ TABLES: dict[str, TableContract] = {
             ),
             "user_id": ("user_id", "seat_id", "member_id", "agent_id", "user", "actor_id"),
             "quantity": ("quantity", "count", "event_count", "usage_count", "n_events", "qty"),
+            "recorded_at": RECORDED_NAMES,
         },
     ),
     "accounts": TableContract(
         required=("account_id", "signed_up_at"),
         columns={"account_id": "id", "signed_up_at": "time"},
+        begins="signed_up_at",
         synonyms={
             "account_id": ACCOUNT_NAMES,
             "signed_up_at": (
@@ -54,8 +72,9 @@ TABLES: dict[str, TableContract] = {
         required=("account_id", "started_at"),
         columns={
             "account_id": "id", "started_at": "time", "ended_at": "time", "plan": "text", "seats": "number",
-            "mrr": "number", "term_months": "number", "renews_at": "time",
+            "mrr": "number", "term_months": "number", "renews_at": "time", "trial": "text", "recorded_at": "time",
         },
+        begins="started_at", ends="ended_at", versioned_by=("started_at",),
         synonyms={
             "account_id": ACCOUNT_NAMES,
             "started_at": ("started_at", "start_date", "start_ts", "start_at", "valid_from", "begin_date", "start"),
@@ -65,11 +84,33 @@ TABLES: dict[str, TableContract] = {
             "mrr": ("mrr", "mrr_amount", "monthly_revenue", "mrr_usd"),
             "term_months": ("term_months", "term"),
             "renews_at": ("renews_at", "renewal_date", "renewal_at"),
+            "trial": ("trial", "is_trial"),
+            "recorded_at": RECORDED_NAMES,
+        },
+    ),
+    "states": TableContract(
+        required=("account_id", "attribute", "value", "valid_from"),
+        columns={
+            "account_id": "id", "attribute": "text", "value": "text", "valid_from": "time", "valid_to": "time",
+            "recorded_at": "time",
+        },
+        begins="valid_from", ends="valid_to", versioned_by=("attribute", "valid_from"),
+        synonyms={
+            "account_id": ACCOUNT_NAMES,
+            "attribute": ("attribute", "attribute_name", "property", "setting", "key", "state", "field", "name"),
+            "value": ("value", "attribute_value", "new_value", "setting_value", "state_value", "current_value"),
+            "valid_from": (
+                "valid_from", "effective_from", "started_at", "start_date", "changed_at", "since", "set_at", "start",
+                "occurred_at", "ts", "timestamp", "date",
+            ),
+            "valid_to": ("valid_to", "effective_to", "valid_until", "ended_at", "end_date", "until", "end"),
+            "recorded_at": RECORDED_NAMES,
         },
     ),
     "outcomes": TableContract(
         required=("account_id", "occurred_at"),
-        columns={"account_id": "id", "occurred_at": "time", "outcome": "text"},
+        columns={"account_id": "id", "occurred_at": "time", "outcome": "text", "recorded_at": "time"},
+        begins="occurred_at", versioned_by=("occurred_at",),
         synonyms={
             "account_id": ACCOUNT_NAMES,
             "occurred_at": (
@@ -77,6 +118,17 @@ TABLES: dict[str, TableContract] = {
                 "cancel_date", "ended_at", "end_date", "first_churn_ts", "ts", "date",
             ),
             "outcome": ("outcome", "outcome_type", "kind"),
+            "recorded_at": RECORDED_NAMES,
+        },
+    ),
+    "eligibility": TableContract(
+        required=("feature",),
+        columns={"feature": "text", "plan": "text", "launched_at": "time", "tracked_from": "time"},
+        synonyms={
+            "feature": ("feature", "event", "event_name", "category", "feature_name", "name"),
+            "plan": PLAN_NAMES,
+            "launched_at": ("launched_at", "launch_date", "launched", "released_at", "release_date", "available_from"),
+            "tracked_from": ("tracked_from", "tracking_since", "tracked_since", "tracking_started_at", "instrumented_at"),
         },
     ),
 }  # fmt: skip

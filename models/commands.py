@@ -33,7 +33,9 @@ def init(
     ],
     accounts: Annotated[str, typer.Option(help="One row per account, with when it signed up.")],
     subscriptions: Source = None,
+    states: Source = None,
     outcomes: Source = None,
+    eligibility: Source = None,
     column: Annotated[
         list[str] | None, typer.Option("--map", help="table.column=name, where a guess is wrong.")
     ] = None,
@@ -62,7 +64,10 @@ def init(
             f"{place.framework} is there already: choose another folder, or --force to overwrite it"
         )
     calendar = _calendar(timezone, time_format or [])
-    given = {"events": events, "accounts": accounts, "subscriptions": subscriptions, "outcomes": outcomes}
+    given = {
+        "events": events, "accounts": accounts, "subscriptions": subscriptions, "states": states,
+        "outcomes": outcomes, "eligibility": eligibility,
+    }  # fmt: skip
     sources = Sources.model_validate({t: _from(place.root, s) for t, s in given.items() if s is not None})
     with console.progress("init") as progress:
         made = initiate(sources, place.root, column or [], calendar, name or place.root.name, seed, progress)
@@ -171,6 +176,7 @@ def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:
         "read": log.read,
         "quarantined": log.quarantined,
         "excluded": log.excluded,
+        "withheld": log.withheld,
         "data_from": log.data_from.isoformat(),
         "data_through": log.data_through.isoformat(),
         "notes": list(log.notes),

@@ -13,12 +13,14 @@ from features.log import Log
 from features.profile import SilentChoice, carries_value, choose_silent_days, group_by_name, profile_events
 from features.progress import ProgressCallback
 from features.sources import Stores
+from features.states import varying
 from models.framework import Framework
 from models.framework_text import framework_text
 from models.proposal import propose
 
 TWO_YEARS_DAYS = 24 * 30  # a month is 30 days
 MOST_EVENTS_WITH_FEATURES = 40
+MOST_STATES_WITH_FEATURES = 20
 TEST_COLUMNS = ("is_test", "test", "is_internal", "internal", "is_staff", "is_demo")
 
 
@@ -47,11 +49,15 @@ def initiate(
     data = provisional(sources, mapping, calendar.model_copy(update={"resolution": resolution}))
     data = _with_exclusions(data, stores, folder)
     progress("profiling the events", 0.15)
-    log = open_log(data, folder)
+    # Who could use what may be said of categories, and there are none yet.
+    for_everybody = sources.model_copy(update={"eligibility": None})
+    log = open_log(data.model_copy(update={"sources": for_everybody}), folder)
     profile = profile_events(log)
     data = data.model_copy(update={"events": _meaning(profile)})
     data, outcome_said = _with_outcome(data, log)
-    data = _with_features(data, profile)
+    data = _with_features(data, profile, log)
+    if sources.eligibility:
+        log = open_log(data, folder)
     progress("proposing milestones", 0.4)
     proposal = propose(log, data, profile, seed, lambda what, share: progress(what, 0.4 + 0.6 * share))
     framework = validate(
@@ -121,9 +127,10 @@ def _silent_words(choice: SilentChoice) -> str:
     return f"no length of silence is met by 5 to 60 % of active account-quarters; {choice.days} days come nearest: {share}"
 
 
-def _with_features(data: Data, profile: pd.DataFrame) -> Data:
+def _with_features(data: Data, profile: pd.DataFrame, log: Log) -> Data:
     events = tuple(profile["event"].head(MOST_EVENTS_WITH_FEATURES))
-    features = data.features.model_copy(update={"events": events})
+    states = () if log.states is None else varying(log.states, len(log.accounts), MOST_STATES_WITH_FEATURES)
+    features = data.features.model_copy(update={"events": events, "states": states})
     return data.model_copy(update={"features": features})
 
 

@@ -1,0 +1,88 @@
+"""Attributes that change: the dated states of a log, and what signup fixed for good, looked up by name."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.attributes import numbers
+from features.declaration import Data
+from features.errors import DataError
+from features.log import Log
+
+MOST_VALUES = 5  # of a text, the commonest get a feature each
+MOST_NAMED = 12  # attributes in a message
+
+
+@dataclass(frozen=True)
+class States:
+    """Every attribute that a feature may ask for, by name.
+
+    `undated` are columns of the accounts that cannot be one: what they say today may follow from what came later.
+    """
+
+    by_attribute: Mapping[str, pd.DataFrame]
+    undated: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, log: Log, data: Data) -> "States":
+        """The attributes of the states table, and the columns of the accounts that are declared to be fixed at signup."""
+        found = {str(c): _since_signup(log.accounts, c) for c in data.fixed_at_signup}
+        if log.states is not None:
+            found |= {str(name): rows for name, rows in log.states.groupby("attribute", sort=True)}
+        undated = {str(c) for c in log.accounts} - {"account_id", "signed_up_at", *found}
+        return cls(found, frozenset(undated))
+
+    def require(self, attribute: str, asked_by: str) -> pd.DataFrame:
+        """The rows of an attribute. Raises DataError naming those that are there, the nearest one first."""
+        if attribute in self.by_attribute:
+            return self.by_attribute[attribute]
+        if attribute in self.undated:
+            raise DataError(
+                f"{asked_by}: {attribute!r} is a column of the accounts table and has no dates: what it says today may"
+                " follow from what came later. Give it with dates in a table of states, or list it under"
+                " data.fixed_at_signup if it never changes"
+            )
+        if not self.by_attribute:
+            raise DataError(f"{asked_by}: {attribute!r} is asked for, and there is no table of states")
+        near = difflib.get_close_matches(attribute, self.by_attribute, n=1, cutoff=0.0)
+        names = sorted(self.by_attribute)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        raise DataError(
+            f"{asked_by}: the states have no attribute {attribute!r}; did you mean {near[0]!r}? There are"
+            f" {', '.join(names[:MOST_NAMED])}{more}"
+        )
+
+    def values(self, attribute: str) -> list[str] | None:
+        """The commonest values of a text, by rows and then by name; None of an attribute whose values are numbers."""
+        values = self.by_attribute[attribute]["value"].dropna()
+        if np.isfinite(numbers(values)).all():
+            return None
+        counts = values.value_counts().rename_axis("value").reset_index(name="n")
+        ordered = counts.sort_values(["n", "value"], ascending=[False, True])
+        return [str(value) for value in ordered["value"].head(MOST_VALUES)]
+
+
+def varying(states: pd.DataFrame, n_accounts: int, most: int) -> tuple[str, ...]:
+    """The attributes that tell accounts apart, those that most accounts have first.
+
+    One that every account has with the same value tells nothing.
+    """
+    groups = states.groupby("attribute")
+    held, values = groups["account"].nunique(), groups["value"].nunique()
+    telling = held[(values > 1) | (held < n_accounts)]
+    ordered = sorted(telling.index, key=lambda name: (-telling[name], str(name)))
+    return tuple(str(name) for name in ordered[:most])
+
+
+def _since_signup(accounts: pd.DataFrame, column: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account": accounts.index,
+            "value": accounts[column].astype("string"),
+            "valid_from": accounts["signed_up_at"],
+            "valid_to": pd.Series(pd.NaT, index=accounts.index, dtype="datetime64[us]"),
+        }
+    )
