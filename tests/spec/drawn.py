@@ -30,7 +30,7 @@ def table(text: str) -> pd.DataFrame:
     rows = [[cell.strip() for cell in line.strip().split("|")] for line in text.strip().splitlines()]
     frame = pd.DataFrame(rows[1:], columns=rows[0]).replace("-", None)
     for column in frame:
-        if str(column).endswith("_at"):
+        if str(column).endswith(("_at", "_from", "_to")):
             frame[column] = pd.to_datetime(frame[column], format="ISO8601")
         elif column in ("seats", "quantity", "mrr", "term_months"):
             frame[column] = frame[column].astype("float64")

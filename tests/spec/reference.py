@@ -2,11 +2,12 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
-from features.specs import LEVELS, SEQUENCES, Aggregation, FeatureSpec, Per
+from features.specs import EVENTLESS, LEVELS, SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import Window
 
 DAY = timedelta(days=1)
@@ -23,34 +24,77 @@ class Event:
 
 @dataclass(frozen=True)
 class Account:
-    """One account with all its events and spells (start, end or None, seats, revenue)."""
+    """One account with all its events, spells (start, end or None, seats, revenue, plan) and states (attribute, value,
+    start, end or None)."""
 
     signed_up: datetime
     events: tuple[Event, ...]
-    spells: tuple[tuple[datetime, datetime | None, float, float], ...]
+    spells: tuple[tuple[datetime, datetime | None, float, float, str | None], ...]
+    states: tuple[tuple[str, str | None, datetime, datetime | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the eligibility with the events that its feature stands for."""
+
+    events: frozenset[str]
+    plan: str | None
+    launched: datetime | None
+    tracked: datetime | None
 
 
 def value(
-    spec: FeatureSpec, account: Account, t: datetime, origin: datetime, tracked_from: datetime
+    spec: FeatureSpec,
+    account: Account,
+    t: datetime,
+    origin: datetime,
+    tracked_from: datetime,
+    rules: tuple[Rule, ...] = (),
 ) -> float:
     """The feature at t; `origin` is where days are counted from (midnight, or the signup on a tenure axis)."""
+    if spec.aggregation in EVENTLESS:
+        return standing(spec, account, t)
+    if spec.groups:
+        spec = replace(spec, groups=tuple(g for g in spec.groups if could_use(g.events, account, t, rules)))
+        events: tuple[str, ...] | None = tuple(event for group in spec.groups for event in group.events)
+    else:
+        events = spec.events
+    if not could_use(events, account, t, rules):
+        return math.nan
+    gaps = [gap for window in spec.windows for gap in untracked(events, account, window, t, rules)]
+    if spec.aggregation is Aggregation.DAYS_SINCE:
+        return days_since(spec, account, t, max([tracked_from, *gaps]))
+    return math.nan if gaps else measured(spec, account, t, origin, tracked_from)
+
+
+def standing(spec: FeatureSpec, account: Account, t: datetime) -> float:
+    """What looks at no event."""
+    if spec.aggregation is Aggregation.STATE:
+        return state(account, spec, t)
     if spec.aggregation is Aggregation.TENURE:
         return (t - account.signed_up) / DAY
-    if spec.aggregation in LEVELS:
-        now = level(account, spec.aggregation, t, inclusive=False)
-        days = spec.window.start_days
-        return now if days is None else now - level(account, spec.aggregation, t + days * DAY, inclusive=True)
+    assert spec.aggregation in LEVELS
+    now = level(account, spec.aggregation, t, inclusive=False)
+    days = spec.window.start_days
+    return now if days is None else now - level(account, spec.aggregation, t + days * DAY, inclusive=True)
+
+
+def days_since(spec: FeatureSpec, account: Account, t: datetime, tracked_from: datetime) -> float:
+    past = [e.at for e in within(spec, account, spec.window, t)]
+    if past:
+        return (t - max(past)) / DAY
+    unseen = t - max(account.signed_up, tracked_from)
+    return unseen / DAY if unseen > timedelta(0) else math.nan
+
+
+def measured(
+    spec: FeatureSpec, account: Account, t: datetime, origin: datetime, tracked_from: datetime
+) -> float:
+    """What could be used, and was tracked since the log began at least."""
     if spec.aggregation is Aggregation.DAYS_TO_FIRST:
         past = [e.at for e in within(spec, account, spec.window, t)]
         seen_from_the_start = account.signed_up >= tracked_from
         return (min(past) - account.signed_up) / DAY if past and seen_from_the_start else math.nan
-    if spec.aggregation is Aggregation.DAYS_SINCE:
-        past = [e.at for e in within(spec, account, spec.window, t)]
-        unseen = min(
-            t - account.signed_up,
-            t - tracked_from if account.signed_up < tracked_from else t - account.signed_up,
-        )
-        return (t - max(past)) / DAY if past else unseen / DAY
     if any(blind(account, window, t, tracked_from) for window in spec.windows):
         return math.nan
     found = plain(spec, account, spec.window, t, origin)
@@ -94,13 +138,91 @@ def within(spec: FeatureSpec, account: Account, window: Window, t: datetime) -> 
     return [e for e in account.events if start <= e.at < stop and (chosen is None or e.event in chosen)]
 
 
+def could_use(events: tuple[str, ...] | None, account: Account, t: datetime, rules: tuple[Rule, ...]) -> bool:
+    """Every event together could always be used; of a set it is enough that one of its events could."""
+    if events is None:
+        return True
+    for event in events:
+        mine = [rule for rule in rules if event in rule.events]
+        if not mine or any(allows(rule, account, t) for rule in mine):
+            return True
+    return False
+
+
+def allows(rule: Rule, account: Account, t: datetime) -> bool:
+    started = [(start, plan) for start, _, _, _, plan in account.spells if start < t]
+    plan = max(started)[1] if started else None
+    on_plan = rule.plan is None or (plan is not None and plan.strip().lower() == rule.plan.strip().lower())
+    return on_plan and (rule.launched is None or rule.launched < t)
+
+
+def untracked(
+    events: tuple[str, ...] | None, account: Account, window: Window, t: datetime, rules: tuple[Rule, ...]
+) -> list[datetime]:
+    """When tracking began of what was there before it, within the window: the account, the window, the feature."""
+    found: list[datetime] = []
+    for rule in rules:
+        if rule.tracked is None or not rule.events & set(events or ()) or not allows(rule, account, t):
+            continue
+        start = account.signed_up
+        if window.start_days is not None:
+            start = max(start, t + window.start_days * DAY)
+        if rule.launched is not None:
+            start = max(start, rule.launched)
+        if rule.tracked > start:
+            found.append(rule.tracked)
+    return found
+
+
+def state(account: Account, spec: FeatureSpec, t: datetime) -> float:
+    """Of the changes before t the last one, unless it was gone before t; of two at once the one that lasts longer."""
+    mine = [
+        (start, end or datetime.max, value) for a, value, start, end in account.states if a == spec.attribute
+    ]
+    past = sorted(((start, end, value) for start, end, value in mine if start < t), key=lambda row: row[:2])
+    value = past[-1][2] if past and past[-1][1] >= t else None
+    if spec.equals is not None:
+        return float(value is not None and value.strip().lower() == str(spec.equals).strip().lower())
+    try:
+        return math.nan if value is None else float(value)
+    except ValueError:
+        return math.nan
+
+
+def known(
+    rows: list[dict[str, Any]], begins: str, ends: str | None, key: tuple[str, ...], instant: datetime | None
+) -> list[dict[str, Any]]:
+    """The rows of a table as they stood at an instant (None: now); times are datetimes or None."""
+    seen = []
+    for row in rows:
+        recorded = row.get("recorded_at")
+        if instant is not None and (row[begins] >= instant if recorded is None else recorded > instant):
+            continue
+        if (
+            instant is not None
+            and ends
+            and recorded is None
+            and row[ends] is not None
+            and row[ends] >= instant
+        ):
+            row = {**row, ends: None}
+        seen.append(row)
+    if not any("recorded_at" in row for row in rows):
+        return seen
+    last: dict[tuple[Any, ...], datetime] = {}
+    for row in seen:
+        at = row["recorded_at"] or row[begins]
+        last[tuple(row[k] for k in key)] = max(at, last.get(tuple(row[k] for k in key), at))
+    return [row for row in seen if (row["recorded_at"] or row[begins]) == last[tuple(row[k] for k in key)]]
+
+
 def level(account: Account, kind: Aggregation, t: datetime, *, inclusive: bool) -> float:
     def before(moment: datetime) -> bool:
         return moment <= t if inclusive else moment < t
 
     started = [
         (end, seats if kind is Aggregation.SEATS else revenue)
-        for start, end, seats, revenue in account.spells
+        for start, end, seats, revenue, _ in account.spells
         if before(start)
     ]
     return sum(n for end, n in started if end is None or not before(end)) if started else math.nan

@@ -103,6 +103,32 @@ def test_rates_per_seat_use_the_seats_at_the_start_of_the_window(tmp_path: Path)
     assert (seats[("a", "2024-03-02")], seats[("a", "2024-03-03")]) == (2, 4)
 
 
+def test_no_seats_are_no_rate(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | seats
+    a          | 2024-01-01 | 0
+    b          | 2024-01-01 | -
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions})
+    found = feature(log, data, spec(Aggregation.COUNT, last(30), per=Per.SEAT), "2024-04-01")
+    assert all(math.isnan(rate) for rate in found.values())
+    assert feature(log, data, spec(Aggregation.SEATS, EVER), "2024-04-01")[("a", "2024-04-01")] == 0
+
+
+def test_a_gap_between_subscriptions_has_no_seats(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | ended_at   | seats
+    a          | 2024-01-01 | 2024-02-01 | 2
+    a          | 2024-03-15 | -          | 3
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions})
+    seats = feature(log, data, spec(Aggregation.SEATS, EVER), "2024-02-15", "2024-04-01")
+    assert [seats[("a", day)] for day in ("2024-02-15", "2024-04-01")] == [0, 3]
+    # The window opens in the gap, with no seat to divide by.
+    rate = feature(log, data, spec(Aggregation.COUNT, last(30), per=Per.SEAT), "2024-04-01")
+    assert math.isnan(rate[("a", "2024-04-01")])
+
+
 def test_overlapping_subscriptions_add_their_seats(tmp_path: Path) -> None:
     subscriptions = """
     account_id | started_at | ended_at   | seats

@@ -1,12 +1,16 @@
 """Who is alive, at risk, retained - and when nobody can know yet."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from features.observations import Question, observe
-from features.windows import Grid
-from tests.spec.drawn import draw
+from features.outcomes import FAR, in_force, lives
+from features.specs import Aggregation, FeatureSpec
+from features.windows import EVER, Grid
+from tests.spec.drawn import draw, feature
 
 ACCOUNTS = """
 account_id | signed_up_at
@@ -143,3 +147,113 @@ def test_the_first_recorded_outcome_ends_an_account(tmp_path: Path) -> None:
     assert found["alive"].to_dict() == {"a": False, "b": True, "c": True}
     assert not found.loc["b", "retained"]
     assert found.loc["c", "retained"]
+
+
+@pytest.mark.parametrize(
+    ("spells", "expected"),
+    [
+        # Overlapping, touching to the day after, and within one another: one life.
+        (["2024-01-01 | 2024-03-01", "2024-02-01 | 2024-04-01"], [("2024-01-01", "2024-04-01")]),
+        (["2024-01-01 | 2024-03-01", "2024-03-01 | 2024-04-01"], [("2024-01-01", "2024-04-01")]),
+        (["2024-01-01 | 2024-03-01", "2024-03-02 | 2024-04-01"], [("2024-01-01", "2024-04-01")]),
+        (["2024-01-01 | 2024-05-01", "2024-02-01 | 2024-03-01"], [("2024-01-01", "2024-05-01")]),
+        (
+            ["2024-01-01 | 2024-05-01", "2024-02-01 | 2024-03-01", "2024-05-01 | -"],
+            [("2024-01-01", None)],
+        ),
+        # A gap of more than a day is a return.
+        (
+            ["2024-01-01 | 2024-03-01", "2024-03-02T00:00:01 | 2024-04-01"],
+            [("2024-01-01", "2024-03-01"), ("2024-03-02T00:00:01", "2024-04-01")],
+        ),
+        (
+            ["2024-01-01 | 2024-02-29", "2024-06-01 | -"],
+            [("2024-01-01", "2024-02-29"), ("2024-06-01", None)],
+        ),
+        # What never ends swallows what comes later.
+        (["2024-01-01 | -", "2024-06-01 | 2024-07-01"], [("2024-01-01", None)]),
+    ],
+)
+def test_spells_make_lives(tmp_path: Path, spells: list[str], expected: list[tuple[str, str | None]]) -> None:
+    for rows in (spells, spells[::-1]):
+        table = "account_id | started_at | ended_at\n" + "\n".join(f"a | {row}" for row in rows)
+        assert lives_of(tmp_path, table) == expected
+
+
+def lives_of(tmp_path: Path, subscriptions: str, **outcome: str) -> list[tuple[str, str | None]]:
+    """Start and end of each life of the account a, None for one that goes on."""
+    declared = {"kind": "subscription_end", "horizon_days": 30, **outcome}
+    tables = {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": subscriptions}
+    log, data = draw(tmp_path, tables, outcomes=declared)
+    found = lives(log, data)
+    return [
+        (short(start), None if end == FAR else short(end))
+        for account, start, end in zip(found.account, found.start, found.end, strict=True)
+        if account == 0
+    ]
+
+
+def short(time: object) -> str:
+    return str(pd.Timestamp(time).isoformat()).removesuffix("T00:00:00")  # type: ignore[arg-type]
+
+
+TRIALS = """
+account_id | started_at | ended_at   | trial | seats | mrr
+a          | 2024-01-01 | 2024-01-15 | yes   | 2     | 0
+a          | 2024-01-15 | 2024-06-01 | no    | 5     | 100
+a          | 2024-06-01 | -          | TRUE  | 1     | 0
+b          | 2024-01-01 | -          | 1     | 3     | 0
+c          | 2024-01-01 | -          | -     | 4     | 10
+"""
+
+
+def test_a_trial_is_no_part_of_a_life_unless_it_is_declared_to_be(tmp_path: Path) -> None:
+    assert lives_of(tmp_path, TRIALS) == [("2024-01-15", "2024-06-01")]
+    assert lives_of(tmp_path, TRIALS, trials="counted") == [("2024-01-01", None)]
+
+
+def test_trials_are_counted_in_the_books_and_their_seats_are_in_force(tmp_path: Path) -> None:
+    tables = {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": TRIALS}
+    log, data = draw(tmp_path, tables)
+    assert "subscriptions: 3 trial spells are no customer life (data.outcomes.trials)" in log.books()
+    assert "subscriptions: 5 rows read, 5 used" in log.books()
+    seats = FeatureSpec("seats", "Seats", Aggregation.SEATS, EVER)
+    assert feature(log, data, seats, "2024-01-10", "2024-07-01") == {
+        ("a", "2024-01-10"): 2, ("a", "2024-07-01"): 1, ("b", "2024-01-10"): 3, ("b", "2024-07-01"): 3,
+        ("c", "2024-01-10"): 4, ("c", "2024-07-01"): 4,
+    }  # fmt: skip
+    counted = {"kind": "silent", "horizon_days": 90, "trials": "counted"}
+    log, _ = draw(tmp_path, tables, outcomes=counted)
+    assert not any("trial spells" in line for line in log.books())
+    found = labels(tmp_path, "2024-04-01", 30, "subscription_end", subscriptions=TRIALS)
+    assert found["alive"].to_dict() == {"a": True, "b": False, "c": True}
+
+
+def test_a_trial_beside_a_contract_does_not_say_when_it_renews(tmp_path: Path) -> None:
+    subscriptions = """
+    account_id | started_at | ended_at | term_months | trial
+    a          | 2024-01-01 | -        | 12          | no
+    a          | 2024-03-01 | -        | 1           | yes
+    """
+    found = labels(tmp_path, "2024-04-01", 30, "subscription_end", subscriptions=subscriptions)
+    assert not found.loc["a", "at_risk"]
+
+
+def test_a_trial_that_is_neither_true_nor_false_is_set_aside(tmp_path: Path) -> None:
+    spells = TRIALS.replace("TRUE ", "maybe")
+    log, _ = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": spells})
+    assert log.quarantined["subscriptions"] == {"trial neither true nor false": 1}
+
+
+def test_of_spells_that_start_together_the_order_of_rows_decides_nothing(tmp_path: Path) -> None:
+    rows = [
+        "a | 2024-01-01 | 2024-02-01 | free",
+        "a | 2024-01-01 | - | pro",
+        "a | 2024-01-01 | 2024-03-01 | x",
+    ]
+    for order in permutations(rows):
+        text = "\n".join(["account_id | started_at | ended_at | plan", *order])
+        log, _ = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": text})
+        assert log.subscriptions is not None
+        frame = pd.DataFrame({"account": [0], "as_of": [pd.Timestamp("2024-04-01")]})
+        assert in_force(log.subscriptions, frame, "plan")["plan"].tolist() == ["pro"]
