@@ -29,15 +29,18 @@ extras:
   - {name: first_report, description: Days to the first report, aggregation: days_to_first, events: [report_viewed]}
   - {name: automation_share_60d, aggregation: count, category: automation, window_days: 60, per: events}
   - {name: seat_change_90d, aggregation: seats, window_days: 90}
+  - {name: sso_on, aggregation: state, attribute: sso, equals: "on"}
+  - {name: macros, aggregation: state, attribute: macros}
 ```
 
 | key | says |
 |---|---|
-| `aggregation` | `count`, `active_days`, `active_weeks` (weeks count back from the date), `streak` (active weeks in a row up to it), `irregularity` (how much the gaps between active days vary, over their mean), `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window) |
+| `aggregation` | `count`, `active_days`, `active_weeks` (weeks count back from the date), `streak` (active weeks in a row up to it), `irregularity` (how much the gaps between active days vary, over their mean), `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window), `state` (the value of an attribute in force) |
 | `events` or `category` | which events; all of them without either |
 | `window_days` | how far back; all history without it |
 | `per` | of a count: `seat` (seats at the window's start), `user` (active in the window), `tenure` (30 days of it), `events` (all of the window: a share) |
 | `trend` | of a count or active days: against the window before, from -1 to 1 |
+| `attribute`, `equals` | of a state: which attribute of the states table, or column listed under `fixed_at_signup`; with `equals` 1 where its value is this one and 0 elsewhere, without the value as a number |
 | `description`, `unit` | what people read |
 
 ## Adoption
@@ -56,6 +59,18 @@ trends (zero is steady use and no use alike), days since the last event, days to
   are not known; equal sizes stay together. Size by events is itself use: read it as "light and heavy users".
 - A feature *differs* in a plan or size where the whole interval there lies within another class, and apart from the
   interval of all: niche overall and representative in one plan is a premium feature.
+
+## Attributes of the states table
+
+Each attribute listed under `data.features.states` gets features of its own: where all its values are numbers the number
+in force (`state_macros`, missing where there is none), else 1 or 0 for each of its five commonest values
+(`state_sso_on`, `state_sso_off`). `init --states` lists up to twenty of those that tell accounts apart. An attribute that
+is not there is refused, with the nearest one that is.
+
+## What an account could not use
+
+With an `eligibility` table a feature of events that an account could not use at the date, or that were not tracked for
+as long as it looks back, is missing ([data.md](data.md)).
 
 ## The catalogue
 """
