@@ -51,6 +51,7 @@ def opened(folder: Path, known_at: str | None, **tables: str) -> tuple[Log, Data
 COUNT = FeatureSpec("x", "x", Aggregation.COUNT, last(60))
 
 
+@pytest.mark.usefixtures("engine")
 def test_events_count_once_they_are_recorded(tmp_path: Path) -> None:
     log, data = opened(tmp_path, "2024-03-31")
     # Recorded on 31 March itself is known then; what happens on 31 March is not, nor what is recorded in April.

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.attributes import in_force
 from features.observations import Question, observe
-from features.outcomes import FAR, in_force, lives
+from features.outcomes import FAR, lives
 from features.specs import Aggregation, FeatureSpec
 from features.windows import EVER, Grid
 from tests.spec.drawn import draw, feature
