@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.catalogue import catalogue_of
+from features.columns import to_frame
 from features.declaration import Data
 from features.intake import open_log
 from features.log import Log
@@ -165,7 +166,7 @@ def rows(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def accounts_of(log: Log) -> list[reference.Account]:
-    events = log.events.to_pyarrow().to_pandas()
+    events = to_frame(log.events)
     assert log.subscriptions is not None
     assert log.states is not None
     tables = (
@@ -330,7 +331,7 @@ def test_the_nights_of_the_clock_change_in_dublin(tmp_path: Path) -> None:
     features = {"windows_days": [1, 30], "events": ["send", "read"], "states": ["sso"]}
     data = data_for(tmp_path, tables, calendar={"timezone": "Europe/Dublin"}, features=features)
     log = open_log(data, tmp_path, now=NOW)
-    read = log.events.order_by("occurred_at").select("occurred_at").to_pyarrow().to_pandas()["occurred_at"]
+    read = to_frame(log.events.order_by("occurred_at").select("occurred_at"))["occurred_at"]
     assert [str(time) for time in read] == NIGHTS_IN_UTC
     assert log.subscriptions is not None
     assert [str(log.subscriptions[c].iloc[0]) for c in ("started_at", "ended_at")] == [
