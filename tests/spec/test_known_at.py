@@ -291,6 +291,18 @@ def test_what_was_known_then_is_what_a_table_of_then_says(made: Path, tmp_path: 
     )
 
 
+def test_what_was_known_then_is_not_kept_for_what_is_known_now(made: Path) -> None:
+    path = made / "output" / "features" / "matrix.parquet"
+    assert run("features", "-w", made).code == 0
+    now = pd.read_parquet(path)
+    for known_at in ("2024-08-01", "2024-10-09"):
+        assert "As known at" in run("features", "-w", made, "--known-at", known_at).out
+        assert "is up to date" in run("features", "-w", made, "--known-at", known_at).out
+        assert len(pd.read_parquet(path)) < len(now)
+        assert "is up to date" not in run("features", "-w", made).out
+        pd.testing.assert_frame_equal(pd.read_parquet(path), now)
+
+
 @pytest.mark.parametrize("text", ["", "soon", "2024-13-01", "31.03.2024", "0001-01-01T00:00+10:00"])
 def test_a_date_that_is_none_is_wrong_usage(made: Path, text: str) -> None:
     said = run("features", "-w", made, "--known-at", text)
