@@ -32,6 +32,7 @@ ADOPTED_ABOVE: Mapping[Aggregation, float | None] = {
     Aggregation.STREAK: 0.0,  # active in the newest week
     Aggregation.DISTINCT_USERS: 0.0,
     Aggregation.GROUPS: 0.0,
+    Aggregation.STATE: 0.0,  # set, or set to this value
     Aggregation.IRREGULARITY: None,  # 0 is perfect regularity, and below three active days it is missing
     Aggregation.DAYS_SINCE: None,  # whoever never did it has a number of days, too
     Aggregation.DAYS_TO_FIRST: None,  # missing stands for "never" and for "not knowable"; a count over all history tells

@@ -46,7 +46,7 @@ extras:
 ## Adoption
 
 `milestones features --adoption` shows who uses each feature. An account has adopted a count, a rate or share of one,
-active days or weeks, a streak, users or kinds of event where the value is above zero. Adoption does not apply to
+active days or weeks, a streak, users, kinds of event or a state where the value is above zero. Adoption does not apply to
 trends (zero is steady use and no use alike), days since the last event, days to the first (missing is "never" and
 "not knowable" alike; a `count` without `window_days` tells), irregularity, tenure, seats and revenue.
 

@@ -245,7 +245,7 @@ def test_every_aggregation_says_what_adoption_means() -> None:
     assert set(ADOPTED_ABOVE) == set(Aggregation)
     applies = {a.value for a, limit in ADOPTED_ABOVE.items() if limit is not None}
     assert applies == {
-        "count", "active_days", "active_weeks", "streak", "distinct_users", "groups",
+        "count", "active_days", "active_weeks", "streak", "distinct_users", "groups", "state",
     }  # fmt: skip
 
 
