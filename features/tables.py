@@ -30,14 +30,9 @@ PLAN_NAMES = ("plan", "plan_tier", "plan_name", "tier", "package")
 SEAT_NAMES = ("seats", "seat_count", "n_seats", "licenses", "licences", "quantity")
 RECORDED = "recorded_at"  # when the source learned of a row
 RECORDED_NAMES = (
-    "recorded_at",
-    "ingested_at",
-    "loaded_at",
-    "received_at",
-    "inserted_at",
-    "load_ts",
+    "recorded_at", "ingested_at", "loaded_at", "inserted_at", "received_at", "processed_at", "etl_at", "load_ts",
     "ingest_ts",
-)
+)  # fmt: skip
 
 TABLES: dict[str, TableContract] = {
     "events": TableContract(

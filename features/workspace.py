@@ -54,6 +54,11 @@ class Workspace:
         """Rows set aside, a file per table."""
         return self.output / "quarantine"
 
+    @property
+    def leaks(self) -> Path:
+        """What the leak audit found."""
+        return self.output / "leaks.json"
+
     def sweep(self, milestone: str) -> Path:
         """sweep.json, grid.parquet and figures of one milestone."""
         return self.output / "sweeps" / milestone

@@ -106,8 +106,21 @@ def _from(root: Path, source: str) -> str:
     return os.path.relpath(Path(path).absolute(), root) + separator + table
 
 
-def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> None:
+def check(
+    workspace: WorkspaceOption = Path(),
+    leaks: Annotated[
+        bool, typer.Option("--leaks", help="Look for future information in the features, and nothing else.")
+    ] = False,
+    strict: Annotated[bool, typer.Option(help="With --leaks: exit with 1 where it raises an alarm.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="With --leaks: seed of the accounts it draws.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
     """Check the framework and every table: what is used, set aside or left out, and why."""
+    if leaks:
+        _check_leaks(workspace, strict, seed, Console(as_json))
+        return
+    if strict:
+        raise UsageError("--strict is about alarms of the leak audit: give it with --leaks")
     from features.intake import open_log
     from features.workspace import Workspace
     from models.framework import load_framework
@@ -134,6 +147,35 @@ def check(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> N
     console.result(
         {**_check_result(framework.hash, log), "duplicates": {"events": duplicates}, "warnings": warnings}
     )
+
+
+def _check_leaks(workspace: Path, strict: bool, seed: int, console: Console) -> None:
+    """Run the leak audit, say what it found and write it to output/leaks.json."""
+    import json
+
+    from features.errors import DataError
+    from features.intake import open_log
+    from features.workspace import Workspace, write_text
+    from models.framework import load_framework
+    from models.leak_audit import as_dict, audit
+
+    place = Workspace(workspace.resolve())
+    framework = load_framework(place.framework)
+    with console.progress("leaks") as progress:
+        progress("reading the tables", 0.0)
+        checked = audit(framework, open_log(framework.data, place.root), place.root, seed, progress)
+    made = as_dict(framework, seed, checked)
+    write_text(place.leaks, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    rows = [{"check": one.check, "alarms": len(one.alarms), "looked_at": one.looked_at} for one in checked]
+    console.table(rows, ("check", "alarms", "looked_at"))
+    for finding in sorted((f for one in checked for f in one.findings), key=lambda f: f.severity):
+        console.say(f"{finding.severity} ({finding.kind}): {finding.sentence}")
+    n = made["n_alarms"]
+    verdict = f"{n} {'alarm' if n == 1 else 'alarms'}" if n else "no alarm"
+    console.say(f"{verdict}; everything with its evidence is in {place.leaks}")
+    console.result(made)
+    if strict and n:
+        raise DataError(f"{verdict} of the leak audit: see {place.leaks}")
 
 
 def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:

@@ -1,0 +1,88 @@
+"""Rows that were recorded after the date at which they count: what a feature holds today and nobody knew then.
+
+Worked example: a row says that something happened on 2024-03-10; it came into the system on 2024-07-02. The window
+before the close of 2024-04-01 counts it today, and on 2024-04-15, when that quarter was reviewed, it was not there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from features.declaration import Data
+from features.log import Log
+from features.sources import open_table, read_column, to_frame
+from features.tables import TABLES
+
+RECORDED = "recorded_at"
+
+
+@dataclass(frozen=True)
+class Dated:
+    """When a row of a table begins to count, and the column that tells its kinds apart, where one does."""
+
+    begins: str
+    kind: str | None
+
+
+DATED = {"events": Dated("occurred_at", "event"), "subscriptions": Dated("started_at", None)}
+
+
+def has_recorded(data: Data, table: str) -> bool:
+    """Whether the framework says when the rows of a table were recorded."""
+    return table in data.sources.declared() and RECORDED in data.mapping[table]
+
+
+def late_rows(
+    log: Log, data: Data, folder: Path, table: str, closes: list[pd.Timestamp], lag: pd.Timedelta
+) -> pd.DataFrame:
+    """Rows per account, kind and the first close after they began: n, late and unknown of them.
+
+    `late` were recorded more than `lag` after they began, `unknown` not until more than `lag` after that close. Columns:
+    account (code of the log), as_of, kind, n, late, unknown. Raises DataError where the source cannot be read.
+    """
+    dated = DATED[table]
+    raw = open_table(log.backend, data.sources.declared()[table], folder, table)
+    mapping, kinds = data.mapping[table], TABLES[table].columns
+    wanted = [c for c in ("account_id", dated.begins, RECORDED, dated.kind) if c is not None]
+    rows = raw.select(**{c: read_column(raw, mapping[c], kinds[c], data.calendar) for c in wanted})
+    rows = rows.rename(began=dated.begins)
+    known = log.backend.create_table("audited_accounts", _codes(log), temp=True, overwrite=True)
+    rows = rows.join(known, rows.account_id == known.known_id)
+    rows = rows.filter(rows.began >= rows.signed_up_at, rows[RECORDED].notnull())
+    rows = rows.mutate(day=rows.began.date(), kind=rows[dated.kind] if dated.kind else ibis.literal(table))
+    calendar = log.backend.create_table(
+        "closes_to_come", _next_closes(log, closes), temp=True, overwrite=True
+    )
+    rows = rows.join(calendar, "day")
+    allowed = ibis.interval(microseconds=lag // pd.Timedelta(microseconds=1))
+    return _counted(rows, rows[RECORDED] > rows.began + allowed, rows[RECORDED] > rows.as_of + allowed)
+
+
+def _counted(rows: Any, late: Any, unknown: Any) -> pd.DataFrame:
+    found = to_frame(
+        rows.group_by(["account", "as_of", "kind"]).aggregate(
+            n=rows.count(), late=rows.count(where=late), unknown=rows.count(where=unknown)
+        )
+    )
+    return found.sort_values(["account", "as_of", "kind"], ignore_index=True)
+
+
+def _codes(log: Log) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account": log.accounts.index.astype("int64"),
+            "known_id": log.accounts["account_id"],
+            "signed_up_at": log.accounts["signed_up_at"],
+        }
+    )
+
+
+def _next_closes(log: Log, closes: list[pd.Timestamp]) -> pd.DataFrame:
+    """Every day before the last close with the first close after it."""
+    first = min(log.data_from, log.accounts["signed_up_at"].min().floor("D"))
+    days = pd.date_range(first, closes[-1], freq="D", inclusive="left")
+    place = pd.DatetimeIndex(closes).searchsorted(days, side="right")
+    return pd.DataFrame({"day": days.date, "as_of": pd.DatetimeIndex(closes)[place]})
