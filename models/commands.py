@@ -166,16 +166,19 @@ def _check_leaks(workspace: Path, strict: bool, seed: int, console: Console) -> 
         checked = audit(framework, open_log(framework.data, place.root), place.root, seed, progress)
     made = as_dict(framework, seed, checked)
     write_text(place.leaks, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    rows = [{"check": one.check, "alarms": len(one.alarms), "looked_at": one.looked_at} for one in checked]
-    console.table(rows, ("check", "alarms", "looked_at"))
+    for one in checked:
+        console.say(f"{one.check}: {_alarms(len(one.alarms))} ({one.looked_at})")
     for finding in sorted((f for one in checked for f in one.findings), key=lambda f: f.severity):
         console.say(f"{finding.severity} ({finding.kind}): {finding.sentence}")
     n = made["n_alarms"]
-    verdict = f"{n} {'alarm' if n == 1 else 'alarms'}" if n else "no alarm"
-    console.say(f"{verdict}; everything with its evidence is in {place.leaks}")
+    console.say(f"{_alarms(n)}; everything with its evidence is in {place.leaks}")
     console.result(made)
     if strict and n:
-        raise DataError(f"{verdict} of the leak audit: see {place.leaks}")
+        raise DataError(f"{_alarms(n)} of the leak audit: see {place.leaks}")
+
+
+def _alarms(n: int) -> str:
+    return f"{n} {'alarm' if n == 1 else 'alarms'}" if n else "no alarm"
 
 
 def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:

@@ -44,11 +44,11 @@ class Strata:
 
     @cached_property
     def _positives(self) -> FloatArray:
-        return np.bincount(self.stratum, weights=self.good.astype(np.float64))
+        return np.bincount(self.stratum, weights=self.good).astype(np.float64)
 
     @cached_property
     def _negatives(self) -> FloatArray:
-        return np.bincount(self.stratum, weights=(~self.good).astype(np.float64))
+        return np.bincount(self.stratum, weights=~self.good).astype(np.float64)
 
     @cached_property
     def _weights(self) -> FloatArray:
@@ -94,7 +94,10 @@ class Strata:
         wins = np.bincount(self.stratum, weights=np.where(self.good, won, 0.0))
         each = np.divide(wins, self._positives, out=np.full(len(wins), 0.5), where=self._positives > 0)
         influence = share * (won - each[self.stratum])
-        return Ranked(float((self._weights * each).sum()), np.bincount(self.account, weights=influence))
+        return Ranked(
+            float((self._weights * each).sum()),
+            np.bincount(self.account, weights=influence).astype(np.float64),
+        )
 
 
 @dataclass(frozen=True)

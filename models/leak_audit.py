@@ -17,7 +17,8 @@ from models.late_leaks import late_records
 from models.leaks import Checked, Material, gather
 
 SCHEMA_VERSION = 1
-CHECKS: tuple[Callable[[Material], Checked], ...] = (
+Check = Callable[[Material], Checked]
+CHECKS: tuple[Check, ...] = (
     windows,
     planting,
     period_stamps,
@@ -29,17 +30,22 @@ CHECKS: tuple[Callable[[Material], Checked], ...] = (
 
 
 def audit(
-    framework: Framework, log: Log, folder: Path, seed: int, progress: ProgressCallback
+    framework: Framework,
+    log: Log,
+    folder: Path,
+    seed: int,
+    progress: ProgressCallback,
+    checks: Sequence[Check] = CHECKS,
 ) -> tuple[Checked, ...]:
-    """Run every check; `folder` is what relative sources start from, `seed` draws accounts.
+    """Run the checks; `folder` is what relative sources start from, `seed` draws accounts.
 
     Raises DataError where a source cannot be read.
     """
     progress("observing the accounts", 0.1)
     material = gather(framework, log, folder, np.random.default_rng(seed), progress)
     found = []
-    for i, check in enumerate(CHECKS):
-        progress(check.__name__.replace("_", " "), 0.3 + 0.7 * i / len(CHECKS))
+    for i, check in enumerate(checks):
+        progress(check.__name__.replace("_", " "), 0.3 + 0.7 * i / len(checks))
         found.append(check(material))
     return tuple(found)
 

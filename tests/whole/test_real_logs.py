@@ -72,6 +72,30 @@ def test_adoption_on_ravenstack_is_what_its_raw_events_say(tmp_path: Path) -> No
     assert by_plan["n_adopters"].sum() == found["n_adopters"]
 
 
+@pytest.mark.parametrize(
+    ("name", "tables", "missing"),
+    [
+        ("lean_zulip", ("events", "accounts"), 0),
+        ("ravenstack", ("events", "accounts", "outcomes"), 0),
+        (
+            "ravenstack",
+            ("events", "accounts", "subscriptions"),
+            3,
+        ),  # three accounts are lost: too few for three checks
+    ],
+)
+def test_the_leak_audit_raises_no_alarm_on_an_honest_log(
+    tmp_path: Path, name: str, tables: tuple[str, ...], missing: int
+) -> None:
+    log = real_log(name)
+    run("init", str(tmp_path / "w"), *[f"--{t}={log / t}.parquet" for t in tables])
+    found = json.loads(run("check", "--leaks", "--json", "-w", str(tmp_path / "w")))
+    assert [
+        f["sentence"] for one in found["checks"] for f in one["findings"] if f["severity"] == "alarm"
+    ] == []
+    assert sum("insufficient data" in one["looked_at"] for one in found["checks"]) == missing
+
+
 @pytest.mark.slow
 def test_lean_zulip_has_a_review_of_every_closed_quarter_and_a_model_that_beats_recency(
     tmp_path: Path,
