@@ -7,10 +7,8 @@ quantities, and a subscription with a thousand seats. A window that takes in its
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import ibis
-import numpy as np
 import pandas as pd
 
 from features.declaration import Data, Outcome
@@ -85,14 +83,14 @@ def _changed(
     )
     events = log.events.join(table, log.events.account == table.cut_account)
     past = events.filter(events.occurred_at < events.cut).select(*log.events.columns)
-    yield "removed", replace(log, events=past, subscriptions=_ended(log.subscriptions, cuts, pd.NaT))
+    spells = _past_spells(log.subscriptions, cuts)
+    yield "removed", replace(log, events=past, subscriptions=spells)
     rows = _planted_events(log, cuts, specs)
     more = log.backend.create_table("planted_events", rows, temp=True, overwrite=True)
     more = more.select(**{c: more[c].cast(log.events[c].type()) for c in log.events.columns})
-    spells = _ended(log.subscriptions, cuts, cuts)
     yield (
         "planted",
-        replace(log, events=ibis.union(log.events, more), subscriptions=_with_planted(spells, cuts)),
+        replace(log, events=ibis.union(log.events, more), subscriptions=_planted_spells(spells, cuts)),
     )
 
 
@@ -111,27 +109,23 @@ def _planted_events(
     return frame.drop(columns="after").assign(user_id="planted", quantity=MANY)
 
 
-def _ended(spells: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]", at: Any) -> pd.DataFrame | None:
-    """The spells that began before each account's as-of date; of those that end later, the end becomes `at`."""
+def _past_spells(spells: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
+    """The spells that began before each account's as-of date; an end at or after it is not known."""
     if spells is None:
         return None
-    kept = spells[spells["started_at"].to_numpy() < cuts.loc[spells["account"]].to_numpy()].copy()
-    cut = cuts.loc[kept["account"]].to_numpy()
-    ends = (
-        kept["ended_at"].to_numpy("datetime64[us]")
-        if "ended_at" in kept
-        else np.full(len(kept), np.datetime64("NaT"))
-    )
-    later = np.isnat(ends) | (ends >= cut)
-    other = cut if isinstance(at, pd.Series) else np.full(len(kept), np.datetime64("NaT"))
-    kept["ended_at"] = np.where(later, other, ends).astype("datetime64[us]")
-    return kept.reset_index(drop=True)
+    cut = pd.Series(cuts.loc[spells["account"]].to_numpy(), index=spells.index)
+    begun = spells[spells["started_at"] < cut]
+    nowhere = pd.Series(pd.NaT, index=begun.index, dtype="datetime64[us]")
+    ends = begun.get("ended_at", nowhere)
+    return begun.assign(ended_at=ends.where(ends < cut.loc[begun.index]))
 
 
-def _with_planted(spells: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
-    """The spells, and one more of each account that starts at its as-of date."""
-    if spells is None:
+def _planted_spells(past: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
+    """The past spells, ended at the as-of date where they went on, and one more that starts there."""
+    if past is None:
         return None
-    new = {c: value for c, value in PLANTED.items() if c in spells}
+    cut = pd.Series(cuts.loc[past["account"]].to_numpy(), index=past.index)
+    new = {c: value for c, value in PLANTED.items() if c in past}
     rows = pd.DataFrame({"account": cuts.index.astype("int64"), "started_at": cuts.to_numpy(), **new})
-    return pd.concat([spells, rows.astype({c: spells[c].dtype for c in rows})], ignore_index=True)
+    rows = rows.astype({c: past[c].dtype for c in rows})
+    return pd.concat([past.assign(ended_at=past["ended_at"].fillna(cut)), rows], ignore_index=True)

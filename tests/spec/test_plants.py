@@ -1,0 +1,100 @@
+"""Changing everything at and after an as-of date moves no feature, and one that looks there is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features import observations
+from features.attributes import Level
+from features.plants import movements
+from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.subset import subset
+from features.windows import EVER, Grid, following, last
+from tests.spec.drawn import draw
+
+ACCOUNTS = "account_id | signed_up_at\na | 2024-01-01\nb | 2024-01-01T12:00\nc | 2024-02-01"
+EVENTS = """
+account_id | event | occurred_at         | user_id
+a          | login | 2024-01-01          | u1
+b          | login | 2024-03-31T23:59:59 | u2
+b          | send  | 2024-04-01          | u2
+c          | send  | 2024-04-01T00:00:01 | u3
+a          | login | 2024-06-30          | u1
+"""
+SPELLS = """
+account_id | started_at | ended_at   | seats | plan
+a          | 2024-01-01 | 2024-04-01 | 2     | basic
+a          | 2024-04-01 | -          | 5     | pro
+b          | 2024-01-02 | 2024-05-01 | 3     | basic
+"""
+CLOSE = Grid("calendar", (19_814,))  # 2024-04-01
+SPECS = (
+    FeatureSpec("count", "", Aggregation.COUNT, last(30)),
+    FeatureSpec("sends", "", Aggregation.COUNT, last(30), events=("send",)),
+    FeatureSpec("since", "", Aggregation.DAYS_SINCE, EVER),
+    FeatureSpec("users", "", Aggregation.DISTINCT_USERS, EVER),
+    FeatureSpec("groups", "", Aggregation.GROUPS, last(30), groups=(Group(("send",)), Group(("call",)))),
+    FeatureSpec("seats", "", Aggregation.SEATS, EVER),
+    FeatureSpec("grown", "", Aggregation.SEATS, last(30)),
+    FeatureSpec("per_seat", "", Aggregation.COUNT, last(30), per=Per.SEAT),
+)
+
+
+def tables(spells: str | None) -> dict[str, str]:
+    return {"accounts": ACCOUNTS, "events": EVENTS} | ({"subscriptions": spells} if spells else {})
+
+
+@pytest.mark.parametrize(
+    "spells", [SPELLS, "account_id | started_at | seats\nb | 2024-01-02 | 3\nc | 2024-05-02 | 1", None]
+)
+@pytest.mark.parametrize("grid", [CLOSE, Grid("tenure", (90,)), Grid("calendar", (19_724,))])
+def test_nothing_moves_where_windows_end_before_the_date(
+    tmp_path: Path, spells: str | None, grid: Grid
+) -> None:
+    log, data = draw(tmp_path, tables(spells))
+    assert movements(log, data, SPECS, grid) == []
+
+
+def test_a_window_that_looks_ahead_moves(tmp_path: Path) -> None:
+    log, data = draw(tmp_path, tables(SPELLS))
+    ahead = FeatureSpec("ahead", "", Aggregation.COUNT, following(1), events=("send",))
+    found = movements(log, data, (*SPECS, ahead), CLOSE)
+    # b and c send on that day: without it they do not. Planted, everybody does, a too.
+    assert [(m.feature, m.change, m.n_moved, m.n) for m in found] == [
+        ("ahead", "removed", 2, 3),
+        ("ahead", "planted", 3, 3),
+    ]
+
+
+def test_seats_and_plan_of_the_date_itself_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, data = draw(tmp_path, tables(SPELLS))
+    at = Level.at
+    monkeypatch.setattr(
+        Level, "at", lambda self, who, time, *, inclusive: at(self, who, time, inclusive=True)
+    )
+    found = {(m.feature, m.change): m.n_moved for m in movements(log, data, SPECS, CLOSE)}
+    # Of a, 5 seats begin and 2 end at the date; planted, a thousand begin for everybody, and b's three end.
+    assert found == {
+        ("seats", "removed"): 1,
+        ("grown", "removed"): 1,
+        ("seats", "planted"): 3,
+        ("grown", "planted"): 2,
+    }
+
+
+def test_a_subset_is_the_log_of_some_accounts(tmp_path: Path) -> None:
+    log, data = draw(tmp_path, tables(SPELLS))
+    for copied in (False, True):
+        few = subset(log, np.array([1, 2]), copied=copied)
+        assert few.accounts["account_id"].tolist() == ["b", "c"]
+        assert few.subscriptions is not None
+        assert few.subscriptions[["account", "seats"]].to_numpy().tolist() == [[0, 3]]
+        whole = asked(log, data)
+        assert asked(few, data) == {k - 1: v for k, v in whole.items() if k > 0}
+
+
+def asked(log: Any, data: Any) -> dict[int, list[float]]:
+    frame = observations.observe(log, data, observations.Question(SPECS[:5], CLOSE))
+    return {int(row[0]): list(row[1:]) for row in frame[["account", *(s.name for s in SPECS[:5])]].to_numpy()}
