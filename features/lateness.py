@@ -11,9 +11,11 @@ from typing import Any
 import ibis
 import pandas as pd
 
+from features.columns import read_column, to_frame
 from features.declaration import Data
+from features.engines import engine_of
 from features.log import Log
-from features.sources import open_table, read_column, to_frame
+from features.sources import Stores
 from features.tables import TABLES
 
 RECORDED = "recorded_at"
@@ -44,18 +46,17 @@ def late_rows(
     account (code of the log), as_of, kind, n, late, unknown. Raises DataError where the source cannot be read.
     """
     dated = DATED[table]
-    raw = open_table(log.backend, data.sources.declared()[table], folder, table)
+    raw = Stores(data.engine).open(data.sources.declared()[table], folder, table)
+    engine, backend = engine_of(raw), raw.get_backend()
     mapping, kinds = data.mapping[table], TABLES[table].columns
     wanted = [c for c in ("account_id", dated.begins, RECORDED, dated.kind) if c is not None]
     rows = raw.select(**{c: read_column(raw, mapping[c], kinds[c], data.calendar) for c in wanted})
     rows = rows.rename(began=dated.begins)
-    known = log.backend.create_table("audited_accounts", _codes(log), temp=True, overwrite=True)
+    known = engine.lay_down(backend, "audited_accounts", _codes(log))
     rows = rows.join(known, rows.account_id == known.known_id)
     rows = rows.filter(rows.began >= rows.signed_up_at, rows[RECORDED].notnull())
     rows = rows.mutate(day=rows.began.date(), kind=rows[dated.kind] if dated.kind else ibis.literal(table))
-    calendar = log.backend.create_table(
-        "closes_to_come", _next_closes(log, closes), temp=True, overwrite=True
-    )
+    calendar = engine.lay_down(backend, "closes_to_come", _next_closes(log, closes))
     rows = rows.join(calendar, "day")
     allowed = ibis.interval(microseconds=lag // pd.Timedelta(microseconds=1))
     return _counted(rows, rows[RECORDED] > rows.began + allowed, rows[RECORDED] > rows.as_of + allowed)

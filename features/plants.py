@@ -16,6 +16,7 @@ from features.log import Log
 from features.observations import Question, observe
 from features.outcomes import in_force
 from features.specs import FeatureSpec
+from features.subset import typed
 from features.windows import Grid
 
 PLANTED_AFTER = (pd.Timedelta(0), pd.Timedelta(hours=1), pd.Timedelta(days=1), pd.Timedelta(days=30))
@@ -75,19 +76,14 @@ def _changed(
     log: Log, cuts: "pd.Series[pd.Timestamp]", specs: tuple[FeatureSpec, ...]
 ) -> Iterator[tuple[str, Log]]:
     """The log with another future, and what was done to it."""
-    table = log.backend.create_table(
-        "cuts",
-        pd.DataFrame({"cut_account": cuts.index.astype("int32"), "cut": cuts}),
-        temp=True,
-        overwrite=True,
-    )
+    dates = pd.DataFrame({"cut_account": cuts.index.astype("int32"), "cut": cuts})
+    table = log.lay_down("cuts", dates)
     events = log.events.join(table, log.events.account == table.cut_account)
     past = events.filter(events.occurred_at < events.cut).select(*log.events.columns)
     spells = _past_spells(log.subscriptions, cuts)
     yield "removed", replace(log, events=past, subscriptions=spells)
     rows = _planted_events(log, cuts, specs)
-    more = log.backend.create_table("planted_events", rows, temp=True, overwrite=True)
-    more = more.select(**{c: more[c].cast(log.events[c].type()) for c in log.events.columns})
+    more = typed(log.lay_down("planted_events", rows), log.events)
     yield (
         "planted",
         replace(log, events=ibis.union(log.events, more), subscriptions=_planted_spells(spells, cuts)),

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.columns import to_frame
 from features.elementary import Integers
 from features.log import Log
-from features.sources import to_frame
 
 FEWEST_ROWS = 50
 DAY_SECONDS = 86_400

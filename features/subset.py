@@ -8,6 +8,7 @@ import pandas as pd
 from ibis.util import gen_name
 from numpy.typing import NDArray
 
+from features.columns import to_frame
 from features.log import Log
 
 
@@ -20,15 +21,15 @@ def draw_accounts(log: Log, most: int, rng: np.random.Generator) -> NDArray[np.i
 def subset(log: Log, accounts: NDArray[np.int64], *, copied: bool = False) -> Log:
     """The log of some accounts, (n,) codes, renumbered 0 to n - 1; what is known of the whole stays.
 
-    With `copied` the events are read once into a table of the engine: for a few accounts that are asked for often.
+    With `copied` the events are read once and laid beside the others: for a few accounts that are asked for often.
     """
     codes = pd.Series(np.arange(len(accounts)), index=accounts)
     renumbered = pd.DataFrame({"old": accounts.astype("int32"), "new": codes.to_numpy("int32")})
-    table = log.backend.create_table(gen_name("accounts"), renumbered, temp=True)
+    table = log.lay_down(gen_name("accounts"), renumbered)
     events = log.events.join(table, log.events.account == table.old)
     events = events.mutate(account=events.new).select(*log.events.columns)
     if copied:
-        events = log.backend.create_table(gen_name("events"), events, temp=True)
+        events = typed(log.lay_down(gen_name("events"), to_frame(events)), log.events)
     tables = {
         field.name: _of(table, codes)
         for field in fields(log)
@@ -38,6 +39,11 @@ def subset(log: Log, accounts: NDArray[np.int64], *, copied: bool = False) -> Lo
     }
     fewer = log.accounts.iloc[accounts].reset_index(drop=True)
     return replace(log, **{**tables, "events": events, "accounts": fewer})
+
+
+def typed(table: Any, like: Any) -> Any:
+    """The columns of another table with its types: a column of nothing has lost its own on the way."""
+    return table.select(**{c: table[c].cast(kind) for c, kind in like.schema().items()})
 
 
 def _of(table: pd.DataFrame, codes: "pd.Series[Any]") -> pd.DataFrame:
