@@ -50,6 +50,7 @@ def test_a_row_that_is_recorded_late(
     assert (str(row["as_of"].date()), row["n"], row["late"], row["unknown"]) == (as_of, 1, late, unknown)
 
 
+@pytest.mark.usefixtures("engine")
 def test_rows_are_counted_per_account_close_and_kind(tmp_path: Path) -> None:
     log, data = opened(
         tmp_path,

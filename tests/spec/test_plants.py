@@ -84,6 +84,7 @@ def test_seats_and_plan_of_the_date_itself_move(tmp_path: Path, monkeypatch: pyt
     }
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_subset_is_the_log_of_some_accounts(tmp_path: Path) -> None:
     log, data = draw(tmp_path, tables(SPELLS))
     for copied in (False, True):
