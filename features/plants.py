@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 import ibis
 import pandas as pd
 
+from features.attributes import in_force
 from features.declaration import Data, Outcome
 from features.log import Log
 from features.observations import Question, observe
-from features.outcomes import in_force
 from features.specs import FeatureSpec
 from features.subset import typed
+from features.tables import TABLES
 from features.windows import Grid
 
 PLANTED_AFTER = (pd.Timedelta(0), pd.Timedelta(hours=1), pd.Timedelta(days=1), pd.Timedelta(days=30))
 PLANTED = {"plan": "planted", "seats": 1000.0, "mrr": 1e6}  # no account has these
 MANY = 1000.0
+FAR = pd.Timestamp("2262-01-01")
 PLAN = "plan in force"  # what a segment is named by
 
 
@@ -80,14 +82,24 @@ def _changed(
     table = log.lay_down("cuts", dates)
     events = log.events.join(table, log.events.account == table.cut_account)
     past = events.filter(events.occurred_at < events.cut).select(*log.events.columns)
-    spells = _past_spells(log.subscriptions, cuts)
-    yield "removed", replace(log, events=past, subscriptions=spells)
+    spells, states = (_past(name, rows, cuts) for name, rows in _spans(log).items())
+    yield "removed", replace(log, events=past, subscriptions=spells, states=states)
     rows = _planted_events(log, cuts, specs)
     more = typed(log.lay_down("planted_events", rows), log.events)
     yield (
         "planted",
-        replace(log, events=ibis.union(log.events, more), subscriptions=_planted_spells(spells, cuts)),
+        replace(
+            log,
+            events=ibis.union(log.events, more),
+            subscriptions=_planted("subscriptions", spells, cuts, _planted_spells(cuts)),
+            states=_planted("states", states, cuts, _planted_states(states, cuts)),
+        ),
     )
+
+
+def _spans(log: Log) -> dict[str, pd.DataFrame | None]:
+    """The tables of what lasts for a while."""
+    return {"subscriptions": log.subscriptions, "states": log.states}
 
 
 def _planted_events(
@@ -105,23 +117,42 @@ def _planted_events(
     return frame.drop(columns="after").assign(user_id="planted", quantity=MANY)
 
 
-def _past_spells(spells: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
-    """The spells that began before each account's as-of date; an end at or after it is not known."""
-    if spells is None:
+def _past(name: str, rows: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
+    """The rows as they stand before each account's as-of date: an end at or after it is not known.
+
+    What begins there begins in a far year instead: an attribute that comes later is an attribute all the same.
+    """
+    if rows is None:
         return None
-    cut = pd.Series(cuts.loc[spells["account"]].to_numpy(), index=spells.index)
-    begun = spells[spells["started_at"] < cut]
-    nowhere = pd.Series(pd.NaT, index=begun.index, dtype="datetime64[us]")
-    ends = begun.get("ended_at", nowhere)
-    return begun.assign(ended_at=ends.where(ends < cut.loc[begun.index]))
+    begins, ends = str(TABLES[name].begins), str(TABLES[name].ends)
+    cut = pd.Series(cuts.loc[rows["account"]].to_numpy(), index=rows.index)
+    known = rows.get(ends, pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us]"))
+    past = {begins: rows[begins].where(rows[begins] < cut, FAR), ends: known.where(known < cut)}
+    return rows.assign(**past).sort_values(["account", begins], kind="stable", ignore_index=True)
 
 
-def _planted_spells(past: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame | None:
-    """The past spells, ended at the as-of date where they went on, and one more that starts there."""
+def _planted(
+    name: str, past: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]", rows: pd.DataFrame
+) -> pd.DataFrame | None:
+    """The past rows, ended at the as-of date where they went on, and the ones that start there."""
     if past is None:
         return None
+    ends = str(TABLES[name].ends)
     cut = pd.Series(cuts.loc[past["account"]].to_numpy(), index=past.index)
-    new = {c: value for c, value in PLANTED.items() if c in past}
-    rows = pd.DataFrame({"account": cuts.index.astype("int64"), "started_at": cuts.to_numpy(), **new})
-    rows = rows.astype({c: past[c].dtype for c in rows})
-    return pd.concat([past.assign(ended_at=past["ended_at"].fillna(cut)), rows], ignore_index=True)
+    new = rows[[column for column in rows if column in past]]
+    new = new.astype({column: past[column].dtype for column in new})
+    begins = str(TABLES[name].begins)
+    over = past.assign(**{ends: past[ends].fillna(cut).where(past[begins] < cut)})
+    return pd.concat([over, new], ignore_index=True).sort_values(["account", begins], kind="stable")
+
+
+def _planted_spells(cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame:
+    return pd.DataFrame({"account": cuts.index, "started_at": cuts.to_numpy(), **PLANTED})
+
+
+def _planted_states(states: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame:
+    """Another value of every attribute for every account."""
+    attributes = [] if states is None else sorted(states["attribute"].unique())
+    places = pd.MultiIndex.from_product([cuts.index, attributes], names=["account", "attribute"])
+    frame = places.to_frame(index=False)
+    return frame.assign(value="planted", valid_from=cuts.loc[frame["account"]].to_numpy())

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ibis.util import gen_name
 from numpy.typing import NDArray
 
 from features.columns import to_frame
@@ -25,11 +24,11 @@ def subset(log: Log, accounts: NDArray[np.int64], *, copied: bool = False) -> Lo
     """
     codes = pd.Series(np.arange(len(accounts)), index=accounts)
     renumbered = pd.DataFrame({"old": accounts.astype("int32"), "new": codes.to_numpy("int32")})
-    table = log.lay_down(gen_name("accounts"), renumbered)
+    table = log.lay_down("accounts", renumbered)
     events = log.events.join(table, log.events.account == table.old)
     events = events.mutate(account=events.new).select(*log.events.columns)
     if copied:
-        events = typed(log.lay_down(gen_name("events"), to_frame(events)), log.events)
+        events = typed(log.lay_down("events", to_frame(events)), log.events)
     tables = {
         field.name: _of(table, codes)
         for field in fields(log)

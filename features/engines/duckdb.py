@@ -47,7 +47,7 @@ class DuckDB(Engine):
 
     def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
         """As `Engine` says."""
-        return backend.create_table(name, frame, temp=True, overwrite=True)
+        return backend.create_table(ibis.util.gen_name(name), frame, temp=True)
 
     def fetch(self, table: Any) -> pa.Table:
         """As `Engine` says."""

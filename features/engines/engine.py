@@ -49,7 +49,9 @@ class Engine(ABC):
 
     @abstractmethod
     def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
-        """A small table of ours beside the events, for this connection only.
+        """A small table of ours beside the events, for this connection only, under a name of its own.
+
+        Expressions are not run until they are asked for: what they were built on must not be replaced meanwhile.
 
         Raises StoreError where the store refuses.
         """

@@ -71,7 +71,7 @@ class Postgres(Engine):
 
     def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
         """As `Engine` says, as a temporary table."""
-        name = ibis.util.gen_name(name)  # the connection is shared
+        name = ibis.util.gen_name(name)
         rows = pa.Table.from_pandas(frame, preserve_index=False)
         text = io.BytesIO()
         pa.csv.write_csv(rows, text, pa.csv.WriteOptions(include_header=False))

@@ -157,7 +157,7 @@ class Spark(Engine):
 
     def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
         """As `Engine` says, as a view of this session."""
-        name = ibis.util.gen_name(name)  # the session is shared
+        name = ibis.util.gen_name(name)
         with _told(name):
             rows = pa.Table.from_pandas(frame, preserve_index=False)
             backend._session.createDataFrame(rows).createOrReplaceTempView(name)

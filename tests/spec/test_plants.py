@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features import observations
-from features.attributes import Level
+from features.attributes import Level, State
 from features.plants import movements
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.subset import subset
@@ -29,6 +29,12 @@ a          | 2024-01-01 | 2024-04-01 | 2     | basic
 a          | 2024-04-01 | -          | 5     | pro
 b          | 2024-01-02 | 2024-05-01 | 3     | basic
 """
+STATES = """
+account_id | attribute | value | valid_from | valid_to
+a          | sso       | on    | 2024-01-02 | -
+b          | sso       | on    | 2024-01-02 | 2024-04-01
+c          | macros    | 3     | 2024-04-01 | -
+"""
 CLOSE = Grid("calendar", (19_814,))  # 2024-04-01
 SPECS = (
     FeatureSpec("count", "", Aggregation.COUNT, last(30)),
@@ -38,12 +44,16 @@ SPECS = (
     FeatureSpec("groups", "", Aggregation.GROUPS, last(30), groups=(Group(("send",)), Group(("call",)))),
     FeatureSpec("seats", "", Aggregation.SEATS, EVER),
     FeatureSpec("grown", "", Aggregation.SEATS, last(30)),
+    FeatureSpec("sso", "", Aggregation.STATE, EVER, attribute="sso", equals="on"),
+    FeatureSpec("macros", "", Aggregation.STATE, EVER, attribute="macros"),
     FeatureSpec("per_seat", "", Aggregation.COUNT, last(30), per=Per.SEAT),
 )
 
 
 def tables(spells: str | None) -> dict[str, str]:
-    return {"accounts": ACCOUNTS, "events": EVENTS} | ({"subscriptions": spells} if spells else {})
+    return {"accounts": ACCOUNTS, "events": EVENTS, "states": STATES} | (
+        {"subscriptions": spells} if spells else {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,6 +91,21 @@ def test_seats_and_plan_of_the_date_itself_move(tmp_path: Path, monkeypatch: pyt
         ("grown", "removed"): 1,
         ("seats", "planted"): 3,
         ("grown", "planted"): 2,
+    }
+
+
+def test_a_state_of_the_date_itself_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, data = draw(tmp_path, tables(SPELLS))
+    instant = np.timedelta64(1, "us")
+    at = State.at
+    monkeypatch.setattr(State, "at", lambda self, who, time: at(self, who, time + instant))
+    found = {(m.feature, m.change): m.n_moved for m in movements(log, data, SPECS, CLOSE)}
+    # b's sso ends at the date and c's macros begin; planted, everybody has another value of both.
+    assert found == {
+        ("sso", "removed"): 1,
+        ("macros", "removed"): 1,
+        ("sso", "planted"): 1,
+        ("macros", "planted"): 1,
     }
 
 
