@@ -12,16 +12,25 @@ from typing import Any
 import pandas as pd
 
 from features.books import GIVEN
-from features.columns import to_frame
+from features.columns import as_written, read_column, says_nothing, to_frame
 from features.declaration import Data
 from features.engines import engine_of
 from features.equality import holds
 from features.errors import DataError
 from features.kept import Increment, Kept, current_files, summed
 from features.log import Log
-from features.rejection import EXCLUDED, LEFT_OUT, NOT_YET, account_reasons, event_reason, sound_event
+from features.rejection import (
+    EXCLUDED,
+    LEFT_OUT,
+    NO_EVENT,
+    NOT_YET,
+    OF_ACCOUNTS,
+    account_reasons,
+    event_reason,
+    sound_event,
+)
 from features.small_tables import SmallTables
-from features.tables import RECORDED
+from features.tables import RECORDED, TABLES
 
 COPIES = "exact duplicate (data.events.deduplicate)"
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
@@ -153,49 +162,75 @@ class _Reader(SmallTables):
         # What was known at an instant is no part of what is known now, and is not kept.
         files = current_files(self.data, self.folder) if self.known_at is None else None
         kept = kept if kept and files is not None and kept.holds(files, accounts) else None
-        joined = self._joined(self._open("events"), accounts)
-        fresh = joined
+        raw = self._open("events")
+        usable = fresh = self._usable_events(raw, accounts)
         parts = []
         if kept is not None and files is not None:
             new = files.keys() - kept.files.keys()
-            fresh = self._joined(self._open("events", only=new), accounts) if new else None
             parts.append(kept.spans)
-        if fresh is not None:
-            parts.append(self._spans(fresh))
-        increment = Increment(
-            files, accounts, summed(parts), kept, None if fresh is None else self._usable_events(fresh)
-        )
+            raw_fresh = self._open("events", only=new) if new else None
+            fresh = None if raw_fresh is None else self._usable_events(raw_fresh, accounts)
+            if raw_fresh is not None:
+                parts.append(self._spans(raw_fresh, fresh, accounts))
+        else:
+            parts.append(self._spans(raw, usable, accounts))
+        increment = Increment(files, accounts, summed(parts), kept, fresh)
         self._count_events(increment.spans)
+        joined = self._joined(raw, accounts)
         self.rejected["events"] = self._as_given(
             "events", joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET)))
         )
         if increment.spans["reason"].notna().all():
             raise DataError(self._none_yet(increment.spans) or self._nothing_usable("events"))
-        if self.data.events.deduplicate:
-            return self._without_copies(self._usable_events(joined), increment)
-        return self._usable_events(joined), increment
+        return (
+            self._without_copies(usable, increment) if self.data.events.deduplicate else (usable, increment)
+        )
+
+    def _usable_events(self, raw: Any, accounts: pd.DataFrame) -> Any:
+        """The events that can be used: those of `_joined` without a reason, by a leaner way.
+
+        Whatever is no id is none of a known account, and who is left out is not among them, so that joining says it.
+        """
+        mapping, calendar = self.data.mapping["events"], self.data.calendar
+        kinds = {c: kind for c, kind in TABLES["events"].columns.items() if c in mapping}
+        lean = ("account_id", "event", "occurred_at")
+        rows = raw.select(
+            **{
+                c: (as_written if c in lean else read_column)(raw, mapping[c], kinds[c], calendar)
+                for c in kinds
+            },
+            **self._unread("events", raw, self._recording(raw)),
+        )
+        known = _known_accounts(raw, accounts[~accounts[LEFT_OUT]])
+        joined = rows.join(known, rows.account_id == known.known_id)
+        sound = sound_event(joined, self.now, self.known_at)
+        sound |= {NO_EVENT: joined.event.notnull() & ~says_nothing(joined.event, "text")}
+        asked = [condition for reason, condition in sound.items() if reason not in OF_ACCOUNTS]
+        keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in kinds]
+        return joined.filter(*asked).select("account", "signed_up_at", *keep)
+
+    def _recording(self, raw: Any) -> dict[str, Any]:
+        return {c: e for c, e in self._columns("events", raw).items() if c == RECORDED}
 
     def _joined(self, raw: Any, accounts: pd.DataFrame) -> Any:
         """Every event with its account, where it is known, and why it cannot be used, where it cannot."""
-        columns = self._columns("events", raw)
-        recording = {RECORDED: columns[RECORDED]} if RECORDED in columns else {}
-        unread = self._unread("events", raw, recording)
-        table = raw.select(**columns, **unread, **self._given("events", raw))
+        unread = self._unread("events", raw, self._recording(raw))
+        table = raw.select(**self._columns("events", raw), **unread, **self._given("events", raw))
         known = _known_accounts(raw, accounts)
         joined = table.left_join(known, table.account_id == known.known_id)
         return joined.mutate(reason=event_reason(joined, self.now, self.known_at))
 
-    def _spans(self, joined: Any) -> pd.DataFrame:
-        return to_frame(
-            joined.group_by("reason").aggregate(
-                n=joined.count(), first=joined.occurred_at.min(), final=joined.occurred_at.max()
-            )
-        )
+    def _spans(self, raw: Any, usable: Any, accounts: pd.DataFrame) -> pd.DataFrame:
+        """How many rows there are by reason, and from when to when. Only where some are not usable it is asked why."""
 
-    def _usable_events(self, joined: Any) -> Any:
-        keep = [c for c in ("event", "occurred_at", "user_id", "quantity") if c in joined.columns]
-        sound = sound_event(joined, self.now, self.known_at)
-        return joined.filter(*sound.values()).select("account", "signed_up_at", *keep)
+        def span(table: Any) -> dict[str, Any]:
+            return {"n": table.count(), "first": table.occurred_at.min(), "final": table.occurred_at.max()}
+
+        found = to_frame(usable.aggregate(**span(usable)))
+        if int(found["n"].iloc[0]) == int(to_frame(raw.aggregate(n=raw.count()))["n"].iloc[0]) > 0:
+            return found.assign(reason=None)
+        joined = self._joined(raw, accounts)
+        return to_frame(joined.group_by("reason").aggregate(**span(joined)))
 
     def _count_events(self, spans: pd.DataFrame) -> None:
         self.read["events"] = int(spans["n"].sum())

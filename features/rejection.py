@@ -14,6 +14,9 @@ from features.tables import RECORDED
 LEFT_OUT = "left out by rule"  # the column that marks accounts; one of their own may be called excluded
 EXCLUDED = "its account is left out by rule"
 UNKNOWN_ACCOUNT = "unknown account"
+NO_ACCOUNT = "no account_id"
+NO_EVENT = "no event name"
+OF_ACCOUNTS = (NO_ACCOUNT, UNKNOWN_ACCOUNT, EXCLUDED)  # reasons that no event of a used account can have
 IN_THE_FUTURE = "in the future"
 UNKNOWN_FEATURE = "names neither an event nor a category"
 NOT_YET = "not yet recorded"
@@ -27,7 +30,7 @@ def account_reasons(accounts: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
     reasons = first_reason(
         len(accounts),
         {
-            "no account_id": accounts["account_id"].isna(),
+            NO_ACCOUNT: accounts["account_id"].isna(),
             "signup missing or unreadable": accounts["signed_up_at"].isna(),
             "signup in the future": accounts["signed_up_at"] > now,
         },
@@ -113,8 +116,8 @@ def sound_event(joined: Any, now: pd.Timestamp, known_at: pd.Timestamp | None = 
     """
     sound = {} if known_at is None else {NOT_YET: _recorded(joined, ibis.timestamp(known_at.to_pydatetime()))}
     sound |= {
-        "no account_id": joined.account_id.notnull(),
-        "no event name": joined.event.notnull(),
+        NO_ACCOUNT: joined.account_id.notnull(),
+        NO_EVENT: joined.event.notnull(),
         "time missing or unreadable": joined.occurred_at.notnull(),
         IN_THE_FUTURE: joined.occurred_at <= ibis.timestamp(now.to_pydatetime()),
     }

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from features.declaration import Calendar, Data, Sources, explain
 from features.discovery import provisional
+from features.engines import fetch
 from features.errors import DataError
 from features.intake import open_log
 from features.log import Log
@@ -478,3 +479,33 @@ def test_a_password_is_no_part_of_a_source() -> None:
     assert "PGPASSWORD" in words
     assert "me:***@host" in words
     assert "secret" not in words
+
+
+def test_events_that_are_used_are_as_many_as_the_books_say(tmp_path: Path) -> None:
+    events = """
+    account_id | event | occurred_at         | quantity | user_id
+    a          | login | 2024-01-01T00:00:00 | 1        | u1
+    a          | login | 2023-12-31T23:59:59 | 1        | u1
+    a          | -     | 2024-02-01          | 1        | u1
+    a          |       | 2024-02-01          | 1        | u1
+    a          | login | -                   | 1        | u1
+    a          | login | 2031-01-01          | 1        | u1
+    a          | login | 2024-02-01          | -1       | u1
+    a          | login | 2024-02-01          | -        | u1
+    c          | login | 2024-02-01          | 1        | u1
+    -          | login | 2024-02-01          | 1        | u1
+    b          | login | 2024-02-01          | 1        | u1
+    """
+    frame = table(events)
+    frame.loc[3, "event"] = "  \t"
+    accounts = table(ACCOUNTS).assign(plan=["free", "staff"])
+    rule = {"column": "plan", "equals": "staff", "reason": "staff"}
+    log = open_log(
+        data_for(tmp_path, {"events": frame, "accounts": accounts}, exclusions=[rule]), tmp_path, now=NOW
+    )
+    used = fetch(log.events).to_pylist()
+    assert [(row["account"], str(row["occurred_at"])) for row in used] == [(0, "2024-01-01 00:00:00")]
+    assert log.n_events == 1
+    assert books(log, "events")[0] == 11
+    assert sum(log.quarantined["events"].values()) == 9
+    assert log.excluded["events"] == {"its account is left out by rule": 1}
