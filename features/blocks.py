@@ -82,5 +82,6 @@ class Recipe:
     def blocks(self, cells: pa.Table | None, users: pa.Table | None) -> Iterator[Columns]:
         """Every block, in the order of accounts."""
         table = Elementary.of(self.plan, cells, users, len(self.signed_up))
+        del cells, users  # they are as large as what was made of them
         for number in range(self.n_blocks):
             yield self.columns(table, number)

@@ -56,7 +56,7 @@ def named_source(source: str) -> str:
         )
     if PASSWORD.search(source):
         raise ValueError(
-            "holds a password, which would be copied into every record: leave it out, and put it into the variable"
+            "it holds a password, which would be copied into every record: leave it out, and put it into the variable"
             " PGPASSWORD or the file ~/.pgpass"
         )
     return source

@@ -99,7 +99,7 @@ def _from(root: Path, source: str) -> str:
     try:
         named_source(source)
     except ValueError as error:
-        raise UsageError(f"a source {error}") from error
+        raise UsageError(f"a source: {error}") from error
     if "://" in source:
         return source
     path, separator, table = source.partition("::")

@@ -13,11 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.declaration import Data
+from features.windows import day_number
 from features.workspace import set_aside
 
 Integers = NDArray[np.int64]
@@ -25,22 +27,37 @@ Floats = NDArray[np.float64]
 
 DAY_US = 86_400_000_000
 FIRST_DAY = (datetime(2022, 1, 1) - datetime(1970, 1, 1)).days
-N_DAYS = (datetime(2025, 1, 1) - datetime(2022, 1, 1)).days  # twelve quarters
 BLOCK_DAYS = 30
 EVENT_NAMES = tuple(f"event_{number:02d}_of_product" for number in range(1, 31))
 ALREADY_THERE = 0.2  # share of accounts that signed up before tracking began
 LEAVING = 0.25  # share of accounts that leave within the log
-GROWTH = 0.6  # of an account's use, in logarithms, over the whole log
+GROWTH, GROWTH_DAYS = 0.6, 1096  # of an account's use, in logarithms, over three years
 BUSIEST_HOUR, HOURS_SPREAD = 14.0, 3.0
 ROW_GROUP = 1_000_000
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the log is. Twelve quarters from 2022Q1 and thirty event types, always."""
+    """How large the log is, from 2022Q1 on, with thirty event types.
+
+    Where it is not `skewed`, every account is as large as the others and does every event as often.
+    """
 
     n_events: int
     n_accounts: int = 20_000
+    skewed: bool = True
+    n_quarters: int = 12
+
+    @property
+    def n_days(self) -> int:
+        """Days that the log covers."""
+        return closes(self.n_quarters)[-1] - FIRST_DAY
+
+
+def closes(n_quarters: int) -> tuple[int, ...]:
+    """The as-of dates at which the quarters of a log close, days since 1970."""
+    first = pd.Timestamp(FIRST_DAY, unit="D")
+    return tuple(day_number(first + pd.DateOffset(months=3 * n)) for n in range(1, n_quarters + 1))
 
 
 @dataclass(frozen=True)
@@ -56,16 +73,17 @@ class Population:
 
 def make_log(shape: Shape, folder: Path, rng: np.random.Generator) -> None:
     """Write accounts.parquet, subscriptions.parquet and, last, events.parquet into a folder."""
-    people = _population(shape.n_accounts, rng)
+    n_days = shape.n_days
+    people = _population(shape, rng)
     _write(
         folder / "accounts.parquet", {"account_id": people.ids, "signed_up_at": _instants(people.signed_up)}
     )
-    ended = pa.array(_instants(np.minimum(people.leaves, N_DAYS)), mask=people.leaves >= N_DAYS)
+    ended = pa.array(_instants(np.minimum(people.leaves, n_days)), mask=people.leaves >= n_days)
     _write(
         folder / "subscriptions.parquet",
         {"account_id": people.ids, "started_at": _instants(people.signed_up), "ended_at": ended},
     )
-    blocks = [(day, min(day + BLOCK_DAYS, N_DAYS)) for day in range(0, N_DAYS, BLOCK_DAYS)]
+    blocks = [(day, min(day + BLOCK_DAYS, n_days)) for day in range(0, n_days, BLOCK_DAYS)]
     weights = np.array([_use(people, *block).sum() for block in blocks])
     sizes = rng.multinomial(shape.n_events, weights / weights.sum())
     names, users = pa.array(EVENT_NAMES), _user_names(people)
@@ -106,11 +124,12 @@ def declared() -> Data:
 
 def as_of_days(n_dates: int) -> tuple[int, ...]:
     """`n_dates` as-of dates in equal steps up to the end of the log, days since 1970; 12 are quarters."""
-    return tuple(FIRST_DAY + N_DAYS * number // n_dates for number in range(1, n_dates + 1))
+    return tuple(FIRST_DAY + GROWTH_DAYS * number // n_dates for number in range(1, n_dates + 1))
 
 
-def _population(n: int, rng: np.random.Generator) -> Population:
-    signed_up = N_DAYS * rng.random(n) ** 1.2
+def _population(shape: Shape, rng: np.random.Generator) -> Population:
+    n = shape.n_accounts
+    signed_up = shape.n_days * rng.random(n) ** 1.2
     early = rng.random(n) < ALREADY_THERE
     signed_up = np.sort(np.where(early, -700 * rng.random(n), signed_up))
     lives = np.where(rng.random(n) < LEAVING, 30 + rng.exponential(400, n), np.inf)
@@ -119,10 +138,11 @@ def _population(n: int, rng: np.random.Generator) -> Population:
     zipf = 1.0 / np.arange(1, len(EVENT_NAMES) + 1)
     takes_up = rng.random((n, len(EVENT_NAMES))) < np.linspace(0.98, 0.10, len(EVENT_NAMES))
     taste = rng.lognormal(0.0, 0.7, (n, len(EVENT_NAMES)))
+    uptake = size[:, None] * zipf * takes_up * taste + 1e-9
     return Population(
         signed_up=signed_up,
         leaves=leaves,
-        uptake=size[:, None] * zipf * takes_up * taste + 1e-9,
+        uptake=uptake if shape.skewed else np.ones_like(uptake),
         seats=np.clip(np.rint(2.2 * size**0.75), 1, 500).astype(np.int64),
         ids=np.array([f"A{number:06d}" for number in range(1, n + 1)]),
     )
@@ -131,7 +151,7 @@ def _population(n: int, rng: np.random.Generator) -> Population:
 def _use(people: Population, first: int, stop: int) -> Floats:
     """Expected use of each account and event in the days [first, stop), up to a factor, (n, 30)."""
     lived = np.clip(np.minimum(people.leaves, stop) - np.maximum(people.signed_up, first), 0, None)
-    return np.asarray(people.uptake * (lived * np.exp(GROWTH * first / N_DAYS))[:, None])
+    return np.asarray(people.uptake * (lived * np.exp(GROWTH * first / GROWTH_DAYS))[:, None])
 
 
 def _block(

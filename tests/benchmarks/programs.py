@@ -19,6 +19,7 @@ from features.specs import Aggregation, FeatureSpec
 from features.windows import EVER, last
 
 WINDOWS_DAYS = (30, 90, 365)
+FEW_ACCOUNTS, MANY_ACCOUNTS, MANY_EVENTS = 20_000, 100_000, 100_000_000
 Seconds = dict[str, float]
 
 
@@ -41,6 +42,27 @@ def specs() -> tuple[FeatureSpec, ...]:
     return (*counts, *others, since, tenure)
 
 
+def sequence_specs() -> tuple[FeatureSpec, ...]:
+    """98 columns of order in time: streak, irregularity and active weeks of 22 events, first use of 30, and of all."""
+    from tests.benchmarks.log import EVENT_NAMES
+
+    kinds = (Aggregation.STREAK, Aggregation.IRREGULARITY, Aggregation.ACTIVE_WEEKS)
+    ordered = [
+        FeatureSpec(f"{kind}_{event}", f"{kind} of {event}", kind, last(365), (event,))
+        for event in EVENT_NAMES[:22]
+        for kind in kinds
+    ]
+    firsts = [
+        FeatureSpec(f"first_{event}", f"First {event}", Aggregation.DAYS_TO_FIRST, EVER, (event,))
+        for event in EVENT_NAMES
+    ]
+    of_all = [
+        FeatureSpec("streak", "Streak", Aggregation.STREAK, last(365)),
+        FeatureSpec("first", "First event", Aggregation.DAYS_TO_FIRST, EVER),
+    ]
+    return (*ordered, *firsts, *of_all)
+
+
 class Stopwatch:
     """Seconds since it was made, by the clock and (`_cpu`) of all processors together."""
 
@@ -57,6 +79,15 @@ class Stopwatch:
 
 def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     """Intake, then the features streamed to Parquet as the matrix is."""
+    return _streamed(folder, out, n_dates, specs())
+
+
+def sequences(folder: Path, out: Path, n_dates: int) -> Seconds:
+    """The same for the order of days."""
+    return _streamed(folder, out, n_dates, sequence_specs())
+
+
+def _streamed(folder: Path, out: Path, n_dates: int, asked: tuple[FeatureSpec, ...]) -> Seconds:
     import pandas as pd
 
     from features.intake import open_log
@@ -69,10 +100,31 @@ def engine(folder: Path, out: Path, n_dates: int) -> Seconds:
     data = declared()
     log = open_log(data, folder, now=pd.Timestamp(datetime(2030, 1, 1)))
     watch.mark("intake")
-    question = Question(specs(), Grid("calendar", as_of_days(n_dates)))
+    question = Question(asked, Grid("calendar", as_of_days(n_dates)))
     write_frames(out, observe_in_batches(log, data, question))
     took = watch.mark("whole")
     return {**took, "features": took["whole"] - took["intake"]}
+
+
+def whole(folder: Path, out: Path, n_quarters: int) -> Seconds:
+    """`milestones features` on a folder of files, a quarter each, from nothing."""
+    from tests.benchmarks.quarters import build, workspace_of
+
+    place = workspace_of(folder, out, n_quarters)
+    watch = Stopwatch()
+    build(place)
+    return watch.mark("whole")
+
+
+def quarter(folder: Path, out: Path, n_quarters: int) -> Seconds:
+    """The same when all quarters but the last were built before; only the second build is timed."""
+    from tests.benchmarks.quarters import build, workspace_of
+
+    build(workspace_of(folder, out, n_quarters - 1))
+    place = workspace_of(folder, out, n_quarters, keep=True)
+    watch = Stopwatch()
+    build(place)
+    return watch.mark("whole")
 
 
 def bare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
@@ -102,13 +154,16 @@ def pandas(folder: Path, out: Path, n_dates: int) -> Seconds:
 
 
 def make(folder: Path, _out: Path, n_events: int) -> Seconds:
-    """The log itself, of so many events."""
+    """The log itself, of so many events; `uniform` and `quarters` are told by the folder's name."""
     import numpy as np
 
     from tests.benchmarks.log import Shape, make_log
 
     watch = Stopwatch()
-    make_log(Shape(n_events), folder, np.random.default_rng(0))
+    n_accounts = MANY_ACCOUNTS if n_events >= MANY_EVENTS else FEW_ACCOUNTS
+    n_quarters = 13 if "quarters" in folder.name else 12
+    shape = Shape(n_events, n_accounts, skewed="uniform" not in folder.name, n_quarters=n_quarters)
+    make_log(shape, folder, np.random.default_rng(0))
     return watch.mark("whole")
 
 
@@ -125,6 +180,9 @@ def compare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
 
 PROGRAMS: dict[str, Callable[[Path, Path, int], Seconds]] = {
     "engine": engine,
+    "sequences": sequences,
+    "whole": whole,
+    "quarter": quarter,
     "bare": bare,
     "pandas": pandas,
     "make": make,

@@ -184,7 +184,7 @@ def test_init_does_not_overwrite_what_somebody_edited(made: Path) -> None:
 def test_a_source_without_a_name_is_wrong_usage(tmp_path: Path, source: str) -> None:
     said = run("init", tmp_path / "w", "--events", source, "--accounts", "a.csv")
     assert said.code == 2
-    assert "a source has no name" in said.words
+    assert "a source: name a file, a folder" in said.words
 
 
 def test_a_run_cannot_write_outside_its_workspace(workspace: Path) -> None:
