@@ -4,7 +4,6 @@ Worked example: a row says that something happened on 2024-03-10; it came into t
 before the close of 2024-04-01 counts it today, and on 2024-04-15, when that quarter was reviewed, it was not there.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,10 @@ from features.declaration import Data
 from features.engines import engine_of
 from features.log import Log
 from features.sources import Stores
-from features.tables import TABLES
+from features.tables import RECORDED, TABLES
 
-RECORDED = "recorded_at"
-
-
-@dataclass(frozen=True)
-class Dated:
-    """When a row of a table begins to count, and the column that tells its kinds apart, where one does."""
-
-    begins: str
-    kind: str | None
-
-
-DATED = {"events": Dated("occurred_at", "event"), "subscriptions": Dated("started_at", None)}
+# Tables whose rows features are made of, and the column that tells their kinds apart, where one does.
+KINDS = {"events": "event", "subscriptions": None, "states": "attribute"}
 
 
 def has_recorded(data: Data, table: str) -> bool:
@@ -45,21 +34,33 @@ def late_rows(
     `late` were recorded more than `lag` after they began, `unknown` not until more than `lag` after that close. Columns:
     account (code of the log), as_of, kind, n, late, unknown. Raises DataError where the source cannot be read.
     """
-    dated = DATED[table]
     raw = Stores(data.engine).open(data.sources.declared()[table], folder, table)
     engine, backend = engine_of(raw), raw.get_backend()
-    mapping, kinds = data.mapping[table], TABLES[table].columns
-    wanted = [c for c in ("account_id", dated.begins, RECORDED, dated.kind) if c is not None]
-    rows = raw.select(**{c: read_column(raw, mapping[c], kinds[c], data.calendar) for c in wanted})
-    rows = rows.rename(began=dated.begins)
+    rows = _first_versions(raw, data, table)
     known = engine.lay_down(backend, "audited_accounts", _codes(log))
     rows = rows.join(known, rows.account_id == known.known_id)
-    rows = rows.filter(rows.began >= rows.signed_up_at, rows[RECORDED].notnull())
-    rows = rows.mutate(day=rows.began.date(), kind=rows[dated.kind] if dated.kind else ibis.literal(table))
+    rows = rows.filter(rows.began >= rows.signed_up_at)
+    rows = rows.mutate(day=rows.began.date())
     calendar = engine.lay_down(backend, "closes_to_come", _next_closes(log, closes))
     rows = rows.join(calendar, "day")
     allowed = ibis.interval(microseconds=lag // pd.Timedelta(microseconds=1))
     return _counted(rows, rows[RECORDED] > rows.began + allowed, rows[RECORDED] > rows.as_of + allowed)
+
+
+def _first_versions(raw: Any, data: Data, table: str) -> Any:
+    """account_id, began, kind and recorded_at of every row; of versions of one row, of the one recorded first.
+
+    A subscription is recorded again when its end is known: that it began was known before. A row without a time of
+    recording counts as recorded when it began.
+    """
+    contract, mapping, kind = TABLES[table], data.mapping[table], KINDS[table]
+    wanted = dict.fromkeys(["account_id", str(contract.begins), RECORDED, *([kind] if kind else [])])
+    rows = raw.select(**{c: read_column(raw, mapping[c], contract.columns[c], data.calendar) for c in wanted})
+    rows = rows.mutate(began=rows[contract.begins], kind=rows[kind] if kind else ibis.literal(table))
+    rows = rows.mutate(**{RECORDED: rows[RECORDED].fill_null(rows.began)})
+    if not contract.versioned_by:
+        return rows
+    return rows.group_by(["account_id", "began", "kind"]).aggregate(**{RECORDED: rows[RECORDED].min()})
 
 
 def _counted(rows: Any, late: Any, unknown: Any) -> pd.DataFrame:

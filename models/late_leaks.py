@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from features.lateness import DATED, has_recorded, late_rows
+from features.lateness import KINDS, has_recorded, late_rows
 from models.contrast import Rates, rates
 from models.leaks import Checked, Finding, Material, strictness
 
@@ -15,7 +15,7 @@ def late_records(material: Material) -> Checked:
     """Rows recorded after the review they count in: how many, and whether being late tells who was lost."""
     lag = pd.Timedelta(days=material.framework.review.settling_lag_days)
     data = material.framework.data
-    tables = [table for table in DATED if has_recorded(data, table)]
+    tables = [table for table in KINDS if has_recorded(data, table)]
     if not tables:
         missing = (
             "no table says when its rows were recorded, so rows written later than they say cannot be told;"

@@ -63,9 +63,10 @@ def test_rows_are_counted_per_account_close_and_kind(tmp_path: Path) -> None:
         x | login | 2024-05-11 | 2024-08-11""",
     )
     found = late_rows(log, data, tmp_path, "events", CLOSES, LAG)
-    # Without a time of recording, before signup, after the last close, of nobody known: not counted.
+    # Before signup, after the last close, of nobody known: not counted. Without a time of recording: not late.
     assert found[["account", "kind", "n", "late", "unknown"]].to_numpy().tolist() == [
         [0, "login", 2, 1, 1],
+        [0, "other", 1, 0, 0],
         [1, "login", 1, 0, 0],
     ]
 
@@ -78,3 +79,24 @@ def test_subscriptions_are_looked_at_as_one_kind(tmp_path: Path) -> None:
     found = late_rows(log, data, tmp_path, "subscriptions", CLOSES, LAG)
     assert found["kind"].tolist() == ["subscriptions"] * 2
     assert found["unknown"].tolist() == [1, 0]
+
+
+def test_a_subscription_that_is_recorded_again_when_it_ends_is_not_late(tmp_path: Path) -> None:
+    spells = """account_id | started_at | ended_at | recorded_at
+    a | 2024-02-01 | - | 2024-02-01
+    a | 2024-02-01 | 2024-06-01 | 2024-06-01
+    b | 2024-02-01 | 2024-06-01 | 2024-06-01"""
+    events = "account_id | event | occurred_at\na | login | 2024-06-01"
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": events, "subscriptions": spells})
+    found = late_rows(log, data, tmp_path, "subscriptions", CLOSES, LAG)
+    assert found[["account", "n", "late", "unknown"]].to_numpy().tolist() == [[0, 1, 0, 0], [1, 1, 1, 1]]
+
+
+def test_states_are_looked_at_by_attribute(tmp_path: Path) -> None:
+    states = """account_id | attribute | value | valid_from | recorded_at
+    a | sso | on | 2024-02-01 | 2024-02-02
+    a | macros | 3 | 2024-02-01 | 2024-08-02"""
+    events = "account_id | event | occurred_at\na | login | 2024-06-01"
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": events, "states": states})
+    found = late_rows(log, data, tmp_path, "states", CLOSES, LAG)
+    assert found[["kind", "n", "unknown"]].to_numpy().tolist() == [["macros", 1, 1], ["sso", 1, 0]]
