@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,16 +39,18 @@ def spark_cluster() -> str:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Generator[str]:
-    """A server with an empty database, and its address. It is stopped at the end, whatever happens."""
+def postgres_server() -> Generator["Server"]:
+    """A server with an empty database. It is stopped at the end, whatever happens."""
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed (make engines)")
     programs = postgres_programs()
-    server = Server(programs, folder)
-    server.start()
-    try:
-        yield server.address
-    finally:
-        server.stop()
+    # Not among pytest's folders: another run of pytest removes those that are old.
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(programs, Path(folder) / "server")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 class Server:
@@ -61,8 +64,7 @@ class Server:
         self.user = "postgres" if os.getuid() == 0 else None
         folder.mkdir(parents=True)
         if self.user:
-            for above in (folder, *folder.parents[:3]):
-                above.chmod(above.stat().st_mode | 0o011)
+            folder.parent.chmod(0o711)
             os.chown(folder, pwd.getpwnam(self.user).pw_uid, -1)
         self._run("initdb", "-D", str(folder / "data"), "-U", "milestones", "-A", "trust", "-E", "UTF8")
 
@@ -80,7 +82,9 @@ class Server:
         )
 
     def stop(self) -> None:
-        """Stop it at once, connections or not."""
+        """Stop it at once, connections or not; nothing happens where it does not run."""
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            return
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
     def _run(self, program: str, *arguments: str) -> None:

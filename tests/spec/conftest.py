@@ -9,10 +9,10 @@ from tests.stores import postgres_server, spark_cluster
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def postgres() -> Generator[str]:
     """The address of a Postgres server that is there for the tests."""
-    with postgres_server(tmp_path_factory.mktemp("postgres") / "server") as address:
-        yield address
+    with postgres_server() as server:
+        yield server.address
 
 
 @pytest.fixture(params=["duckdb", "postgres", "spark"])
