@@ -62,7 +62,8 @@ def named_source(source: str) -> str:
     return source
 
 
-def _known_engine(engine: str) -> str:
+def known_engine(engine: str) -> str:
+    """The engine, if it is DuckDB or names a Spark master. Raises ValueError."""
     if not re.fullmatch(
         r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|(spark|k8s)://.+|yarn", engine
     ):
@@ -246,7 +247,7 @@ class Data(Declared):
     """The data half of the framework."""
 
     # What counts events in files: DuckDB, or a Spark master. Events in a database are counted there.
-    engine: Annotated[str, AfterValidator(_known_engine)] = "duckdb"
+    engine: Annotated[str, AfterValidator(known_engine)] = "duckdb"
     sources: Sources
     mapping: dict[str, dict[str, str]]
     calendar: Calendar = Calendar()

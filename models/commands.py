@@ -46,16 +46,22 @@ def init(
         list[str] | None,
         typer.Option(help="How times are written where they are not ISO, such as '%d/%m/%Y %H:%M'."),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="What counts events in files: duckdb, or a Spark master such as spark://host:7077."
+        ),
+    ] = "duckdb",
     name: Annotated[str | None, typer.Option(help="The product's name; by default the folder's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")] = 0,
     force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at the tables, map their columns, profile the events, and propose a framework that runs."""
-    from features.declaration import Sources
+    from features.declaration import Sources, known_engine
     from features.workspace import Workspace, write_text
     from models.framework import load_framework
-    from models.initiation import initiate
+    from models.initiation import Request, initiate
 
     console = Console(as_json)
     place = Workspace(workspace.resolve())
@@ -69,8 +75,13 @@ def init(
         "outcomes": outcomes, "eligibility": eligibility,
     }  # fmt: skip
     sources = Sources.model_validate({t: _from(place.root, s) for t, s in given.items() if s is not None})
+    try:
+        known_engine(engine)
+    except ValueError as error:
+        raise UsageError(f"--engine {engine} {error}") from error
+    asked = Request(sources, calendar, engine, tuple(column or ()), name or place.root.name, seed)
     with console.progress("init") as progress:
-        made = initiate(sources, place.root, column or [], calendar, name or place.root.name, seed, progress)
+        made = initiate(asked, place.root, progress)
     write_text(place.framework, made.text)
     framework = load_framework(place.framework)
     for line in made.said:

@@ -25,6 +25,18 @@ TEST_COLUMNS = ("is_test", "test", "is_internal", "internal", "is_staff", "is_de
 
 
 @dataclass(frozen=True)
+class Request:
+    """What `init` was asked: `overrides` are `table.column=name`."""
+
+    sources: Sources
+    calendar: Calendar
+    engine: str
+    overrides: tuple[str, ...]
+    name: str
+    seed: int
+
+
+@dataclass(frozen=True)
 class Initiation:
     """The text of framework.yaml, and what was guessed, in sentences."""
 
@@ -32,22 +44,11 @@ class Initiation:
     said: list[str]
 
 
-def initiate(
-    sources: Sources,
-    folder: Path,
-    overrides: list[str],
-    calendar: Calendar,
-    name: str,
-    seed: int,
-    progress: ProgressCallback,
-) -> Initiation:
+def initiate(asked: Request, folder: Path, progress: ProgressCallback) -> Initiation:
     """Look, map, profile, propose. Raises DataError where the tables cannot be used."""
     progress("mapping the columns", 0.05)
-    stores = Stores()
-    mapping, mapped = discover(stores, sources, folder, parse_overrides(overrides), calendar)
-    resolution = resolution_of(stores, sources, folder, mapping, calendar)
-    data = provisional(sources, mapping, calendar.model_copy(update={"resolution": resolution}))
-    data = _with_exclusions(data, stores, folder)
+    sources = asked.sources
+    data, mapped = _mapped(asked, folder)
     progress("profiling the events", 0.15)
     # Who could use what may be said of categories, and there are none yet.
     for_everybody = sources.model_copy(update={"eligibility": None})
@@ -59,11 +60,11 @@ def initiate(
     if sources.eligibility:
         log = open_log(data, folder)
     progress("proposing milestones", 0.4)
-    proposal = propose(log, data, profile, seed, lambda what, share: progress(what, 0.4 + 0.6 * share))
+    proposal = propose(log, data, profile, asked.seed, lambda what, share: progress(what, 0.4 + 0.6 * share))
     framework = validate(
         Framework,
         {
-            "schema": 1, "name": " ".join(name.split()) or "product", "version": 1, "data": data.model_dump(),
+            "schema": 1, "name": " ".join(asked.name.split()) or "product", "version": 1, "data": data.model_dump(),
             "milestones": {k: m.model_dump() for k, m in proposal.milestones.items()},
             "not_defined": proposal.not_defined,
         },
@@ -81,6 +82,17 @@ def initiate(
     said = [*mapped, *log.books(), outcome_said, *proposal.said]
     said += [f"{milestone}: not defined, {reason}" for milestone, reason in proposal.not_defined.items()]
     return Initiation(framework_text(framework, notes), said)
+
+
+def _mapped(asked: Request, folder: Path) -> tuple[Data, list[str]]:
+    """A data half that opens the tables, and what was guessed for it."""
+    stores = Stores(asked.engine)
+    overrides = parse_overrides(list(asked.overrides))
+    mapping, mapped = discover(stores, asked.sources, folder, overrides, asked.calendar)
+    resolution = resolution_of(stores, asked.sources, folder, mapping, asked.calendar)
+    calendar = asked.calendar.model_copy(update={"resolution": resolution})
+    data = provisional(asked.sources, mapping, calendar).model_copy(update={"engine": asked.engine})
+    return _with_exclusions(data, stores, folder), mapped
 
 
 def _with_exclusions(data: Data, stores: Stores, folder: Path) -> Data:
