@@ -36,7 +36,8 @@ def connect(address: str) -> Any:
         import psycopg
     except ImportError as error:
         raise DataError(
-            f"{address}: reading Postgres needs the extra `postgres`: run `make engines`, or pip install psycopg[binary]"
+            f"{address}: reading Postgres needs the extra `postgres` and libpq ({_words(error)}): run `make engines` and"
+            " install libpq5, or pip install psycopg[binary]"
         ) from error
     known = _CONNECTED.get(address)
     if known is not None and not (known.con.closed or known.con.broken):
@@ -142,6 +143,10 @@ def _told() -> Iterator[None]:
         yield
     except psycopg.OperationalError as error:
         raise StoreError(f"the database went away: {_words(error)}; start it and run again") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise StoreError(
+            f"a table is no longer there ({_words(error)}): put it back and run again"
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(
             f"the database refuses: {_words(error)}; grant SELECT on the tables and TEMPORARY on the database"

@@ -287,10 +287,15 @@ def _told(table: str = "the tables") -> Iterator[None]:
             raise StoreError(
                 f"a source was taken away while it was read ({words}): put it back and run again"
             ) from error
-        if not isinstance(error, PySparkException) or "SparkContext was shut down" in words:
+        if isinstance(error, ConnectionError) or re.search("SparkContext was|application has been", words):
             raise StoreError(f"Spark went away: {words}; see that the master is up and run again") from error
         raise DataError(f"{table} cannot be read: {words}") from error
 
 
 def _words(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """The first line of what was the cause of it all: Java wraps it several times."""
+    cause = getattr(error, "java_exception", None)
+    while cause is not None and cause.getCause() is not None:
+        cause = cause.getCause()
+    text = str(error) if cause is None else str(cause.toString())
+    return (text.strip().splitlines() or [type(error).__name__])[0][:300]

@@ -109,7 +109,7 @@ def test_features_on_a_cluster_of_executors(data: Path, in_files: Path, tmp_path
     framework = yaml.safe_load(text)
     framework["data"]["engine"] = master
     framework["data"]["sources"] = {t: str(data / f"{t}.parquet") for t in TABLES}
-    (place / "framework.yaml").write_text(yaml.safe_dump(framework))
+    (place / "framework.yaml").write_text(yaml.safe_dump(framework, sort_keys=False))
     said = run("features", "-w", place)
     assert said.code == 0, said.words
     pd.testing.assert_frame_equal(matrix(place), matrix(in_files), rtol=0, atol=1e-9)
@@ -122,7 +122,7 @@ def test_features_on_a_cluster_of_executors(data: Path, in_files: Path, tmp_path
     shutil.copy(data / "events.parquet", gone)
     gone.with_name("broken.parquet").write_bytes(b"PAR1 and nothing more")
     framework["data"]["sources"]["events"] = str(gone.with_name("broken.parquet"))
-    (place / "framework.yaml").write_text(yaml.safe_dump(framework))
+    (place / "framework.yaml").write_text(yaml.safe_dump(framework, sort_keys=False))
     said = run("features", "-w", place)
     assert said.code == 1
     assert "broken.parquet" in said.words
