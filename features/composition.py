@@ -127,8 +127,8 @@ def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Besid
     # Who never did it has not done it for as long as can be known.
     seen = np.minimum(moments.tenure_days, moments.seen_days)
     tracked = (moments.time - beside.access.unseen_until(spec.events, EVER)) / np.timedelta64(1, "D")
-    absent = np.where(tracked > 0, np.minimum(seen, tracked), np.nan)
-    return np.where(last == NEVER, absent, since)
+    unseen = np.minimum(seen, tracked)
+    return np.where(last == NEVER, np.where(unseen > 0, unseen, np.nan), since)
 
 
 def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:

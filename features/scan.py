@@ -13,6 +13,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.elementary import SLOTS_PER_WORD, Layout, Plan
 from features.engines import bit_or
@@ -68,7 +69,7 @@ def _place(log: Log, grid: Grid, slots: Slots) -> Any:
     calendar["slot_bit"] = np.left_shift(np.int64(1), calendar["slot"] % SLOTS_PER_WORD)
     events = log.events
     if grid.origin == "calendar":
-        calendar["day"] = pd.to_datetime(calendar["day"], unit="D").dt.date
+        calendar["day"] = pd.to_datetime(calendar["day"], unit="D").astype(pd.ArrowDtype(pa.date32()))
         events = events.mutate(day=events.occurred_at.date(), since=events.occurred_at)
     else:
         elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")

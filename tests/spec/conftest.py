@@ -18,6 +18,16 @@ def postgres() -> Generator[str]:
 @pytest.fixture(params=["duckdb", "postgres", "spark"])
 def engine(request: pytest.FixtureRequest) -> Generator[str]:
     """Drawn events are counted by each engine in turn."""
+    yield from _on(request)
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def quick_engine(request: pytest.FixtureRequest) -> Generator[str]:
+    """The engines that answer at once: for tests that ask many times."""
+    yield from _on(request)
+
+
+def _on(request: pytest.FixtureRequest) -> Generator[str]:
     where = {"postgres": lambda: request.getfixturevalue("postgres"), "spark": spark_cluster}
     token = ON.set(where.get(request.param, lambda: "duckdb")())
     yield request.param

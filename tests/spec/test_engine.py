@@ -21,8 +21,6 @@ from features.windows import EVER, Grid, day_number
 from tests.spec import reference
 from tests.spec.drawn import NOW, data_for, table
 
-pytestmark = pytest.mark.usefixtures("engine")
-
 EVENTS = ("send", "read", 'it\'s "odd"; DROP TABLE events --', "<script>\n")
 START = datetime(2023, 11, 20)
 
@@ -217,6 +215,7 @@ def assert_equal_to_reference(
         )
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(("seed", "eligibility"), [(0, None), (1, None), (0, ELIGIBILITY), (4, ELIGIBILITY)])
 def test_every_feature_of_the_catalogue_on_the_calendar(
     tmp_path: Path, seed: int, eligibility: str | None
@@ -229,11 +228,13 @@ def test_every_feature_of_the_catalogue_on_the_calendar(
     assert_equal_to_reference(log, data, specs, Grid("calendar", days))
 
 
+@pytest.mark.usefixtures("engine")
 def test_every_feature_of_the_catalogue_on_the_tenure_axis(tmp_path: Path) -> None:
     log, data = random_log(tmp_path, 2, eligibility=ELIGIBILITY)
     assert_equal_to_reference(log, data, catalogue_of(log, data), Grid("tenure", (30, 60, 97)))
 
 
+@pytest.mark.usefixtures("engine")
 def test_many_dates_need_more_than_one_word_of_slots(tmp_path: Path) -> None:
     log, data = random_log(tmp_path, 3, n_accounts=8, n_events=400)
     specs = tuple(s for s in catalogue_of(log, data) if "users" in s.name)
@@ -280,6 +281,7 @@ def assert_same_features(one: pd.DataFrame, other: pd.DataFrame, specs: tuple[Fe
     pd.testing.assert_frame_equal(one[names], other[names], check_exact=True)
 
 
+@pytest.mark.usefixtures("quick_engine")
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000))
 def test_nothing_at_or_after_the_as_of_date_moves_a_feature(tmp_path: Path, seed: int) -> None:
@@ -292,6 +294,21 @@ def test_nothing_at_or_after_the_as_of_date_moves_a_feature(tmp_path: Path, seed
     tables["eligibility"] = table(ELIGIBILITY)
     after = observe(*reopened(tmp_path, data, tables), Question(specs, grid))
     assert_same_features(before, after, specs)
+
+
+@pytest.mark.usefixtures("quick_engine")
+def test_before_tracking_began_nothing_is_known_of_events(tmp_path: Path) -> None:
+    tables = {
+        "accounts": table("account_id | signed_up_at\na | 2024-01-01"),
+        "events": table("account_id | event | occurred_at\na | send | 2024-05-01\na | send | 2024-08-01"),
+    }
+    data = data_for(tmp_path, tables, features={"windows_days": [30]})
+    log = open_log(data, tmp_path, now=NOW)
+    specs = catalogue_of(log, data)
+    as_of = Grid("calendar", (day_number(pd.Timestamp("2024-03-01")),))
+    found = observe(log, data, Question(specs, as_of)).iloc[0]
+    known = [spec.name for spec in specs if not np.isnan(found[spec.name])]
+    assert known == ["tenure_days"]
 
 
 NIGHTS = """
@@ -317,6 +334,7 @@ NIGHTS_IN_UTC = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("engine")
 def test_the_nights_of_the_clock_change_in_dublin(tmp_path: Path) -> None:
     tables = {
         "accounts": table("account_id | signed_up_at\na | 2023-10-28T12:00\nb | 2024-10-01"),
