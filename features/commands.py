@@ -68,7 +68,7 @@ def features(
         console.result(done)
         return
     kept = None if listed or anew else read_kept(place, data)
-    log = open_log(data, place.root, known_at=instant, kept=kept)
+    log = open_log(data, place.root, known_at=instant, keeping=not listed, kept=kept)
     if listed:
         rows = described(catalogue_of(log, data))
         console.table(rows, ("name", "description", "unit", "category", "when_nothing"))

@@ -41,20 +41,23 @@ def open_log(
     folder: Path,
     now: pd.Timestamp | None = None,
     known_at: pd.Timestamp | None = None,
+    keeping: bool = False,
     kept: Kept | None = None,
 ) -> Log:
     """Open every declared table; `folder` is what relative sources start from, `now` ends the past.
 
-    With `known_at` (naive UTC) the log is as it was knowable at that instant (`features.recording`). Files of events
-    that are `kept` are not checked again. Raises DataError
-    when a source cannot be read or no usable row is left.
+    With `known_at` (naive UTC) the log is as it was knowable at that instant (`features.recording`). Where counts are to
+    be kept (`keeping`), files of events that are `kept` are not checked again. Raises DataError when a source cannot
+    be read or no usable row is left.
     """
     now = now if now is not None else pd.Timestamp.now("UTC").tz_localize(None)
     if known_at is not None and known_at > now:
         raise DataError(f"nobody knows yet what will be known at {known_at}: choose a date that has passed")
+    # What was known at an instant is no part of what is known now, and is not kept.
+    files = current_files(data, folder) if keeping and known_at is None else None
     reader = _Reader(data, folder, now, known_at)
     accounts = reader.accounts()
-    events, increment = reader.events(accounts, kept)
+    events, increment = reader.events(accounts, files, kept)
     spans = increment.spans[increment.spans["reason"].isna()]
     subscriptions = reader.subscriptions(accounts)
     states = reader.states(accounts)
@@ -158,9 +161,9 @@ class _Reader(SmallTables):
             excluded |= hit
         return excluded
 
-    def events(self, accounts: pd.DataFrame, kept: Kept | None) -> tuple[Any, Increment]:
-        # What was known at an instant is no part of what is known now, and is not kept.
-        files = current_files(self.data, self.folder) if self.known_at is None else None
+    def events(
+        self, accounts: pd.DataFrame, files: dict[str, str] | None, kept: Kept | None
+    ) -> tuple[Any, Increment]:
         kept = kept if kept and files is not None and kept.holds(files, accounts) else None
         raw = self._open("events")
         usable = fresh = self._usable_events(raw, accounts)

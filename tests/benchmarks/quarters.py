@@ -61,7 +61,7 @@ def build(place: Path) -> None:
     """What `milestones features` does: intake, features, matrix and manifest."""
     data = _declared()
     workspace = Workspace(place)
-    log = open_log(data, place, now=NOW, kept=read_kept(workspace, data))
+    log = open_log(data, place, now=NOW, keeping=True, kept=read_kept(workspace, data))
     build_matrix(log, data, place, workspace)
 
 

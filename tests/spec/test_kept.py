@@ -71,7 +71,7 @@ def parts(whole: pd.DataFrame) -> list[pd.DataFrame]:
 
 def built(folder: Path, data: Data) -> pd.DataFrame:
     place = Workspace(folder)
-    log = open_log(data, folder, now=NOW, kept=read_kept(place, data))
+    log = open_log(data, folder, now=NOW, keeping=True, kept=read_kept(place, data))
     build_matrix(log, data, folder, place)
     return read_matrix(place, data).frame
 
