@@ -62,9 +62,14 @@ def _batch_size(needs: Needs, slots: Slots, n_values: int) -> int:
     return max(1, int(BATCH_BYTES // per_account))
 
 
+def _narrowest(n: int) -> type[np.int16] | type[np.int32]:
+    """The type of the numbers below n: millions of rows carry two of them."""
+    return np.int16 if n <= np.iinfo(np.int16).max else np.int32
+
+
 def _place(log: Log, grid: Grid, slots: Slots) -> Any:
     """Every event with its slot, the slot's word and bit, and the bit of its day; others fall away."""
-    calendar = pd.DataFrame(slots.calendar()).astype({"slot": "int32"})
+    calendar = pd.DataFrame(slots.calendar()).astype({"slot": _narrowest(len(slots))})
     calendar["word"] = calendar["slot"] // SLOTS_PER_WORD
     calendar["slot_bit"] = np.left_shift(np.int64(1), calendar["slot"] % SLOTS_PER_WORD)
     events = log.events
@@ -81,7 +86,7 @@ def _code(log: Log, placed: Any, needs: Needs) -> Any:
     """Every event with its code and whether it is in each set of users: texts are compared once, in a join."""
     columns: dict[str, Any] = {
         "named": pd.Series(list(needs.codes), dtype="string"),
-        "code": np.array(list(needs.codes.values()), dtype=np.int32),
+        "code": np.array(list(needs.codes.values()), dtype=_narrowest(needs.n_codes)),
     }
     for i, events in enumerate(needs.users):
         columns[f"in{i}"] = np.array([events is None or event in events for event in needs.codes], dtype=bool)

@@ -44,9 +44,11 @@ class SmallTables(Books):
             return None
         if "valid_to" not in frame:
             frame["valid_to"] = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
-        return frame.sort_values(
+        ordered = frame.sort_values(
             ["account", "attribute", "valid_from", "valid_to", "value"], ignore_index=True
         )
+        # A category stays one where no row has it: fewer accounts have the same attributes.
+        return ordered.astype({"attribute": "category"})
 
     def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         """The outcomes that happened."""

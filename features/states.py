@@ -31,7 +31,9 @@ class States:
         """The attributes of the states table, and the columns of the accounts that are declared to be fixed at signup."""
         found = {str(c): _since_signup(log.accounts, c) for c in data.fixed_at_signup}
         if log.states is not None:
-            found |= {str(name): rows for name, rows in log.states.groupby("attribute", sort=True)}
+            found |= {
+                str(name): rows for name, rows in log.states.groupby("attribute", sort=True, observed=False)
+            }
         undated = {str(c) for c in log.accounts} - {"account_id", "signed_up_at", *found}
         return cls(found, frozenset(undated))
 
@@ -70,7 +72,7 @@ def varying(states: pd.DataFrame, n_accounts: int, most: int) -> tuple[str, ...]
 
     One that every account has with the same value tells nothing.
     """
-    groups = states.groupby("attribute")
+    groups = states.groupby("attribute", observed=True)
     held, values = groups["account"].nunique(), groups["value"].nunique()
     telling = held[(values > 1) | (held < n_accounts)]
     ordered = sorted(telling.index, key=lambda name: (-telling[name], str(name)))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from features.catalogue import catalogue
+from features.catalogue import catalogue_of
 from features.log import Log
 from features.observations import Question, observe, quarterly
 from features.profile import profile_events
@@ -120,7 +120,7 @@ def gather(
 ) -> Material:
     """Draw the accounts, and observe them at every close. `folder` is what relative sources start from."""
     data = framework.data
-    specs = catalogue(data, has_users=log.has_users, has_seats=log.has_seats)
+    specs = catalogue_of(log, data)
     kinds = tuple(profile_events(log)["event"].head(MOST_KINDS))
     few = subset(log, draw_accounts(log, MOST_ACCOUNTS, rng))
     seen = [

@@ -11,7 +11,7 @@ import pytest
 
 from features import observations
 from features.attributes import Level
-from features.catalogue import catalogue
+from features.catalogue import catalogue_of
 from features.log import Log
 from features.scan import scan
 from features.specs import Aggregation, FeatureSpec
@@ -287,7 +287,7 @@ def test_a_window_that_reaches_into_the_outcome_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early = FeatureSpec("events_next_week", "Events to come", Aggregation.COUNT, following(7))
-    monkeypatch.setattr(leaks, "catalogue", lambda *a, **k: (*catalogue(*a, **k), early))
+    monkeypatch.setattr(leaks, "catalogue_of", lambda *a: (*catalogue_of(*a), early))
     found = [(f.kind, f.where) for f in alarms(audited(tmp_path, 1, checks=[windows, planting]))]
     assert ("overlaps the outcome", "events_next_week") in found
     assert ("looks past its date", "events_next_week") in found

@@ -8,6 +8,7 @@ import pytest
 
 from features import observations
 from features.attributes import Level, State
+from features.catalogue import catalogue_of
 from features.plants import movements
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.subset import subset
@@ -107,6 +108,15 @@ def test_a_state_of_the_date_itself_moves(tmp_path: Path, monkeypatch: pytest.Mo
         ("sso", "planted"): 1,
         ("macros", "planted"): 1,
     }
+
+
+def test_a_subset_has_the_attributes_of_the_whole(tmp_path: Path) -> None:
+    log, data = draw(tmp_path, tables(SPELLS), features={"states": ["sso", "macros"]})
+    few = subset(log, np.array([1]))  # b has no macros
+    specs = catalogue_of(log, data)
+    frame = observations.observe(few, data, observations.Question(specs, CLOSE))
+    assert frame["state_macros"].isna().all()
+    assert frame["state_sso_on"].tolist() == [1.0]
 
 
 @pytest.mark.usefixtures("engine")
