@@ -40,13 +40,12 @@ def draw(entries: list[dict[str, Any]]) -> Figure:
         {int(m[1]) for e in entries if (m := re.match(r"98 features of (\d+) M events", e["name"]))}
     )
     largest = 20 if 20 in sizes else sizes[-1]
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _side_by_side(left, entries, largest)
-    if len(sizes) > 1:
-        _by_size(right, entries, sizes)
-    else:
-        right.set_visible(False)
+    panels = 2 if len(sizes) > 1 else 1
+    figure = Figure(figsize=(5.4 * panels, 3.6), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _side_by_side(axes[0], entries, largest)
+    if panels == 2:
+        _by_size(axes[1], entries, sizes)
     return figure
 
 
