@@ -114,7 +114,7 @@ class Launch:
         data = self.framework.data
         if self.variation.settings or self.variation.outcome:
             return build_frame(self.log(), data, self.workspace.root, progress)
-        return read_matrix(self.workspace, data)
+        return read_matrix(self.workspace, data, as_known_then=self.variation.exploratory)
 
     def chosen_features(self, names: Sequence[str]) -> list[str]:
         """The features that match the comma-separated patterns, all where none is given."""

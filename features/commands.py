@@ -84,6 +84,8 @@ def features(
         f"{when}{len(manifest['features'])} features of {manifest['n_observations']:,} observations"
         f" ({manifest['n_accounts']:,} accounts, {manifest['n_events']:,} events) in {place.features / 'matrix.parquet'}"
     )
+    for note in () if log.known_at is None else log.notes:
+        console.say(note)
     console.say(
         f"Who uses them: {place.features / 'adoption.png'}, and milestones features --adoption -w {workspace}"
     )

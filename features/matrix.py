@@ -111,10 +111,11 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
     return Matrix(frame, _manifest(log, data, folder, specs, len(frame)), data.sources.events)
 
 
-def read_matrix(workspace: Workspace, data: Data) -> Matrix:
+def read_matrix(workspace: Workspace, data: Data, *, as_known_then: bool = False) -> Matrix:
     """The matrix that `milestones features` wrote, if it answers this data section and these files.
 
-    Raises DataError when it did not run or did not finish, and when the section or a file has changed since.
+    Raises DataError when it did not run or did not finish, when the section or a file has changed since, and for one
+    of what was known at an instant unless that may be (`as_known_then`).
     """
     manifest = workspace.read_json(workspace.features / "manifest.json", "features")
     frame = workspace.read_table(workspace.features / "matrix.parquet", "features")
@@ -126,6 +127,12 @@ def read_matrix(workspace: Workspace, data: Data) -> Matrix:
     if not fits:  # a run that was killed between the two files
         raise workspace.damaged(workspace.features / "matrix.parquet", "features")
     require_unchanged(manifest, data, workspace)
+    then = manifest.get("known_at")
+    if then and not as_known_then:
+        raise DataError(
+            f"{workspace.features} was built as known at {then}, which is for variations of an experiment: run"
+            f" `milestones features -w {workspace.root}` for what is known now"
+        )
     return Matrix(frame, manifest, str(workspace.features / "matrix.parquet"))
 
 

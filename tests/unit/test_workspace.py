@@ -138,6 +138,14 @@ def test_a_whole_matrix_is_read(workspace: Workspace, data: Data) -> None:
     assert read_matrix(workspace, data).features == ["x"]
 
 
+def test_a_matrix_of_what_was_known_once_is_for_variations_alone(workspace: Workspace, data: Data) -> None:
+    path = workspace.features / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "known_at": "2024-01-15T00:00:00"}))
+    with pytest.raises(DataError, match="was built as known at 2024-01-15T00:00:00"):
+        read_matrix(workspace, data)
+    assert read_matrix(workspace, data, as_known_then=True).features == ["x"]
+
+
 @pytest.mark.parametrize("name", ["matrix.parquet", "manifest.json"])
 @pytest.mark.parametrize("left", [None, b"", b"half", b"[]", b"\xff\x00"])
 def test_a_damaged_matrix_names_the_command_that_makes_it(
