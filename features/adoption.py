@@ -32,7 +32,7 @@ ADOPTED_ABOVE: Mapping[Aggregation, float | None] = {
     Aggregation.STREAK: 0.0,  # active in the newest week
     Aggregation.DISTINCT_USERS: 0.0,
     Aggregation.GROUPS: 0.0,
-    Aggregation.STATE: 0.0,  # set, or set to this value
+    Aggregation.STATE: 0.0,  # set to the value that is asked for; a number that is set is no use
     Aggregation.IRREGULARITY: None,  # 0 is perfect regularity, and below three active days it is missing
     Aggregation.DAYS_SINCE: None,  # whoever never did it has a number of days, too
     Aggregation.DAYS_TO_FIRST: None,  # missing stands for "never" and for "not knowable"; a count over all history tells
@@ -47,7 +47,10 @@ def adopted_above(feature: Described) -> float | None:
 
     A trend compares two windows: it is zero for steady use and for no use alike.
     """
-    return None if feature["trend"] else ADOPTED_ABOVE[Aggregation(feature["aggregation"])]
+    aggregation = Aggregation(feature["aggregation"])
+    if feature["trend"] or (aggregation is Aggregation.STATE and feature["equals"] is None):
+        return None
+    return ADOPTED_ABOVE[aggregation]
 
 
 def limits(features: Iterable[Described]) -> dict[str, float]:

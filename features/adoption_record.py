@@ -18,7 +18,7 @@ from features.workspace import Workspace, discard, set_aside, write_text
 SCHEMA_VERSION = 1
 FILE = "adoption.json"
 COLUMNS = ("feature", "class", "adoption", "interval", "support", "by_plan", "by_size", "differs")
-MADE_OF = ("data_hash", "inputs", "code")  # what the manifest says the matrix rests on
+MADE_OF = ("data_hash", "inputs", "code", "known_at")  # what the manifest says the matrix rests on
 WORDS = ("name", "description", "unit", "category", "aggregation", "per")
 
 Row = dict[str, Any]

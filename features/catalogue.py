@@ -68,7 +68,7 @@ def catalogue(
 
 
 def described(specs: Iterable[FeatureSpec]) -> list[dict[str, Any]]:
-    """What each feature is: name, description, unit, category, aggregation, per, trend, when_nothing."""
+    """What each feature is: name, description, unit, category, aggregation, per, trend, equals, when_nothing."""
     return [
         {
             "name": spec.name,
@@ -78,6 +78,7 @@ def described(specs: Iterable[FeatureSpec]) -> list[dict[str, Any]]:
             "aggregation": spec.aggregation.value,
             "per": spec.per and spec.per.value,
             "trend": spec.trend,
+            "equals": spec.equals,
             "when_nothing": spec.when_nothing,
         }
         for spec in specs

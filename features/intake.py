@@ -63,10 +63,14 @@ def open_log(
     states = reader.states(accounts)
     outcomes = reader.outcomes(accounts)
     eligibility = reader.eligibility(lambda: _named(events, data))
-    there = accounts if known_at is None else accounts[accounts["signed_up_at"] < known_at]
+    there = ~accounts[LEFT_OUT]
+    if known_at is not None:
+        there &= accounts["signed_up_at"] < known_at
     return Log(
         events=events,
-        accounts=there.drop(columns=LEFT_OUT),
+        accounts=accounts[there].drop(
+            columns=LEFT_OUT
+        ),  # the first of them: their order is that of the codes
         subscriptions=subscriptions,
         states=states,
         outcomes=outcomes,
@@ -137,9 +141,10 @@ class _Reader(SmallTables):
         return kept
 
     def _there_first(self, accounts: pd.DataFrame) -> pd.DataFrame:
-        """Accounts that had signed up by the instant asked for before those that had not, and who is left out."""
+        """Accounts that are looked at before those left out by rule, and those not signed up by the instant asked for."""
         if self.known_at is None:
-            return accounts.assign(**{LEFT_OUT: self._excluded_accounts(accounts)})
+            marked = accounts.assign(**{LEFT_OUT: self._excluded_accounts(accounts)})
+            return marked.sort_values(LEFT_OUT, kind="stable", ignore_index=True)
         later = accounts["signed_up_at"] >= self.known_at
         if later.all():
             raise DataError(
@@ -148,8 +153,12 @@ class _Reader(SmallTables):
             )
         self._withhold("accounts", self.not_yet, int(later.sum()))
         excluded = self._excluded_accounts(accounts[~later]).reindex(accounts.index, fill_value=False)
-        ordered = accounts.assign(**{LEFT_OUT: excluded}).loc[later.sort_values(kind="stable").index]
-        return ordered.reset_index(drop=True)
+        absent = later | excluded
+        return (
+            accounts.assign(**{LEFT_OUT: excluded})
+            .loc[absent.sort_values(kind="stable").index]
+            .reset_index(drop=True)
+        )
 
     def _excluded_accounts(self, accounts: pd.DataFrame) -> "pd.Series[bool]":
         excluded = pd.Series(False, index=accounts.index)

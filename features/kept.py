@@ -97,7 +97,7 @@ def united(kept: Counts, new: Counts) -> Counts:
     cells, more_cells = kept[0], new[0]
     if cells is not None and more_cells is not None:
         # Files come in the order of time: most of what is kept lies before all that is new.
-        since = np.asarray(more_cells["slot"]).min(initial=np.iinfo(np.int32).max)
+        since = np.asarray(more_cells["slot"], dtype=np.int64).min(initial=np.iinfo(np.int64).max)
         late = np.asarray(cells["slot"]) >= since
         cells = pa.concat_tables(
             [cells.filter(~late), _grouped(cells.filter(late), more_cells, ["account", "slot", "code"])]

@@ -39,7 +39,7 @@ def late_rows(
     rows = _first_versions(raw, data, table)
     known = engine.lay_down(backend, "audited_accounts", _codes(log))
     rows = rows.join(known, rows.account_id == known.known_id)
-    rows = rows.filter(rows.began >= rows.signed_up_at)
+    rows = rows.filter(rows.began >= rows.signed_up_at, rows.kind.notnull())
     rows = rows.mutate(day=rows.began.date())
     calendar = engine.lay_down(backend, "closes_to_come", _next_closes(log, closes))
     rows = rows.join(calendar, "day")

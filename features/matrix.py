@@ -23,7 +23,7 @@ from features.kept import write_kept
 from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
 from features.progress import ProgressCallback
-from features.rejection import IN_THE_FUTURE
+from features.rejection import CHANGE_WITH_TIME
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
 
@@ -97,8 +97,7 @@ def up_to_date(
         "n_observations": rows, "known_at": _instant(known_at),
     }  # fmt: skip
     same = all(manifest.get(key) == value for key, value in asked.items())
-    # Time passes: what lay ahead then may be usable now.
-    ahead = any(reasons.get(IN_THE_FUTURE) for reasons in manifest.get("quarantined", {}).values())
+    ahead = any(CHANGE_WITH_TIME & reasons.keys() for reasons in manifest.get("quarantined", {}).values())
     return manifest if same and not ahead else None
 
 

@@ -18,6 +18,8 @@ NO_ACCOUNT = "no account_id"
 NO_EVENT = "no event name"
 OF_ACCOUNTS = (NO_ACCOUNT, UNKNOWN_ACCOUNT, EXCLUDED)  # reasons that no event of a used account can have
 IN_THE_FUTURE = "in the future"
+SIGNUP_IN_THE_FUTURE = "signup in the future"
+CHANGE_WITH_TIME = frozenset({IN_THE_FUTURE, SIGNUP_IN_THE_FUTURE})  # what lies ahead now may be usable later
 UNKNOWN_FEATURE = "names neither an event nor a category"
 NOT_YET = "not yet recorded"
 UNREAD_RECORDING = "recorded_at unreadable"
@@ -32,7 +34,7 @@ def account_reasons(accounts: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
         {
             NO_ACCOUNT: accounts["account_id"].isna(),
             "signup missing or unreadable": accounts["signed_up_at"].isna(),
-            "signup in the future": accounts["signed_up_at"] > now,
+            SIGNUP_IN_THE_FUTURE: accounts["signed_up_at"] > now,
         },
     )
     # The first *usable* row of an account is kept: one without a signup must not push out one that has it.

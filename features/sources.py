@@ -20,6 +20,7 @@ DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 DUCKDB = "duckdb"
+POSTGRES = re.compile("postgres(ql)?://")
 
 
 class Stores:
@@ -64,12 +65,12 @@ class Stores:
             if where == DUCKDB:
                 self._made[where] = embedded.connect()
             else:
-                self._made[where] = postgres.connect(where) if "postgres" in where else spark.connect(where)
+                self._made[where] = postgres.connect(where) if POSTGRES.match(where) else spark.connect(where)
         return self._made[where]
 
     def _open_database(self, source: str, table: str) -> Any:
         address, _, inner = source.rpartition("::")
-        if not re.match(r"postgres(ql)?://", source):
+        if not POSTGRES.match(source):
             raise DataError(
                 f"{table}: {source} is an address of a kind that is not supported; use Parquet, CSV, DuckDB or"
                 " postgresql://user@host/database::schema.table"

@@ -164,8 +164,8 @@ def _lagged(material: Material) -> tuple[BoolArray, list[pd.DataFrame]]:
 
 
 def _equally_recent(material: Material, known: BoolArray) -> IntArray:
-    """Strata of quarter and recency, (n,): each quarter in RECENCY_BINS groups alike in size."""
+    """Strata of quarter and recency, (n,): each quarter in RECENCY_BINS groups alike in size, and one of the unknown."""
     recency = material.frame[RECENCY].where(pd.Series(known, index=material.frame.index))
     rank = recency.groupby(material.quarter).rank(pct=True).fillna(0).to_numpy(np.float64)
-    group = np.clip(np.ceil(rank * RECENCY_BINS), 1, RECENCY_BINS).astype(np.int64)
+    group = np.clip(np.ceil(rank * RECENCY_BINS), 0, RECENCY_BINS).astype(np.int64)
     return np.asarray(material.quarter * (RECENCY_BINS + 1) + group)

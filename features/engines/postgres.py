@@ -99,12 +99,17 @@ class Postgres(Engine):
             column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
             true_values=["t"], false_values=["f"],
         )  # fmt: skip
-        return pa.csv.read_csv(
-            io.BytesIO(text),
-            pa.csv.ReadOptions(column_names=schema.names),
-            pa.csv.ParseOptions(newlines_in_values=True),
-            options,
-        )
+        try:
+            return pa.csv.read_csv(
+                io.BytesIO(text),
+                pa.csv.ReadOptions(column_names=schema.names),
+                pa.csv.ParseOptions(newlines_in_values=True),
+                options,
+            )
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"the tables cannot be read: {_words(error)}; correct the value in its table"
+            ) from error
 
     def in_utc(self, local: Any, zone: str) -> Any:
         """As `Engine` says."""

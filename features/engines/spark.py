@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,10 @@ def _csv(session: Any, files: list[Path]) -> Any:
     by_header: dict[str, list[Path]] = {}
     for file in files:
         by_header.setdefault(_header(file), []).append(file)
-    frames = [session.read.options(**CSV).csv([_literally(f) for f in same]) for same in by_header.values()]
+    frames = [
+        session.read.options(**CSV, sep=_separator(header)).csv([_literally(f) for f in same])
+        for header, same in by_header.items()
+    ]
     whole = frames[0]
     for frame in frames[1:]:
         whole = whole.unionByName(frame, allowMissingColumns=True)
@@ -128,12 +132,19 @@ def _csv(session: Any, files: list[Path]) -> Any:
 
 
 def _header(file: Path) -> str:
-    with (
-        gzip.open(file, "rt", encoding="utf-8-sig")
-        if file.suffix == ".gz"
-        else file.open(encoding="utf-8-sig") as handle
-    ):
-        return handle.readline()
+    if file.suffix == ".zst":
+        raise DataError(f"events: Spark cannot read {file}: pack it with gzip, or not at all")
+    reading = partial(gzip.open, file) if file.suffix == ".gz" else file.open
+    try:
+        with reading("rt", encoding="utf-8-sig") as handle:
+            return str(handle.readline())
+    except UnicodeDecodeError as error:
+        raise DataError(f"events: {file} is not written in UTF-8: convert it") from error
+
+
+def _separator(header: str) -> str:
+    """What stands between the columns of a header: the commonest of what DuckDB tries."""
+    return max(",;\t|", key=header.count)
 
 
 def _literally(file: Path) -> str:

@@ -13,7 +13,10 @@ from features.engines import fetch
 from features.errors import DataError
 from features.intake import open_log
 from features.log import Log
+from features.observations import Question, observe
 from features.sources import Stores
+from features.specs import Aggregation, FeatureSpec
+from features.windows import EVER, Grid
 from tests.spec.drawn import NOW, data_for, draw, table
 
 ACCOUNTS = """
@@ -509,3 +512,19 @@ def test_events_that_are_used_are_as_many_as_the_books_say(tmp_path: Path) -> No
     assert books(log, "events")[0] == 11
     assert sum(log.quarantined["events"].values()) == 9
     assert log.excluded["events"] == {"its account is left out by rule": 1}
+
+
+def test_who_is_left_out_is_nobody_to_observe(tmp_path: Path) -> None:
+    accounts = "account_id | signed_up_at | staff\nb | 2024-01-05 | yes\na | 2024-01-01 | no"
+    events = "account_id | event | occurred_at\na | login | 2024-03-15\na | login | 2024-08-01\nb | login | 2024-02-01"
+    outcomes = "account_id | occurred_at\na | 2024-07-01"
+    log, data = draw(
+        tmp_path,
+        {"accounts": accounts, "events": events, "outcomes": outcomes},
+        exclusions=[{"column": "staff", "equals": True, "reason": "staff"}],
+        outcomes={"kind": "outcomes", "horizon_days": 90},
+    )
+    assert log.accounts["account_id"].tolist() == ["a"]
+    spec = FeatureSpec("n", "", Aggregation.DAYS_SINCE, EVER)
+    frame = observe(log, data, Question((spec,), Grid("calendar", (19_802,))))  # 2024-03-20
+    assert frame[["account", "n", "alive"]].to_numpy().tolist() == [[0, 5.0, True]]

@@ -74,7 +74,7 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
     found = {row["name"]: row for row in described(catalogue(data, has_users=False, has_seats=False))}
     assert found["entry_share"] == {
         "name": "entry_share", "description": "Entry share", "unit": "share", "category": "entry",
-        "aggregation": "count", "per": "events", "trend": False, "when_nothing": "0",
+        "aggregation": "count", "per": "events", "trend": False, "equals": None, "when_nothing": "0",
     }  # fmt: skip
     assert found["first_login"]["description"] == "First day"
     assert found["first_login"]["unit"] == "days"
@@ -134,5 +134,15 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
     )
     listed = json.loads(run("features", "--list", "-w", tmp_path / "w", "--json").out)["features"]
     assert len(listed) == len(lines) - 1 >= 50
-    keys = {"name", "description", "unit", "category", "aggregation", "per", "trend", "when_nothing"}
+    keys = {
+        "name",
+        "description",
+        "unit",
+        "category",
+        "aggregation",
+        "per",
+        "trend",
+        "equals",
+        "when_nothing",
+    }
     assert keys == set(listed[0])
