@@ -190,7 +190,13 @@ def premium(folder: Path) -> Any:
     place = Workspace(folder)
     place.features.mkdir(parents=True)
     frame.to_parquet(place.features / "matrix.parquet")
-    manifest: dict[str, Any] = {"features": features, "data_hash": "h", "inputs": {}, "code": "c", "known_at": None}
+    manifest: dict[str, Any] = {
+        "features": features,
+        "data_hash": "h",
+        "inputs": {},
+        "code": "c",
+        "known_at": None,
+    }
     data = type("Data", (), {"features": Features()})()
     return write_adoption(place, data, manifest)
 
