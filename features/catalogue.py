@@ -13,6 +13,10 @@ from features.states import States
 from features.windows import EVER, last
 
 RECENCY = "days_since_last_event"
+# What the matrix holds beside features.
+KEYS = (
+    "account_id", "account", "quarter", "plan", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from",
+)  # fmt: skip
 
 
 # An event of one of these names would otherwise take the name of an overall feature.
@@ -64,6 +68,11 @@ def catalogue(
     name, n = Counter(spec.name for spec in specs).most_common(1)[0]
     if n > 1:
         raise DataError(f"data.features.extras: {name!r} is the name of {n} features: choose another")
+    for extra in data.features.extras:
+        if extra.name in (*KEYS, *data.fixed_at_signup):
+            raise DataError(
+                f"data.features.extras: {extra.name!r} is the name of another column of the matrix: choose another"
+            )
     return tuple(specs)
 
 

@@ -106,5 +106,11 @@ def first_line(error: Exception) -> str:
     """What went wrong, without the excerpt of a query that DuckDB adds."""
     unknown = re.search(r'sniffing file "([^"]+)"', str(error))
     if unknown:
-        return f"{unknown[1]} is no CSV that can be recognised: check its line ends, quotes and delimiter"
+        return f"{unknown[1]} is no CSV that can be recognised: check its line ends, quotes and delimiter, and that it is written in UTF-8"
+    if re.search("invalid unicode|not utf-8|encoding", str(error), re.IGNORECASE):
+        return f"{_first(error)} It is not written in UTF-8: convert it"
+    return _first(error)
+
+
+def _first(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -146,3 +146,10 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
         "when_nothing",
     }
     assert keys == set(listed[0])
+
+
+@pytest.mark.parametrize("name", ["account_id", "quarter", "retained", "plan"])
+def test_an_extra_named_like_a_column_of_the_matrix_is_refused(tmp_path: Path, name: str) -> None:
+    data = data_with(tmp_path, {"name": name, "aggregation": "tenure"})
+    with pytest.raises(DataError, match=f"'{name}' is the name of another column of the matrix"):
+        catalogue(data, has_users=False, has_seats=False)
