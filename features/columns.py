@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.declaration import Calendar
 from features.engines import Engine, engine_of, fetch
+from features.engines.texts import matching
 from features.tables import Kind
 
 NULL_WORDS = ("", "nan", "nat", "null", "none", "na", "n/a")
@@ -96,16 +97,12 @@ def _time(column: Any, calendar: Calendar, engine: Engine) -> Any:
         text = column.strip()
         return ibis.coalesce(
             engine.time(text, calendar),
-            _compact(_matching(text, COMPACT), calendar, engine),
-            _from_epoch(engine.number(_matching(text, EPOCH)), engine),
+            _compact(matching(text, COMPACT), calendar, engine),
+            _from_epoch(engine.number(matching(text, EPOCH)), engine),
         )
     if kind.is_timestamp() or kind.is_date():
         return engine.in_utc(column.cast("timestamp"), zone)
     return ibis.null("timestamp")
-
-
-def _matching(text: Any, pattern: str) -> Any:
-    return ibis.ifelse(text.re_search(pattern), text, ibis.null("string"))
 
 
 def _from_number(number: Any, calendar: Calendar, engine: Engine) -> Any:

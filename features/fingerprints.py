@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from features.declaration import Data
-from features.engines import engine_of
+from features.engines import postgres
 from features.sources import Stores, source_files
 
 # What makes features of events: another version of one may make another number in the last digit.
@@ -36,8 +36,7 @@ def of_inputs(data: Data, folder: Path) -> dict[str, str]:
     found = {}
     for table, source in data.sources.declared().items():
         if "://" in source:
-            rows = stores.open(source, folder, table)
-            found[table] = engine_of(rows).fingerprint(rows)
+            found[table] = postgres.fingerprint(stores.open(source, folder, table))
         else:
             digests = "".join(of_files(source, folder).values())
             found[table] = hashlib.sha256(digests.encode()).hexdigest()[:16]

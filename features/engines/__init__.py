@@ -14,11 +14,8 @@ from features.engines.spark import Spark
 
 __all__ = ["ENGINES", "Engine", "bit_or", "engine_of", "fetch"]
 
-ENGINES: dict[str, Engine] = {
-    "duckdb": DuckDB(),
-    "postgres": Postgres(),
-    "pyspark": Spark(),
-}  # by Ibis backend
+# By the name of the Ibis backend.
+ENGINES: dict[str, Engine] = {"duckdb": DuckDB(), "postgres": Postgres(), "pyspark": Spark()}
 
 
 def engine_of(table: Any) -> Engine:

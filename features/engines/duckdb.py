@@ -19,11 +19,6 @@ OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z
 GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
-def _in_zone(zone, local):  # type: ignore[no-untyped-def]
-    """The instant at which a clock in `zone` showed the local time."""
-
-
 @ibis.udf.scalar.builtin(name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
 def _parsed(text, pattern):  # type: ignore[no-untyped-def]
     """The time that a text names in a pattern, null where it does not."""
@@ -63,10 +58,6 @@ class DuckDB(Engine):
         except duckdb.Error as error:
             raise explained(error) from error
 
-    def in_utc(self, local: Any, zone: str) -> Any:
-        """As `Engine` says."""
-        return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
-
     def since_1970(self, microseconds: Any) -> Any:
         """As `Engine` says."""
         return _since_1970(microseconds)
@@ -88,10 +79,6 @@ class DuckDB(Engine):
             *(self.in_utc(_parsed(text, pattern), zone) for pattern in calendar.time_formats),
             ibis.ifelse(text.re_search(OFFSET), aware, self.in_utc(text.try_cast("timestamp"), zone)),
         )
-
-    def fingerprint(self, table: Any) -> str:
-        """Files are fingerprinted by their bytes, see `features.fingerprints`."""
-        raise NotImplementedError
 
 
 def explained(error: duckdb.Error) -> MilestonesError:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from features.declaration import Calendar
-
+from features.declaration import Calendar
+from features.engines import texts
 
 Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
 
@@ -70,24 +69,25 @@ class Engine(ABC):
         pq.write_table(self.fetch(table), path)
 
     @abstractmethod
-    def in_utc(self, local: Any, zone: str) -> Any:
-        """The naive UTC time at which a clock in `zone` showed a local time; of an hour shown twice, the later."""
-
-    @abstractmethod
     def since_1970(self, microseconds: Any) -> Any:
         """The naive UTC time so many microseconds (int64) after 1970 began."""
 
-    @abstractmethod
+    def in_utc(self, local: Any, zone: str) -> Any:
+        """The naive UTC time at which a clock in `zone` showed a local time; of an hour shown twice, the later."""
+        return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
+
     def number(self, text: Any) -> Any:
         """A text as float64, null where it is no number."""
+        return texts.number(text)
 
-    @abstractmethod
-    def time(self, text: Any, calendar: "Calendar") -> Any:
+    def time(self, text: Any, calendar: Calendar) -> Any:
         """An ISO text, or one in a declared way of writing, as naive UTC time; null where it is neither."""
+        return texts.time(text, calendar, self.in_utc)
 
-    @abstractmethod
-    def fingerprint(self, table: Any) -> str:
-        """A short text that changes when the rows of a stored table do."""
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
+def _in_zone(zone, local):  # type: ignore[no-untyped-def]
+    """The instant at which a clock in `zone` showed the local time, as DuckDB and Postgres call it."""
 
 
 @ibis.udf.agg.builtin(name="bit_or", signature=((dt.int64,), dt.int64))

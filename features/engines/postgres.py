@@ -8,21 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import ibis
-import ibis.expr.datatypes as dt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from features.declaration import Calendar
-from features.engines import texts
 from features.engines.engine import Engine
 from features.errors import DataError, StoreError
-
-
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC")))
-def _in_zone(zone, local):  # type: ignore[no-untyped-def]
-    """The instant at which a clock in `zone` showed the local time."""
-
 
 _CONNECTED: dict[str, Any] = {}  # one connection an address, closed when the program ends
 
@@ -65,8 +56,16 @@ def tables(backend: Any) -> set[tuple[str, str]]:
     return {(s, n) for s, n in rows if s not in ("pg_catalog", "information_schema")}
 
 
+def fingerprint(rows: Any) -> str:
+    """What changes when the rows of a table do: how many there are, and the sum of their hashes in any order."""
+    query = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ({ibis.to_sql(rows, dialect='postgres')}) AS t"
+    with _told():
+        n, total = rows.get_backend().con.execute(query).fetchone()
+    return f"{n}-{total or 0}"
+
+
 class Postgres(Engine):
-    """A cast stops the whole query at what it cannot read, so texts are matched with a pattern first."""
+    """Sorts texts by the rules of a language."""
 
     compares_bytes = False
 
@@ -111,32 +110,9 @@ class Postgres(Engine):
                 f"the tables cannot be read: {_words(error)}; correct the value in its table"
             ) from error
 
-    def in_utc(self, local: Any, zone: str) -> Any:
-        """As `Engine` says."""
-        return local if zone == "UTC" else _in_zone(zone, local).cast("timestamp")
-
     def since_1970(self, microseconds: Any) -> Any:
         """As `Engine` says."""
         return ibis.timestamp("1970-01-01") + microseconds.as_interval("us")
-
-    def number(self, text: Any) -> Any:
-        """As `Engine` says."""
-        return texts.number(text)
-
-    def time(self, text: Any, calendar: Calendar) -> Any:
-        """As `Engine` says."""
-        return texts.time(text, calendar, self.in_utc)
-
-    def fingerprint(self, table: Any) -> str:
-        """As `Engine` says: how many rows there are and the sum of their hashes, in any order."""
-        query = ibis.to_sql(table, dialect="postgres")
-        with _told():
-            row = (
-                table.get_backend()
-                .con.execute(f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ({query}) AS t")
-                .fetchone()
-            )
-        return f"{row[0]}-{row[1] or 0}"
 
 
 @contextmanager

@@ -26,8 +26,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.declaration import Calendar
-from features.engines import texts
 from features.engines.engine import Columns, Engine, Recipe
 from features.errors import DataError, StoreError
 
@@ -164,7 +162,7 @@ def _with_zones(backend: Any, name: str, zoned: set[str]) -> Any:
 
 
 class Spark(Engine):
-    """A cast stops the whole query at what it cannot read, so texts are matched with a pattern first."""
+    """Groups, and composes what it grouped, at its executors."""
 
     def lay_down(self, backend: Any, name: str, frame: pd.DataFrame) -> Any:
         """As `Engine` says, as a view of this session."""
@@ -197,9 +195,8 @@ class Spark(Engine):
         _send_code(session)
         sides = []
         for expression in (cells, users):
-            rows = session.range(recipe.n_blocks).selectExpr(
-                "id AS block"
-            )  # one without events is a block too
+            # A block without events is a block too.
+            rows = session.range(recipe.n_blocks).selectExpr("id AS block")
             if expression is not None:
                 found = self.frame(expression.mutate(block=expression.account // recipe.block_size))
                 rows = found.unionByName(rows, allowMissingColumns=True)
@@ -207,9 +204,8 @@ class Spark(Engine):
             sides.append(rows.toDF(*rows.columns).groupBy("block"))
         with _told():
             made = sides[0].cogroup(sides[1]).applyInArrow(_composing(recipe), "block long, values binary")
-            made = made.persist(
-                StorageLevel.MEMORY_AND_DISK
-            )  # the sort samples it, which must not make it twice
+            # The sort samples it first, which must not make it twice.
+            made = made.persist(StorageLevel.MEMORY_AND_DISK)
             try:
                 for row in made.orderBy("block").toLocalIterator():
                     values = pa.ipc.open_stream(row["values"]).read_all()
@@ -228,18 +224,6 @@ class Spark(Engine):
     def since_1970(self, microseconds: Any) -> Any:
         """As `Engine` says."""
         return _since_1970(microseconds)
-
-    def number(self, text: Any) -> Any:
-        """As `Engine` says."""
-        return texts.number(text)
-
-    def time(self, text: Any, calendar: Calendar) -> Any:
-        """As `Engine` says."""
-        return texts.time(text, calendar, self.in_utc)
-
-    def fingerprint(self, table: Any) -> str:
-        """As `Engine` says; Spark keeps no tables of its own here."""
-        raise NotImplementedError("Spark reads files, which are fingerprinted by their bytes")
 
 
 def _composing(recipe: Recipe) -> Callable[[tuple[Any, ...], pa.Table, pa.Table], pa.Table]:
@@ -264,7 +248,7 @@ def _of_block(rows: pa.Table) -> pa.Table | None:
 
 
 def _send_code(session: Any) -> None:
-    """Executors on other machines have Python with numpy, pandas and pyarrow, but not this room."""
+    """Executors on other machines have Python with the project's dependencies, but not this room."""
     context = session.sparkContext
     if any(str(path).endswith(CODE) for path in context._python_includes):
         return

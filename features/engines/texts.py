@@ -1,4 +1,4 @@
-"""Times and numbers in texts, for engines that stop at the first text they cannot read.
+"""Times and numbers in texts, for engines whose casts stop the whole query at the first text they cannot read.
 
 A text is cast only once a pattern has shown that the cast will succeed: a day that is in the calendar, leap years
 counted, a clock below 24:00. DuckDB has casts that give null instead, and needs none of this.
@@ -33,19 +33,24 @@ _DIRECTIVES = {
 }  # fmt: skip
 
 
+def matching(text: Any, pattern: str) -> Any:
+    """The text where it matches, null elsewhere."""
+    return ibis.ifelse(text.re_search(pattern), text, ibis.null("string"))
+
+
 def number(text: Any) -> Any:
     """A text as float64, null where it is no number."""
-    return _where(text, _NUMBER).cast("float64")
+    return matching(text, _NUMBER).cast("float64")
 
 
 def time(text: Any, calendar: Calendar, in_utc: Callable[[Any, str], Any]) -> Any:
     """An ISO text, or one in a declared way of writing, as naive UTC; one with an offset says its zone itself."""
     zone = calendar.timezone
-    aware = _where(text, _AWARE).cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    aware = matching(text, _AWARE).cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     return ibis.coalesce(
         *(in_utc(_declared(text, pattern), zone) for pattern in calendar.time_formats),
         aware,
-        in_utc(_where(text, _LOCAL).cast("timestamp"), zone),
+        in_utc(matching(text, _LOCAL).cast("timestamp"), zone),
     )
 
 
@@ -70,13 +75,9 @@ def _declared(text: Any, pattern: str) -> Any:
     iso = iso + " " + _hour(found) + ":" + _two(found.get("M"), "00") + ":" + _two(found.get("S"), "00")
     if "f" in found:
         iso = iso + "." + found["f"]
-    return _where(ibis.ifelse(text.re_search(regex + "$"), iso, ibis.null("string")), _LOCAL).cast(
+    return matching(ibis.ifelse(text.re_search(regex + "$"), iso, ibis.null("string")), _LOCAL).cast(
         "timestamp"
     )
-
-
-def _where(text: Any, pattern: str) -> Any:
-    return ibis.ifelse(text.re_search(pattern), text, ibis.null("string"))
 
 
 def _literally(part: str) -> str:
