@@ -175,20 +175,19 @@ class _Reader(SmallTables):
     ) -> tuple[Any, Increment]:
         kept = kept if kept and files is not None and kept.holds(files, accounts) else None
         raw = self._open("events")
-        usable = fresh = self._usable_events(raw, accounts)
-        parts = []
-        if kept is not None and files is not None:
-            new = files.keys() - kept.files.keys()
-            parts.append(kept.spans)
-            raw_fresh = self._open("events", only=new) if new else None
-            fresh = None if raw_fresh is None else self._usable_events(raw_fresh, accounts)
-            if raw_fresh is not None:
-                parts.append(self._spans(raw_fresh, fresh, accounts))
+        known = _known_accounts(raw, accounts)
+        usable = fresh = self._usable_events(raw, known)
+        if kept is None or files is None:
+            parts = [self._spans(raw, usable, known)]
         else:
-            parts.append(self._spans(raw, usable, accounts))
+            parts, fresh = [kept.spans], None
+            if new := files.keys() - kept.files.keys():
+                raw_fresh = self._open("events", only=new)
+                fresh = self._usable_events(raw_fresh, known)
+                parts.append(self._spans(raw_fresh, fresh, known))
         increment = Increment(files, accounts, summed(parts), kept, fresh)
         self._count_events(increment.spans)
-        joined = self._joined(raw, accounts)
+        joined = self._joined(raw, known)
         self.rejected["events"] = self._as_given(
             "events", joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET)))
         )
@@ -198,10 +197,10 @@ class _Reader(SmallTables):
             self._without_copies(usable, increment) if self.data.events.deduplicate else (usable, increment)
         )
 
-    def _usable_events(self, raw: Any, accounts: pd.DataFrame) -> Any:
+    def _usable_events(self, raw: Any, known: Any) -> Any:
         """The events that can be used: those of `_joined` without a reason, by a leaner way.
 
-        Whatever is no id is none of a known account, and who is left out is not among them, so that joining says it.
+        Whatever is no id is none of a known account, so that joining says it.
         """
         mapping, calendar = self.data.mapping["events"], self.data.calendar
         kinds = {c: kind for c, kind in TABLES["events"].columns.items() if c in mapping}
@@ -213,7 +212,6 @@ class _Reader(SmallTables):
             },
             **self._unread("events", raw, self._recording(raw)),
         )
-        known = _known_accounts(raw, accounts[~accounts[LEFT_OUT]])
         joined = rows.join(known, rows.account_id == known.known_id)
         sound = sound_event(joined, self.now, self.known_at)
         sound |= {NO_EVENT: joined.event.notnull() & ~says_nothing(joined.event, "text")}
@@ -224,15 +222,14 @@ class _Reader(SmallTables):
     def _recording(self, raw: Any) -> dict[str, Any]:
         return {c: e for c, e in self._columns("events", raw).items() if c == RECORDED}
 
-    def _joined(self, raw: Any, accounts: pd.DataFrame) -> Any:
+    def _joined(self, raw: Any, known: Any) -> Any:
         """Every event with its account, where it is known, and why it cannot be used, where it cannot."""
         unread = self._unread("events", raw, self._recording(raw))
         table = raw.select(**self._columns("events", raw), **unread, **self._given("events", raw))
-        known = _known_accounts(raw, accounts)
         joined = table.left_join(known, table.account_id == known.known_id)
         return joined.mutate(reason=event_reason(joined, self.now, self.known_at))
 
-    def _spans(self, raw: Any, usable: Any, accounts: pd.DataFrame) -> pd.DataFrame:
+    def _spans(self, raw: Any, usable: Any, known: Any) -> pd.DataFrame:
         """How many rows there are by reason, and from when to when. Only where some are not usable it is asked why."""
 
         def span(table: Any) -> dict[str, Any]:
@@ -241,7 +238,7 @@ class _Reader(SmallTables):
         found = to_frame(usable.aggregate(**span(usable)))
         if int(found["n"].iloc[0]) == int(to_frame(raw.aggregate(n=raw.count()))["n"].iloc[0]) > 0:
             return found.assign(reason=None)
-        joined = self._joined(raw, accounts)
+        joined = self._joined(raw, known)
         return to_frame(joined.group_by("reason").aggregate(**span(joined)))
 
     def _count_events(self, spans: pd.DataFrame) -> None:
