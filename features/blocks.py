@@ -1,6 +1,6 @@
 """Blocks of accounts: from the cells that the scans count to columns of features, here or where the cells are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from features.attributes import Level, State
 from features.composition import Beside, Moments, compose
-from features.elementary import Batch, Elementary, Plan
+from features.elementary import Elementary, Plan
 from features.eligibility import Eligibility
-from features.engines.engine import Columns
+from features.engines.engine import Columns, Parts
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
 
@@ -22,7 +22,7 @@ ONE_DAY = np.timedelta64(1, "D")
 class Recipe:
     """All that the features of a block are made from, but its events: plain data, which can travel to executors.
 
-    signed_up: (accounts,) of all accounts. `layout.size` accounts make a block. `specs` are asked of those that could
+    signed_up: (accounts,) of all accounts. `plan.block_size` accounts make a block. `specs` are asked of those that could
     use what they look at, `outcome_specs` of everybody: silence is silence, whatever its reason. `states` are by the
     name of the feature that looks them up.
     """
@@ -44,7 +44,7 @@ class Recipe:
     @property
     def block_size(self) -> int:
         """How many accounts make a block."""
-        return self.plan.layout.size
+        return self.plan.block_size
 
     @property
     def n_blocks(self) -> int:
@@ -65,23 +65,39 @@ class Recipe:
         seen = np.where(signed_up < self.data_from, (time - self.data_from) / ONE_DAY, np.inf)
         return Moments(np.arange(first, stop), signed_up, days, time, tenure, seen)
 
-    def columns(self, table: Elementary, block: int) -> Columns:
-        """Every feature of a block, each (accounts x as-of dates,), account by account."""
-        batch, moments = Batch(table, *self.accounts(block)), self.moments(block)
+    def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
+        """Every feature of a block, each (accounts x as-of dates,), account by account, from its cells and users."""
+        table, moments = Elementary(self.plan, cells, users, *self.accounts(number)), self.moments(number)
         found: Columns = {}
         for specs, rules in ((self.outcome_specs, Eligibility({})), (self.specs, self.eligibility)):
             access = rules.at(moments.account, moments.time, moments.signed_up)
             beside = Beside(self.levels, self.states, access)
-            found |= {spec.name: compose(spec, batch, moments, beside).ravel() for spec in specs}
+            found |= {spec.name: compose(spec, table, moments, beside).ravel() for spec in specs}
         return found
 
-    def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
-        """The same from the cells and users of one block alone, as an executor has them."""
-        return self.columns(Elementary.of(self.plan, cells, users, self.accounts(number)[1]), number)
-
-    def blocks(self, cells: pa.Table | None, users: pa.Table | None) -> Iterator[Columns]:
-        """Every block, in the order of accounts."""
-        table = Elementary.of(self.plan, cells, users, len(self.signed_up))
-        del cells, users  # they are as large as what was made of them
+    def blocks(self, cells: Parts, users: Parts) -> Iterator[Columns]:
+        """Every block in turn, from cells and users that come in parts, each in the order of accounts."""
+        of_cells, of_users = ([self._in_blocks(part) for part in parts] for parts in (cells, users))
         for number in range(self.n_blocks):
-            yield self.columns(table, number)
+            yield self.block(_together(of_cells), _together(of_users), number)
+
+    def _in_blocks(self, rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
+        """Rows in the order of accounts, as one table a block; no more than one is held."""
+        held: list[pa.RecordBatch] = []
+        number = 0
+        for batch in rows:
+            next_blocks = np.arange(number + 1, self.n_blocks) * self.block_size
+            cuts = np.searchsorted(batch["account"].to_numpy(), next_blocks)
+            done = 0
+            for cut in cuts[cuts < len(batch)].tolist():
+                yield pa.Table.from_batches([*held, batch.slice(done, cut - done)])
+                held, number, done = [], number + 1, cut
+            held.append(batch.slice(done))
+        for _ in range(number, self.n_blocks):
+            yield pa.Table.from_batches(held, rows.schema)
+            held = []
+
+
+def _together(parts: Sequence[Iterator[pa.Table]]) -> pa.Table | None:
+    """What all parts have of the next block; None where there are none."""
+    return pa.concat_tables([next(part) for part in parts]) if parts else None

@@ -45,7 +45,7 @@ def features(
     from features.catalogue import catalogue_of, described
     from features.document import read_data
     from features.intake import open_log
-    from features.kept import read_kept
+    from features.kept import Shelf
     from features.matrix import build_matrix, up_to_date
     from features.workspace import Workspace
 
@@ -67,7 +67,7 @@ def features(
         )
         console.result(done)
         return
-    kept = None if listed or anew else read_kept(place, data)
+    kept = () if listed or anew else Shelf.of(place, data).parts()
     log = open_log(data, place.root, known_at=instant, keeping=not listed, kept=kept)
     if listed:
         rows = described(catalogue_of(log, data))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.attributes import Level, State
-from features.elementary import NEVER, NOT_YET, Batch, Floats
+from features.elementary import NEVER, NOT_YET, Elementary, Floats
 from features.eligibility import Access, knowable
 from features.sequences import Measure, active_weeks, irregularity, streak
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
@@ -20,12 +20,12 @@ LOOKING_BACK = (
 )  # fmt: skip
 
 
-Composer = Callable[[FeatureSpec, Batch, "Moments", "Beside"], Floats]
+Composer = Callable[[FeatureSpec, Elementary, "Moments", "Beside"], Floats]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The as-of dates of one batch, and what tracking covered before them.
+    """The as-of dates of one block, and what tracking covered before them.
 
     account: (accounts,) codes. signed_up: (accounts, 1). as_of_days: (as-of dates,) on the grid's own axis, the same
     for every account. time, tenure_days, seen_days: (accounts, as-of dates); `seen_days` is how far back tracking can
@@ -53,7 +53,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Beside:
-    """What stands beside the events of one batch: levels that the subscriptions hold, states by the feature that asks
+    """What stands beside the events of one block: levels that the subscriptions hold, states by the feature that asks
     for them, and who could use what."""
 
     levels: Mapping[Aggregation, Level]
@@ -61,43 +61,43 @@ class Beside:
     access: Access
 
 
-def compose(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
-    """The feature for every account and as-of date of the batch; NaN where it is not knowable."""
-    value = _VALUES[spec.aggregation](spec, batch, moments, beside)
+def compose(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
+    """The feature for every account and as-of date of the block; NaN where it is not knowable."""
+    value = _VALUES[spec.aggregation](spec, table, moments, beside)
     if spec.per is not None:
-        value = value / _denominator(spec, batch, moments, beside)
+        value = value / _denominator(spec, table, moments, beside)
     if spec.aggregation in LOOKING_BACK:
         for window in spec.windows:
             value = np.where(moments.blind(window), np.nan, value)
     return np.where(knowable(spec, beside.access), value, np.nan)
 
 
-def _between(running: Floats, batch: Batch, moments: Moments, window: Window) -> Floats:
-    start, stop = batch.table.plan.slots.bounds(moments.as_of_days, window)
+def _between(running: Floats, table: Elementary, moments: Moments, window: Window) -> Floats:
+    start, stop = table.plan.slots.bounds(moments.as_of_days, window)
     return running[:, stop] - running[:, start]
 
 
-def _recent_or_trend(spec: FeatureSpec, running: Floats, batch: Batch, moments: Moments) -> Floats:
-    recent = _between(running, batch, moments, spec.window)
+def _recent_or_trend(spec: FeatureSpec, running: Floats, table: Elementary, moments: Moments) -> Floats:
+    recent = _between(running, table, moments, spec.window)
     if not spec.trend:
         return recent
-    before = _between(running, batch, moments, spec.window.before())
+    before = _between(running, table, moments, spec.window.before())
     return (recent - before) / np.maximum(recent + before, 1.0)
 
 
-def _count(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
-    return _recent_or_trend(spec, batch.counts(spec.events), batch, moments)
+def _count(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
+    return _recent_or_trend(spec, table.counts(spec.events), table, moments)
 
 
-def _active_days(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
-    return _recent_or_trend(spec, batch.days(spec.events), batch, moments)
+def _active_days(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
+    return _recent_or_trend(spec, table.days(spec.events), table, moments)
 
 
 def _in_order(measure: Measure) -> "Composer":
     """What a measure says of the active days in the window, one as-of date after the other."""
 
-    def compose_one(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
-        days, start = batch.active_days(spec.events), spec.window.start_days
+    def compose_one(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
+        days, start = table.active_days(spec.events), spec.window.start_days
         found = np.empty(moments.tenure_days.shape)
         for i, as_of in enumerate(moments.as_of_days.tolist()):
             seen = days.within(None if start is None else as_of + start, as_of)
@@ -107,22 +107,22 @@ def _in_order(measure: Measure) -> "Composer":
     return compose_one
 
 
-def _distinct_users(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
-    start, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
-    return batch.users(spec.events, start, stop)
+def _distinct_users(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
+    start, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    return table.users(spec.events, start, stop)
 
 
-def _groups(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
+def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
     present = np.zeros(moments.tenure_days.shape)
     for group in spec.groups:
-        enough = _between(batch.counts(group.events), batch, moments, spec.window) >= group.at_least
+        enough = _between(table.counts(group.events), table, moments, spec.window) >= group.at_least
         present += enough & beside.access.eligible(group.events)
     return present
 
 
-def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
-    _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
-    last = batch.last_times(spec.events)[:, stop]
+def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
+    _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    last = table.last_times(spec.events)[:, stop]
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
     seen = np.minimum(moments.tenure_days, moments.seen_days)
@@ -131,20 +131,20 @@ def _days_since(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Besid
     return np.where(last == NEVER, np.where(unseen > 0, unseen, np.nan), since)
 
 
-def _days_to_first(spec: FeatureSpec, batch: Batch, moments: Moments, _beside: Beside) -> Floats:
-    _, stop = batch.table.plan.slots.bounds(moments.as_of_days, spec.window)
-    first = batch.first_times(spec.events)[:, stop]
+def _days_to_first(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
+    _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    first = table.first_times(spec.events)[:, stop]
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
     # Whoever came before tracking began may have done it unseen.
     unknown = (first == NOT_YET) | np.isfinite(moments.seen_days)
     return np.where(unknown, np.nan, first.astype(np.float64) / DAY_US - signed_up)
 
 
-def _tenure(_spec: FeatureSpec, _batch: Batch, moments: Moments, _beside: Beside) -> Floats:
+def _tenure(_spec: FeatureSpec, _table: Elementary, moments: Moments, _beside: Beside) -> Floats:
     return moments.tenure_days
 
 
-def _level(spec: FeatureSpec, _batch: Batch, moments: Moments, beside: Beside) -> Floats:
+def _level(spec: FeatureSpec, _table: Elementary, moments: Moments, beside: Beside) -> Floats:
     now = _level_at(beside.levels.get(spec.aggregation), moments, 0)
     if spec.window.start_days is None:
         return now
@@ -159,19 +159,19 @@ def _level_at(level: Level | None, moments: Moments, days_before: int) -> Floats
     return level.at(account, time, inclusive=days_before > 0).reshape(moments.time.shape)
 
 
-def _state(spec: FeatureSpec, _batch: Batch, moments: Moments, beside: Beside) -> Floats:
+def _state(spec: FeatureSpec, _table: Elementary, moments: Moments, beside: Beside) -> Floats:
     account = np.repeat(moments.account, moments.time.shape[1])
     return beside.states[spec.name].at(account, moments.time.ravel()).reshape(moments.time.shape)
 
 
-def _denominator(spec: FeatureSpec, batch: Batch, moments: Moments, beside: Beside) -> Floats:
+def _denominator(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
     if spec.per is Per.SEAT:
         seats_then = _level_at(beside.levels.get(Aggregation.SEATS), moments, -(spec.window.start_days or 0))
         return np.where(seats_then > 0, seats_then, np.nan)
     if spec.per is Per.USER:
-        return np.maximum(_distinct_users(spec, batch, moments, beside), 1.0)
+        return np.maximum(_distinct_users(spec, table, moments, beside), 1.0)
     if spec.per is Per.EVENTS:
-        return np.maximum(_between(batch.counts(None), batch, moments, spec.window), 1.0)
+        return np.maximum(_between(table.counts(None), table, moments, spec.window), 1.0)
     length = spec.window.length_days
     lived = moments.tenure_days if length is None else np.minimum(moments.tenure_days, length)
     return np.maximum(lived, 1.0) / DAYS_PER_MONTH

@@ -1,10 +1,12 @@
-"""The elementary table in numpy: per account and slot what the scans counted, and running sums over the slots.
+"""The elementary table of one block of accounts: what the scans counted per slot, and running sums over the slots.
 
 Counts of slots add up, so the count of a window is a difference of two running sums, and so are active days
-once the day bits of a set's codes are united; users do not add up, so their slots are united as bits.
+once the day bits of a set's codes are united; users do not add up, so their slots are united as bits. Rows of the
+same account, slot and code, or of the same user, unite as slots do: it does not matter in how many parts a log was
+scanned.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,32 +27,12 @@ NOT_YET = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Dense blocks of `size` accounts, each an array (size, slots + 1) per set of events.
-
-    Slot s is stored at s + 1, so that running[:, b] - running[:, a] is the sum over the slots [a, b).
-    """
-
-    size: int
-    n_slots: int
-    n_codes: int
-
-    def place(self, account: NDArray[Any], slot: NDArray[Any]) -> NDArray[Any]:
-        """Where a cell is within its block, flattened."""
-        return np.asarray((account % self.size) * (self.n_slots + 1) + slot + 1)
-
-    def heap(self, account: Any, code: Any) -> Any:
-        """Number of the heap that a cell is in: cells of one block and code lie together."""
-        return account // self.size * self.n_codes + code
-
-
-@dataclass(frozen=True)
 class Plan:
-    """What an elementary table holds, and how it is laid out."""
+    """What elementary tables hold, and of how many accounts one is."""
 
     needs: Needs
     slots: Slots
-    layout: Layout
+    block_size: int
 
     @property
     def n_words(self) -> int:
@@ -58,70 +40,19 @@ class Plan:
         return -(-len(self.slots) // SLOTS_PER_WORD)
 
 
-@dataclass(frozen=True)
 class Elementary:
-    """What the scans brought home.
+    """What the scans counted of the accounts [first, stop), with running sums that are made when first asked for.
 
-    Cells, by heap: (cells,) place and count, and if asked for day bits, first and last time in µs; heap h is the rows
-    [starts[h], starts[h + 1]). Users, by account: (pairs,) account, (pairs, w) words of slot bits per set.
+    cells, users: as `features.scan.Scan` has them, None where they were not asked for. An array over the slots is
+    (accounts, slots + 1): slot s is stored at s + 1, so that running[:, b] - running[:, a] is the sum over [a, b).
     """
 
-    plan: Plan
-    cells: dict[str, NDArray[Any]]
-    starts: Integers
-    user_account: Integers
-    user_words: dict[EventSet, Integers]
-
-    @classmethod
-    def of(cls, plan: Plan, cells: pa.Table | None, users: pa.Table | None, n_accounts: int) -> "Elementary":
-        """Sort what the scans found for accounts below `n_accounts` into heaps, and users by account."""
-        needs, layout = plan.needs, plan.layout
-        found, starts = _heaps(cells, layout, layout.heap(n_accounts - 1, 0) + needs.n_codes)
-        user_account, words = np.empty(0, np.int64), {}
-        if users is not None:
-            columns = _columns(users.drop_columns(["user_id"]))
-            order = np.argsort(columns["account"], kind="stable")
-            user_account = columns["account"][order]
-            words = {
-                events: np.column_stack([columns[f"u{i}_{n}"][order] for n in range(plan.n_words)])
-                for i, events in enumerate(needs.users)
-            }
-        return cls(plan, found, starts, user_account, words)
-
-
-def _heaps(cells: pa.Table | None, layout: Layout, n_heaps: int) -> tuple[dict[str, NDArray[Any]], Integers]:
-    """The cells in the order of their heaps, and where each heap starts."""
-    if cells is None:
-        return {}, np.zeros(n_heaps + 1, dtype=np.int64)
-    account, slot, code = (cells[name].to_numpy() for name in ("account", "slot", "code"))
-    heap = layout.heap(account, code)
-    if n_heaps < np.iinfo(np.uint16).max:
-        heap = heap.astype(np.uint16)  # numpy sorts these by radix, ten times as fast
-    order = np.argsort(heap, kind="stable")
-    found = {"place": layout.place(account, slot)[order].astype(np.int32)}
-    starts = np.concatenate([[0], np.cumsum(np.bincount(heap, minlength=n_heaps))])
-    del account, slot, code, heap
-    for name in cells.column_names:
-        if name not in ("account", "slot", "code"):
-            found[name] = _column(cells[name])[order]  # one after the other: together they are large
-    return found, starts
-
-
-def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:
-    """The columns of a table without nulls; instants as µs since 1970."""
-    return {name: _column(table[name]) for name in table.column_names}
-
-
-def _column(column: pa.ChunkedArray) -> NDArray[Any]:
-    return np.asarray((column.cast("int64") if pa.types.is_timestamp(column.type) else column).to_numpy())
-
-
-class Batch:
-    """The accounts [first, stop) with their running sums over the slots, made when first asked for."""
-
-    def __init__(self, table: Elementary, first: int, stop: int) -> None:
-        self.table, self.first, self.stop = table, first, stop
-        self.pairs = slice(*np.searchsorted(table.user_account, [first, stop]))
+    def __init__(
+        self, plan: Plan, cells: pa.Table | None, users: pa.Table | None, first: int, stop: int
+    ) -> None:
+        self.plan, self.n_accounts = plan, stop - first
+        self._place, self._cells, self._starts = _by_code(plan, cells, first)
+        self._user_account, self._words = _by_user(plan, users, first)
         self._made: dict[tuple[str, EventSet], NDArray[Any]] = {}
         self._active: dict[EventSet, ActiveDays] = {}
 
@@ -134,9 +65,9 @@ class Batch:
         return self._once("bits", events, self._running_days)
 
     def active_days(self, events: EventSet) -> ActiveDays:
-        """Each day on which an account did one of a set of events; accounts count from the first of the batch."""
+        """Each day on which an account did one of a set of events; accounts count from the first of the block."""
         if events not in self._active:
-            first_days = self.table.plan.slots.edges[:-1]
+            first_days = self.plan.slots.edges[:-1]
             self._active[events] = ActiveDays.of(self._day_bits(events)[:, 1:], first_days)
         return self._active[events]
 
@@ -150,12 +81,11 @@ class Batch:
 
     def users(self, events: EventSet, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Floats:
         """Distinct users in the slots [start, stop) of each as-of date, (accounts, as-of dates)."""
-        words = self.table.user_words[events][self.pairs]
-        account = self.table.user_account[self.pairs] - self.first
-        found = np.empty((self.stop - self.first, len(start)))
+        words = self._words[events]
+        found = np.empty((self.n_accounts, len(start)))
         for column, (lower, upper) in enumerate(zip(start, stop, strict=True)):
             present = (words & slot_mask(lower, upper, words.shape[1])).any(axis=1)
-            found[:, column] = np.bincount(account[present], minlength=len(found))
+            found[:, column] = np.bincount(self._user_account[present], minlength=self.n_accounts)
         return found
 
     def _once(self, kind: str, events: EventSet, make: Callable[[EventSet], NDArray[Any]]) -> NDArray[Any]:
@@ -184,19 +114,55 @@ class Batch:
 
     def _dense(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
         """(accounts, slots + 1): the cells of a set united, `nothing` where there is none."""
-        dense = np.full((self.stop - self.first, len(self.table.plan.slots) + 1), nothing)
+        dense = np.full((self.n_accounts, len(self.plan.slots) + 1), nothing)
         flat = dense.ravel()
-        for place, found in self._cells(column, events):
-            flat[place] = unite(flat[place], found)
+        for code in self.plan.needs.codes_of(events):
+            rows = slice(*self._starts[code : code + 2])
+            # Of its own type: numpy is many times slower where it must convert value by value.
+            unite.at(flat, self._place[rows], self._cells[column][rows].astype(flat.dtype, copy=False))
         return dense
 
-    def _cells(self, column: str, events: EventSet) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Places and values by code: within one code no place comes twice, so they can be added by index."""
-        table = self.table
-        for code in table.plan.needs.codes_of(events):
-            heap = table.plan.layout.heap(self.first, code)
-            rows = slice(table.starts[heap], table.starts[heap + 1])
-            yield table.cells["place"][rows], table.cells[column][rows]
+
+def _by_code(
+    plan: Plan, cells: pa.Table | None, first: int
+) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], Integers]:
+    """The cells in the order of codes: place in a flat array over the slots, the other columns, where codes start."""
+    n_codes = plan.needs.n_codes
+    if cells is None:
+        return np.empty(0, np.intp), {}, np.zeros(n_codes + 1, dtype=np.int64)
+    columns = _columns(cells)
+    account, slot, code = (columns.pop(name) for name in ("account", "slot", "code"))
+    order = np.argsort(code, kind="stable")
+    place = (account.astype(np.intp) - first) * (len(plan.slots) + 1) + slot + 1
+    starts = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=n_codes))])
+    return place[order], {name: values[order] for name, values in columns.items()}, starts
+
+
+def _by_user(
+    plan: Plan, users: pa.Table | None, first: int
+) -> tuple[NDArray[np.intp], dict[EventSet, Integers]]:
+    """The account of every user, counted from `first`, and per set (users, words) of the slots they acted in."""
+    if users is None:
+        return np.empty(0, np.intp), {}
+    account = users["account"].to_numpy().astype(np.intp) - first
+    user = users["user_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.intp)
+    key = account * (user.max(initial=0) + 1) + user
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    words = {}
+    for i, events in enumerate(plan.needs.users):
+        found = np.column_stack([users[f"u{i}_{n}"].to_numpy() for n in range(plan.n_words)])
+        words[events] = np.bitwise_or.reduceat(found[order], starts) if len(starts) else found
+    return account[order][starts], words
+
+
+def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:
+    """The columns of a table without nulls; instants as µs since 1970."""
+    return {name: _column(table[name]) for name in table.column_names}
+
+
+def _column(column: pa.ChunkedArray) -> NDArray[Any]:
+    return np.asarray((column.cast("int64") if pa.types.is_timestamp(column.type) else column).to_numpy())
 
 
 def slot_mask(lower: int, upper: int, n_words: int) -> Integers:

@@ -5,7 +5,6 @@ framework declares, or withheld because it was not known yet or no longer stands
 read.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from features.declaration import Data
 from features.engines import engine_of
 from features.equality import holds
 from features.errors import DataError
-from features.kept import Increment, Kept, current_files, summed
+from features.kept import Fresh, Increment, Kept, current_files, summed
 from features.log import Log
 from features.rejection import (
     EXCLUDED,
@@ -42,7 +41,7 @@ def open_log(
     now: pd.Timestamp | None = None,
     known_at: pd.Timestamp | None = None,
     keeping: bool = False,
-    kept: Kept | None = None,
+    kept: tuple[Kept, ...] = (),
 ) -> Log:
     """Open every declared table; `folder` is what relative sources start from, `now` ends the past.
 
@@ -57,8 +56,7 @@ def open_log(
     files = current_files(data, folder) if keeping and known_at is None else None
     reader = _Reader(data, folder, now, known_at)
     accounts = reader.accounts()
-    events, increment = reader.events(accounts, files, kept)
-    spans = increment.spans[increment.spans["reason"].isna()]
+    events, spans, increment = reader.events(accounts, files, kept)
     subscriptions = reader.subscriptions(accounts)
     states = reader.states(accounts)
     outcomes = reader.outcomes(accounts)
@@ -171,31 +169,36 @@ class _Reader(SmallTables):
         return excluded
 
     def events(
-        self, accounts: pd.DataFrame, files: dict[str, str] | None, kept: Kept | None
-    ) -> tuple[Any, Increment]:
-        kept = kept if kept and files is not None and kept.holds(files, accounts) else None
+        self, accounts: pd.DataFrame, files: dict[str, str] | None, kept: tuple[Kept, ...]
+    ) -> tuple[Any, pd.DataFrame, Increment]:
+        """The usable events, the span of their times, and which of them are counted already."""
         raw = self._open("events")
         known = _known_accounts(raw, accounts)
-        usable = fresh = self._usable_events(raw, known)
-        if kept is None or files is None:
-            parts = [self._spans(raw, usable, known)]
+        usable = self._usable_events(raw, known)
+        kept = tuple(part for part in kept if files is not None and part.holds(files, accounts))
+        fresh: Fresh | None = None
+        if not kept or files is None:
+            whole = fresh = Fresh(files or {}, usable, self._spans(raw, usable, known))
         else:
-            parts, fresh = [kept.spans], None
-            if new := files.keys() - kept.files.keys():
+            if new := files.keys() - set().union(*(part.files for part in kept)):
                 raw_fresh = self._open("events", only=new)
-                fresh = self._usable_events(raw_fresh, known)
-                parts.append(self._spans(raw_fresh, fresh, known))
-        increment = Increment(files, accounts, summed(parts), kept, fresh)
-        self._count_events(increment.spans)
+                events = self._usable_events(raw_fresh, known)
+                spans = self._spans(raw_fresh, events, known)
+                fresh = Fresh({name: files[name] for name in new}, events, spans)
+            parts = [part.spans for part in (*kept, fresh) if part is not None]
+            whole = Fresh(files, usable, summed(parts))
+        self._count_events(whole.spans)
         joined = self._joined(raw, known)
         self.rejected["events"] = self._as_given(
             "events", joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET)))
         )
-        if increment.spans["reason"].notna().all():
-            raise DataError(self._none_yet(increment.spans) or self._nothing_usable("events"))
-        return (
-            self._without_copies(usable, increment) if self.data.events.deduplicate else (usable, increment)
-        )
+        found = whole.spans[whole.spans["reason"].isna()]
+        if found.empty:
+            raise DataError(self._none_yet(whole.spans) or self._nothing_usable("events"))
+        increment = Increment(whole if files is not None else None, accounts, kept, fresh)
+        if self.data.events.deduplicate:
+            usable, found = self._without_copies(usable, found)
+        return usable, found, increment
 
     def _usable_events(self, raw: Any, known: Any) -> Any:
         """The events that can be used: those of `_joined` without a reason, by a leaner way.
@@ -250,15 +253,14 @@ class _Reader(SmallTables):
         self._withhold("events", self.not_yet, counts.pop(NOT_YET, 0))
         self.quarantined["events"] = dict(sorted(counts.items()))
 
-    def _without_copies(self, events: Any, increment: Increment) -> tuple[Any, Increment]:
+    def _without_copies(self, events: Any, spans: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+        """The distinct ones, and the span of the usable rows with as many as they are."""
         distinct = events.distinct()
         n = int(to_frame(distinct.aggregate(lambda t: t.count().name("n")))["n"].iloc[0])
-        usable = increment.spans["reason"].isna()
-        copies = int(increment.spans.loc[usable, "n"].sum()) - n
+        copies = int(spans["n"].sum()) - n
         if copies:
             self.excluded.setdefault("events", {})[COPIES] = copies
-        spans = increment.spans.assign(n=increment.spans["n"].mask(usable, n))
-        return distinct, replace(increment, spans=spans, fresh=distinct)
+        return distinct, spans.assign(n=n)
 
     def _none_yet(self, spans: pd.DataFrame) -> str:
         """Why no event can be used at the instant asked for; nothing where that is not the reason."""

@@ -2,51 +2,68 @@
 
 Where the events are a folder of files, the counts of files that were there before still hold as long as those files
 are the same to the byte, what is asked of them is the same, and so are their accounts. Counts add up, bits unite,
-first and last times are the least and the greatest: what is kept and what is new make the counts of all files.
+first and last times are the least and the greatest: the parts that are kept and a scan of the rest make the counts of
+all files.
 """
 
 import json
-from collections.abc import Sequence
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow import feather
 
 from features.declaration import Data
 from features.document import content_hash
 from features.elementary import Plan
-from features.engines import bit_or
+from features.engines import engine_of
+from features.errors import DataError
 from features.fingerprints import of_code, of_files
 from features.rejection import IN_THE_FUTURE, LEFT_OUT, UNKNOWN_ACCOUNT
 from features.sources import is_files
 from features.windows import Days
-from features.workspace import Workspace, discard, set_aside, write_text
+from features.workspace import Workspace, set_aside, write_text
 
-Counts = tuple[pa.Table | None, pa.Table | None]  # cells and users, as `features.scan.Scan` has them
 SPANS = ("reason", "n", "first", "final")
 ACCOUNTS = ("account_id", "signed_up_at", LEFT_OUT)
+NOTE = "part.json"
+A_DAY = 86_400.0
+MOST_PARTS = 32  # of more, say one a day, all is counted again into one: each costs a little
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Events of some files: the usable ones as `features.log.Log` has them, and SPANS of all their rows.
+
+    files: fingerprints by name. spans: what became of the rows by reason, missing for the usable ones.
+    """
+
+    files: dict[str, str]
+    events: Any
+    spans: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The counts of some files of events.
+    """What a scan of some files of events counted, in a folder of its own.
 
-    files: fingerprints by name. accounts: ACCOUNTS, in the order of their codes. spans: SPANS, what became of the rows
-    by reason (missing for the usable ones). edges: of the slots. cells, users: as `features.scan.Scan` has them.
+    files, spans: as `Fresh` has them. accounts: ACCOUNTS, in the order of their codes. edges: of the slots.
     """
 
+    folder: Path
     files: dict[str, str]
     accounts: pd.DataFrame
     spans: pd.DataFrame
     edges: Days
-    cells: pa.Table | None
-    users: pa.Table | None
 
     def holds(self, files: dict[str, str], accounts: pd.DataFrame) -> bool:
         """Whether the counts still are what a scan of their files would find."""
@@ -63,10 +80,101 @@ class Kept:
         """Whether the counts lie in the first slots of a plan, with the very same edges."""
         return np.array_equal(plan.slots.edges[: len(self.edges)], self.edges)
 
-    def of(self, accounts: pd.DataFrame) -> Counts:
-        """Cells and users under the codes that their accounts have now."""
+    def stream(self, name: str, accounts: pd.DataFrame) -> pa.RecordBatchReader:
+        """`cells` or `users` as `features.scan.Scan` has them, under the codes that their accounts have now, by account.
+
+        Raises DataError where the file was taken away or damaged since it was found.
+        """
         codes = pd.Index(accounts["account_id"]).get_indexer(pd.Index(self.accounts["account_id"]))
-        return _recoded(self.cells, codes), _recoded(self.users, codes)
+        codes = codes.astype(np.int32)
+        path = self.folder / f"{name}.parquet"
+        with _readable(path):
+            file = pq.ParquetFile(path)
+        in_order = bool((np.diff(codes) > 0).all())
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with _readable(path):
+                for batch in file.iter_batches():
+                    yield _recoded(batch, codes)
+
+        reader = pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
+        return reader if in_order else reader.read_all().sort_by("account").to_reader()
+
+
+@dataclass(frozen=True)
+class Increment:
+    """A log's events, part of which may be counted already.
+
+    whole: all of them, None where counts of a file cannot stand for it. accounts: ACCOUNTS, by code. fresh: those that
+    are not `kept`, None where all are.
+    """
+
+    whole: Fresh | None
+    accounts: pd.DataFrame
+    kept: tuple[Kept, ...]
+    fresh: Fresh | None
+
+    def parts(self, plan: Plan) -> tuple[tuple[Kept, ...], Fresh | None]:
+        """What can be used of the kept counts in a plan, and what is to be counted."""
+        fitting = all(kept.fits(plan) for kept in self.kept)
+        return (self.kept, self.fresh) if fitting else ((), self.whole)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where a workspace keeps counts, and the question they answer: the data section, and the code that counts.
+
+    Every part has a folder of its own, and what says that it is whole is written last.
+    """
+
+    folder: Path
+    question: str
+
+    @classmethod
+    def of(cls, workspace: Workspace, data: Data) -> "Shelf":
+        """The one for a data section."""
+        return cls(workspace.kept, f"{content_hash(data)}-{of_code()}")
+
+    def parts(self) -> tuple[Kept, ...]:
+        """What earlier builds kept for this question; nothing where there are too many, to begin anew."""
+        found = tuple(kept for note in sorted(self.folder.glob(f"*/{NOTE}")) if (kept := self._read(note)))
+        return found if len(found) < MOST_PARTS else ()
+
+    def _read(self, path: Path) -> Kept | None:
+        folder = path.parent
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+            if note["question"] != self.question:
+                return None
+            for name in note["counts"]:
+                pq.read_metadata(folder / f"{name}.parquet")
+            accounts, spans = (pd.read_parquet(folder / f"{name}.parquet") for name in ("accounts", "spans"))
+            edges = np.asarray(note["edges"], dtype=np.int64)
+            return Kept(folder, note["files"], accounts[list(ACCOUNTS)], spans[list(SPANS)], edges)
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+            return None  # it can always be counted again
+
+    def add(self, cells: Any, users: Any, fresh: Fresh, accounts: pd.DataFrame, edges: Days) -> Kept:
+        """Count fresh events and keep it; `cells` and `users` as `features.scan.Scan` has them."""
+        folder = self.folder / uuid.uuid4().hex
+        asked = {name: table for name, table in (("cells", cells), ("users", users)) if table is not None}
+        for name, table in asked.items():
+            with set_aside(folder / f"{name}.parquet") as path:
+                engine_of(table).write(table.order_by("account"), path)
+        for name, frame in {"accounts": accounts[list(ACCOUNTS)], "spans": fresh.spans[list(SPANS)]}.items():
+            with set_aside(folder / f"{name}.parquet") as path:
+                frame.to_parquet(path, index=False)
+        note = {"question": self.question, "files": fresh.files, "edges": edges.tolist(), "counts": [*asked]}
+        write_text(folder / NOTE, json.dumps(note) + "\n")
+        return Kept(folder, fresh.files, accounts, fresh.spans, edges)
+
+    def remove_all_but(self, parts: Sequence[Kept]) -> None:
+        """Remove what no build can use any more, and what a killed run left; never what another run is writing."""
+        used = {part.folder for part in parts}
+        for folder in self.folder.glob("*"):
+            whole = (folder / NOTE).exists()
+            if folder not in used and (whole or time.time() - folder.stat().st_mtime > A_DAY):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def current_files(data: Data, folder: Path) -> dict[str, str] | None:
@@ -77,104 +185,20 @@ def current_files(data: Data, folder: Path) -> dict[str, str] | None:
     return {str(path): digest for path, digest in of_files(source, folder).items()}
 
 
-@dataclass(frozen=True)
-class Increment:
-    """A log's events, part of which may be counted already.
-
-    files: fingerprints by name, None where counts of a file cannot stand for it. accounts: ACCOUNTS, by code. spans: of
-    all rows, as `Kept` has them. fresh: the usable events that are not counted yet, None where all are.
-    """
-
-    files: dict[str, str] | None
-    accounts: pd.DataFrame
-    spans: pd.DataFrame
-    kept: Kept | None
-    fresh: Any | None
-
-
-def united(kept: Counts, new: Counts) -> Counts:
-    """Cells and users of both: each account, slot and code once, each account and user once."""
-    cells, more_cells = kept[0], new[0]
-    if cells is not None and more_cells is not None:
-        # Files come in the order of time: most of what is kept lies before all that is new.
-        since = np.asarray(more_cells["slot"], dtype=np.int64).min(initial=np.iinfo(np.int64).max)
-        late = np.asarray(cells["slot"]) >= since
-        cells = pa.concat_tables(
-            [cells.filter(~late), _grouped(cells.filter(late), more_cells, ["account", "slot", "code"])]
-        )
-    users, more_users = kept[1], new[1]
-    if users is not None and more_users is not None:
-        users = _grouped(users, more_users, ["account", "user_id"])
-    return cells, users
-
-
-def _grouped(one: pa.Table, other: pa.Table, keys: list[str]) -> pa.Table:
-    both = ibis.memtable(pa.concat_tables([one, other.select(one.column_names).cast(one.schema)]))
-    unite = {"count": "sum", "last": "max", "first": "min"}
-    wanted = {
-        name: getattr(both[name], unite[name])() if name in unite else bit_or(both[name])
-        for name in one.column_names
-        if name not in keys
-    }
-    found = both.group_by(keys).aggregate(**wanted).select(one.column_names)
-    return ibis.duckdb.connect().to_pyarrow(found).cast(one.schema)
-
-
-def _recoded(table: pa.Table | None, codes: NDArray[np.intp]) -> pa.Table | None:
-    if table is None:
-        return None
-    place = table.column_names.index("account")
-    account = codes.astype(np.int32)[np.asarray(table["account"])]
-    return table.set_column(place, pa.field("account", pa.int32()), pa.array(account))
-
-
-def read_kept(workspace: Workspace, data: Data) -> Kept | None:
-    """What an earlier build kept for the same question; None where there is nothing, or it cannot be used."""
-    folder = workspace.kept
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        note = json.loads((folder / "kept.json").read_text(encoding="utf-8"))
-        if note["question"] != _question(data):
-            return None
-        tables = {name: _read(folder, name, note) for name in ("accounts", "spans", "cells", "users")}
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        return None  # it can always be counted again
-    accounts, spans = tables["accounts"], tables["spans"]
-    if accounts is None or spans is None:
-        return None
-    edges = np.asarray(note["edges"], dtype=np.int64)
-    return Kept(
-        note["files"], accounts.to_pandas(), spans.to_pandas(), edges, tables["cells"], tables["users"]
-    )
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{path} is damaged or was taken away: run `milestones features --anew`, which counts everything again"
+        ) from error
 
 
-def write_kept(workspace: Workspace, data: Data, kept: Kept) -> None:
-    """Keep counts for the next build. The note that says what they are goes first away and comes back last."""
-    folder = workspace.kept
-    discard(folder / "kept.json")
-    tables = {
-        "accounts": pa.Table.from_pandas(kept.accounts[list(ACCOUNTS)], preserve_index=False),
-        "spans": pa.Table.from_pandas(kept.spans[list(SPANS)], preserve_index=False),
-        "cells": kept.cells,
-        "users": kept.users,
-    }
-    for name, table in tables.items():
-        if table is not None:
-            with set_aside(folder / f"{name}.feather") as path:
-                feather.write_feather(table, path, compression="lz4")
-    note = {
-        "question": _question(data), "files": kept.files, "edges": kept.edges.tolist(),
-        "tables": [name for name, table in tables.items() if table is not None],
-    }  # fmt: skip
-    write_text(folder / "kept.json", json.dumps(note) + "\n")
-
-
-def _read(folder: Path, name: str, note: dict[str, Any]) -> pa.Table | None:
-    return feather.read_table(folder / f"{name}.feather") if name in note["tables"] else None
-
-
-def _question(data: Data) -> str:
-    """What counts depend on besides their files and accounts: the data section, and the code."""
-    return f"{content_hash(data)}-{of_code()}"
+def _recoded(batch: pa.RecordBatch, codes: NDArray[np.int32]) -> pa.RecordBatch:
+    place = batch.schema.get_field_index("account")
+    account = pa.array(codes[batch.column(place).to_numpy()])
+    return batch.set_column(place, batch.schema.field(place), account)
 
 
 def summed(spans: Sequence[pd.DataFrame]) -> pd.DataFrame:

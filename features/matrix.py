@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.ahead import ahead
 from features.attributes import in_force
 from features.catalogue import catalogue_of, described
 from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
-from features.kept import write_kept
+from features.kept import Shelf
 from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
 from features.progress import ProgressCallback
@@ -54,8 +53,7 @@ def build_matrix(
     """Write the matrix and its manifest into the workspace; returns the manifest."""
     specs = catalogue_of(log, data)
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
-    keep = partial(write_kept, workspace, data)
-    batches = observe_in_batches(log, data, question, progress, keep)
+    batches = observe_in_batches(log, data, question, progress, Shelf.of(workspace, data))
     with set_aside(workspace.features / "matrix.parquet") as path:
         n_rows = write_frames(path, (_with_names(log, data, batch) for batch in batches))
     manifest = _manifest(log, data, folder, specs, n_rows)
@@ -67,19 +65,14 @@ def build_matrix(
 
 def write_frames(path: Path, frames: Iterable[pd.DataFrame]) -> int:
     """Stream frames of one schema into a Parquet file, each while the next is made; returns how many rows."""
-    with ExitStack() as stack, ThreadPoolExecutor(max_workers=1) as background:
+    with ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
-        writing: Future[None] | None = None
         n_rows = 0
-        for frame in frames:
+        for frame in ahead(frames):
             table = pa.Table.from_pandas(frame, preserve_index=False)
             writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema, compression="zstd"))
-            if writing:
-                writing.result()  # one at a time: no more than two batches are in memory
-            writing = background.submit(writer.write_table, table.cast(writer.schema))
+            writer.write_table(table.cast(writer.schema))
             n_rows += len(frame)
-        if writing:
-            writing.result()
     return n_rows
 
 

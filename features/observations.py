@@ -1,17 +1,21 @@
 """Observations: account x as-of date, with features from before that date and the outcome from it on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from features.ahead import ahead
 from features.attributes import Level, State
 from features.blocks import Recipe
 from features.declaration import Data
 from features.eligibility import Eligibility
-from features.engines import engine_of, fetch
-from features.kept import Counts, Kept, united
+from features.engines import engine_of
+from features.engines.engine import Columns
+from features.kept import Shelf
 from features.log import Log
 from features.outcomes import label, outcome_specs
 from features.progress import ProgressCallback
@@ -68,11 +72,11 @@ def observe_in_batches(
     data: Data,
     question: Question,
     progress: ProgressCallback | None = None,
-    keep: Callable[[Kept], None] | None = None,
+    shelf: Shelf | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The same by batches of accounts, so that the whole is never needed in memory.
 
-    With `keep` it starts from the counts that the log found kept, and hands over those to keep.
+    With `shelf` it starts from the counts that the log found kept there, and keeps those of the rest.
     """
     of_outcome = outcome_specs(data)
     states, eligibility = _states(log, data, question.specs), Eligibility.of(log, data)
@@ -91,12 +95,8 @@ def observe_in_batches(
         states,
         eligibility,
     )
-    counted = None if keep is None else _counted(log, question, specs, asked, keep)
-    if counted is None:
-        composed = engine_of(log.events).composed(asked.cells, asked.users, recipe)
-    else:
-        composed = recipe.blocks(*counted)
-    for block, columns in enumerate(composed):
+    composed = _composed(log, specs, asked, recipe, shelf)
+    for block, columns in enumerate(ahead(composed)):
         frame = pd.DataFrame({**_identity(recipe, block), **columns})
         # An account that signs up at the very as-of date has no history yet.
         frame = frame[
@@ -110,25 +110,24 @@ def observe_in_batches(
         yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
 
 
-def _counted(
-    log: Log, question: Question, specs: tuple[FeatureSpec, ...], asked: Scan, keep: Callable[[Kept], None]
-) -> Counts | None:
-    """Cells and users of the whole log, from those that are kept and a scan of the rest; None where none can be kept."""
-    increment, coming = log.increment, question.grid.coming_days
-    if increment.files is None or not coming:
-        return None
-    kept = increment.kept if increment.kept and increment.kept.fits(asked.plan) else None
-    scanned = asked
-    if kept and increment.fresh is not None:
-        scanned = scan(replace(log, events=increment.fresh), specs, question.grid)
-    found: Counts = (None, None)
-    if not kept or increment.fresh is not None:
-        cells, users = (None if e is None else fetch(e) for e in (scanned.cells, scanned.users))
-        found = (cells, users)
-    counts = found if kept is None else united(kept.of(increment.accounts), found)
-    edges = asked.plan.slots.edges
-    keep(Kept(increment.files, increment.accounts, increment.spans, edges[edges <= coming[0]], *counts))
-    return counts
+def _composed(
+    log: Log, specs: tuple[FeatureSpec, ...], asked: Scan, recipe: Recipe, shelf: Shelf | None
+) -> Iterator[Columns]:
+    """What the recipe makes of the events: of counts that are kept and a scan of what was not counted yet."""
+    increment, coming, edges = log.increment, recipe.grid.coming_days, asked.plan.slots.edges
+    if shelf is None or increment.whole is None or not coming:
+        return engine_of(log.events).composed(asked.cells, asked.users, recipe)
+    parts, fresh = increment.parts(asked.plan)
+    if fresh is not None:
+        scanned = scan(replace(log, events=fresh.events), specs, recipe.grid)
+        before = edges[edges <= coming[0]]
+        parts = (*parts, shelf.add(scanned.cells, scanned.users, fresh, increment.accounts, before))
+        shelf.remove_all_but(parts)
+
+    def streams(name: str, table: Any) -> list[pa.RecordBatchReader]:
+        return [] if table is None else [part.stream(name, increment.accounts) for part in parts]
+
+    return recipe.blocks(streams("cells", asked.cells), streams("users", asked.users))
 
 
 def _levels(log: Log) -> dict[Aggregation, Level]:

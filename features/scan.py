@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.elementary import SLOTS_PER_WORD, Layout, Plan
+from features.elementary import SLOTS_PER_WORD, Plan
 from features.engines import bit_or
 from features.log import Log
 from features.needs import UNNAMED, EventSet, Needs
 from features.specs import FeatureSpec
 from features.windows import DAY_US, Grid, Slots, day_number
 
-BATCH_BYTES = 120e6
+BATCH_BYTES = 60e6
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Scan:
     of_users = placed if set(needs.users) <= {None} else coded
     size = _batch_size(needs, slots, len(specs) * len(grid.as_of_days))
     return Scan(
-        Plan(needs, slots, Layout(size, len(slots), needs.n_codes)),
+        Plan(needs, slots, size),
         _cells(coded, needs) if needs.scanned else None,
         _users(of_users, needs, slots) if needs.users else None,
     )

@@ -1,6 +1,9 @@
 """DuckDB, the embedded engine: reads Parquet, CSV and its own files, and works out of core."""
 
 import re
+import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from features.errors import DataError, MilestonesError, StoreError
 
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
+ROWS_AT_ONCE = 122_880  # as many as DuckDB itself takes at a time
+BYTES_PER_THREAD = 450_000_000
 GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
 
 
@@ -34,7 +39,20 @@ def connect() -> Any:
     backend = ibis.duckdb.connect()
     backend.raw_sql("SET TimeZone = 'UTC'")
     backend.raw_sql("SET enable_progress_bar = false")
+    _stay_small(backend)
     return backend
+
+
+def _stay_small(backend: Any) -> None:
+    """Let a group-by that has no room go to disk: with more memory it is hardly faster, with less it may not end."""
+    threads, memory = backend.raw_sql(
+        "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
+    ).fetchone()
+    room = (
+        Path(tempfile.gettempdir()) / f"milestones-{uuid.uuid4().hex}"
+    )  # made when needed, removed at the end
+    backend.raw_sql(f"SET memory_limit = '{min(memory, threads * BYTES_PER_THREAD)}B'")
+    backend.raw_sql(f"SET temp_directory = '{room}'")
 
 
 class DuckDB(Engine):
@@ -50,6 +68,19 @@ class DuckDB(Engine):
             return table.to_pyarrow()
         except duckdb.Error as error:
             raise explained(error) from error
+
+    def stream(self, table: Any) -> pa.RecordBatchReader:
+        """As `Engine` says."""
+        backend, schema = table.get_backend(), table.schema().to_pyarrow()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                for batch in backend.con.sql(backend.compile(table)).to_arrow_reader(ROWS_AT_ONCE):
+                    yield batch.cast(schema)
+            except duckdb.Error as error:
+                raise explained(error) from error
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
 
     def write(self, table: Any, path: Path) -> None:
         """As `Engine` says, without a copy in memory."""

@@ -1,7 +1,7 @@
 """What every engine must be able to do: lay small tables beside the events, fetch rows, and say a few words of SQL."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from features.declaration import Calendar
 from features.engines import texts
 
 Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
+Parts = Sequence[pa.RecordBatchReader]  # rows in the order of their accounts, each
 
 
 class Recipe(Protocol):
@@ -30,7 +31,7 @@ class Recipe(Protocol):
     def n_blocks(self) -> int:
         """How many blocks there are."""
 
-    def blocks(self, cells: pa.Table | None, users: pa.Table | None) -> Iterator[Columns]:
+    def blocks(self, cells: Parts, users: Parts) -> Iterator[Columns]:
         """The columns of every block, from all cells and users."""
 
     def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
@@ -59,10 +60,16 @@ class Engine(ABC):
     def fetch(self, table: Any) -> pa.Table:
         """The rows of an expression. Raises DataError where a value stops it, StoreError where the store is away."""
 
+    def stream(self, table: Any) -> pa.RecordBatchReader:
+        """The same part by part; the store answers nothing else meanwhile."""
+        return self.fetch(table).to_reader()
+
     def composed(self, cells: Any, users: Any, recipe: Recipe) -> Iterator[Columns]:
-        """What a recipe makes of cells and users (expressions, or None), block by block; here, once they are fetched."""
-        found = (None if asked is None else self.fetch(asked) for asked in (cells, users))
-        return recipe.blocks(*found)
+        """What a recipe makes of cells and users (expressions, or None), block by block; here, as they are fetched."""
+        # One store streams one answer at a time: users are fewer than cells.
+        of_users = [] if users is None else [self.fetch(users.order_by("account")).to_reader()]
+        of_cells = [] if cells is None else [self.stream(cells.order_by("account"))]
+        return recipe.blocks(of_cells, of_users)
 
     def write(self, table: Any, path: Path) -> None:
         """The rows of an expression as a Parquet file."""

@@ -187,7 +187,7 @@ class Spark(Engine):
         """As `Engine` says: both meet at an executor, block by block, and what it composed is streamed back."""
         asked = [expression for expression in (cells, users) if expression is not None]
         if not asked:
-            yield from recipe.blocks(None, None)
+            yield from recipe.blocks([], [])
             return
         from pyspark import StorageLevel
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.declaration import Data
 from features.intake import open_log
-from features.kept import read_kept
+from features.kept import Shelf
 from features.matrix import build_matrix
 from features.workspace import Workspace
 from tests.benchmarks.log import EVENT_NAMES, FIRST_DAY, closes, declared
@@ -61,7 +61,7 @@ def build(place: Path) -> None:
     """What `milestones features` does: intake, features, matrix and manifest."""
     data = _declared()
     workspace = Workspace(place)
-    log = open_log(data, place, now=NOW, keeping=True, kept=read_kept(workspace, data))
+    log = open_log(data, place, now=NOW, keeping=True, kept=Shelf.of(workspace, data).parts())
     build_matrix(log, data, place, workspace)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from features.declaration import Data
 from features.intake import open_log
-from features.kept import read_kept
+from features.kept import Shelf
 from features.matrix import build_matrix, read_matrix
 from features.sources import Stores
 from features.workspace import Workspace
@@ -71,7 +71,7 @@ def parts(whole: pd.DataFrame) -> list[pd.DataFrame]:
 
 def built(folder: Path, data: Data) -> pd.DataFrame:
     place = Workspace(folder)
-    log = open_log(data, folder, now=NOW, keeping=True, kept=read_kept(place, data))
+    log = open_log(data, folder, now=NOW, keeping=True, kept=Shelf.of(place, data).parts())
     build_matrix(log, data, folder, place)
     return read_matrix(place, data).frame
 
@@ -152,7 +152,7 @@ def test_what_is_kept_is_not_used_where_it_does_not_hold(
         data = data.model_copy(
             update={"features": data.features.model_copy(update={"event_windows_days": (45,)})}
         )
-    assert read_kept(Workspace(tmp_path), data) is None or change not in ("code", "question")
+    assert not Shelf.of(Workspace(tmp_path), data).parts() or change not in ("code", "question")
     found = built(tmp_path, data)
     assert opened == []
     pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
@@ -178,6 +178,7 @@ def test_what_is_damaged_is_counted_again(tmp_path: Path, whole: pd.DataFrame) -
     data = declared(tmp_path)
     write(tmp_path, 0, whole)
     before = built(tmp_path, data)
-    for name in ("cells.feather", "kept.json"):
-        (Workspace(tmp_path).kept / name).write_text("{")
+    for name in ("cells.parquet", "part.json"):
+        for path in Workspace(tmp_path).kept.glob(f"*/{name}"):
+            path.write_text("{")
         pd.testing.assert_frame_equal(built(tmp_path, data), before)
