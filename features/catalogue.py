@@ -8,15 +8,13 @@ from typing import Any
 from features.declaration import Data
 from features.errors import DataError
 from features.log import Log
+from features.observations import IDENTITY
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
 from features.windows import EVER, last
 
 RECENCY = "days_since_last_event"
-# What the matrix holds beside features.
-KEYS = (
-    "account_id", "account", "quarter", "plan", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from",
-)  # fmt: skip
+KEYS = ("account_id", "quarter", "plan", *IDENTITY)  # what the matrix holds beside features
 
 
 # An event of one of these names would otherwise take the name of an overall feature.

@@ -15,6 +15,7 @@ from features.attributes import in_force
 from features.declaration import Data, Outcome
 from features.log import Log
 from features.observations import Question, observe
+from features.outcomes import FAR
 from features.specs import FeatureSpec
 from features.subset import typed
 from features.tables import TABLES
@@ -23,7 +24,6 @@ from features.windows import Grid
 PLANTED_AFTER = (pd.Timedelta(0), pd.Timedelta(hours=1), pd.Timedelta(days=1), pd.Timedelta(days=30))
 PLANTED = {"plan": "planted", "seats": 1000.0, "mrr": 1e6}  # no account has these
 MANY = 1000.0
-FAR = pd.Timestamp("2262-01-01")
 PLAN = "plan in force"  # what a segment is named by
 
 
