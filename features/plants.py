@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 import ibis
 import pandas as pd
 
-from features.attributes import in_force
+from features.attributes import FAR, in_force
 from features.declaration import Data, Outcome
 from features.log import Log
 from features.observations import Question, observe
-from features.outcomes import FAR
 from features.specs import FeatureSpec
 from features.subset import typed
 from features.tables import TABLES

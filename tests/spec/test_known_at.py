@@ -124,7 +124,7 @@ b          | -                   | 2024-03-01
 
 def test_an_outcome_announced_ahead_is_no_mistake_and_not_known_yet(tmp_path: Path) -> None:
     # What is announced for the very instant, or for later, has not happened; what came to be known later is not there.
-    log, data = opened(tmp_path, "2024-03-31", outcomes=ANNOUNCED)
+    log, _ = opened(tmp_path, "2024-03-31", outcomes=ANNOUNCED)
     assert log.quarantined["outcomes"] == {}
     assert log.withheld["outcomes"] == {
         "not yet recorded at 2024-03-31 00:00:00": 2,
@@ -332,7 +332,8 @@ def test_what_was_known_then_is_not_kept_for_what_is_known_now(made: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "2024-13-01", "31.03.2024", "0001-01-01T00:00+10:00", "2024-01-15X", "2024-01-15+99:00"]
+    "text",
+    ["", "soon", "2024-13-01", "31.03.2024", "0001-01-01T00:00+10:00", "2024-01-15X", "2024-01-15+99:00"],
 )
 def test_a_date_that_is_none_is_wrong_usage(made: Path, text: str) -> None:
     said = run("features", "-w", made, "--known-at", text)
