@@ -65,7 +65,8 @@ def named_source(source: str) -> str:
 def known_engine(engine: str) -> str:
     """The engine, if it is DuckDB or names a Spark master. Raises ValueError."""
     if not re.fullmatch(
-        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|(spark|k8s)://.+|yarn", engine
+        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|spark://[^,]+:\d+(,[^,]+:\d+)*|k8s://.+|yarn",
+        engine,
     ):
         raise ValueError(
             "is no engine: write duckdb, or a Spark master such as spark://host:7077 or local-cluster[2,1,1024]"
