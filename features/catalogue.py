@@ -209,7 +209,10 @@ def _extras(data: Data, *, has_users: bool, has_seats: bool, states: States) -> 
         if seats and not has_seats:
             raise DataError(f"data.features.extras: {extra.name!r} asks for seats, and no table has them")
         if extra.attribute is not None:
-            states.require(extra.attribute, f"data.features.extras: {extra.name!r}")
+            asked_by = f"data.features.extras: {extra.name!r}"
+            states.require(extra.attribute, asked_by)
+            if extra.equals is None:
+                states.require_numbers(extra.attribute, asked_by)
         chosen = data.events.categories[extra.category] if extra.category else extra.events
         specs.append(extra.spec(chosen or None))
     return specs

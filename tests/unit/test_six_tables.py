@@ -131,10 +131,24 @@ def test_an_extra_of_a_column_without_dates_is_refused_by_the_command(made: Path
     assert "extras: []" in text
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "framework.yaml").write_text(text.replace("extras: []", extra))
-    said = run("features", "-w", tmp_path / "w")
-    assert said.code == 1
+    for command in ("check", "features"):
+        said = run(command, "-w", tmp_path / "w")
+        assert said.code == 1
+        assert (
+            "data.features.extras: 'tier': 'plan' is a column of the accounts table and has no dates"
+            in said.words
+        )
+
+
+def test_check_warns_of_a_value_that_no_row_has(made: Path, tmp_path: Path) -> None:
+    text = (made / "framework.yaml").read_text().replace("../data", str(made.parent / "data"))
+    extra = "extras: [{name: on, aggregation: state, attribute: sso, equals: enabled}]"
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "framework.yaml").write_text(text.replace("extras: []", extra))
+    said = run("check", "-w", tmp_path / "w")
+    assert said.code == 0
     assert (
-        "data.features.extras: 'tier': 'plan' is a column of the accounts table and has no dates"
+        "warning: data.features.extras: 'on': no row has 'sso' equal to 'enabled': check the spelling; there are 'off', 'on'"
         in said.words
     )
 
