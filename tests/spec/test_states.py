@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from features.catalogue import catalogue_of
-from features.declaration import explain
 from features.errors import DataError
+from features.faults import explain
 from features.intake import open_log
 from features.specs import Aggregation, FeatureSpec
 from features.states import States, never_held
