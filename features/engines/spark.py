@@ -112,8 +112,8 @@ def require_answer(master: str) -> None:
         except (OSError, OverflowError) as error:
             refused.append(f"{address} ({error})")
     raise StoreError(
-        f"data.engine {master}: no Spark master can be reached at {', '.join(refused)}, tried for {PATIENCE_SECONDS:g}"
-        " seconds each: start the master, or correct host and port"
+        f"data.engine {master}: no Spark master can be reached at {', '.join(refused)}, each given"
+        f" {PATIENCE_SECONDS:g} seconds: start the master, or correct host and port"
     )
 
 

@@ -20,7 +20,7 @@ def test_a_master_that_cannot_be_reached_is_named_with_what_to_do(address: str) 
         spark.require_answer(f"spark://{address}")
     words = str(refused.value)
     assert words.startswith(f"data.engine spark://{address}: no Spark master can be reached at {address} (")
-    assert words.endswith("tried for 5 seconds each: start the master, or correct host and port")
+    assert words.endswith("each given 5 seconds: start the master, or correct host and port")
 
 
 def test_one_of_several_masters_is_enough() -> None:
@@ -38,7 +38,7 @@ def test_a_host_that_says_nothing_is_waited_for_as_long_as_stated(monkeypatch: p
         raise TimeoutError("timed out")
 
     monkeypatch.setattr(socket, "create_connection", silent)
-    with pytest.raises(StoreError, match=r"10\.0\.0\.1:7077 \(timed out\), tried for 5 seconds"):
+    with pytest.raises(StoreError, match=r"10\.0\.0\.1:7077 \(timed out\), each given 5 seconds"):
         spark.require_answer("spark://10.0.0.1:7077")
     assert asked == [(("10.0.0.1", 7077), 5.0)]
     for master in ("local[2]", "local-cluster[2,1,1024]", "yarn", "k8s://https://host:443"):
