@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from features.equality import holds
 
 Times = NDArray[np.datetime64]
+FAR = np.datetime64("2262-01-01", "us")  # the end of what goes on
+TOUCHING = pd.Timedelta(days=1)  # an end on one day and a start on the next leave no gap
 
 
 @dataclass(frozen=True)
@@ -110,18 +112,37 @@ def numbers(values: "pd.Series[str]") -> NDArray[np.float64]:
 
 
 def in_force(spells: pd.DataFrame, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Columns of the spell that started last before each as-of date; missing where none had, (rows of frame,).
+    """Columns of the spell in force before each as-of date; missing where none is, (rows of frame,).
 
-    Of spells that start together the one that lasts longest; the order of the rows decides nothing.
+    A spell is in force from its start until it has been over for more than a day, so that touching ones leave no gap.
+    Of several the one that started last, of spells that start together the one that lasts longest; the order of the
+    rows decides nothing.
     """
     if spells.empty:
         return spells[list(columns)].reindex(frame.index)
     lasting = [c for c in ("ended_at", *columns) if c in spells and c != "started_at"]
     ordered = spells.sort_values(["account", "started_at", *lasting], kind="stable")
     spells_of = Timeline(ordered["account"].to_numpy(np.int64), times_of(ordered["started_at"]))
-    place = spells_of.latest(frame["account"].to_numpy(np.int64), times_of(frame["as_of"]), inclusive=False)
+    times = times_of(frame["as_of"])
+    place = spells_of.latest(frame["account"].to_numpy(np.int64), times, inclusive=False)
+    if "ended_at" in ordered:
+        place = _not_over(ordered, place, times)
     taken = ordered[list(columns)].iloc[np.maximum(place, 0)].set_axis(frame.index)
     return taken.where(pd.Series(place >= 0, index=frame.index))
+
+
+def _not_over(spells: pd.DataFrame, place: NDArray[np.intp], time: Times) -> NDArray[np.intp]:
+    """Each place or, where that spell is over at its time, the nearest before it that is not; -1 without one.
+
+    `spells` are sorted by account and start. Takes as many steps as spells ended within one that goes on.
+    """
+    ends = (spells["ended_at"] + TOUCHING).fillna(FAR)
+    reach = times_of(ends.groupby(spells["account"]).cummax())  # of a spell and all before it
+    until = times_of(ends)
+    place = np.where((place >= 0) & (reach[place] >= time), place, -1)
+    while (over := (place >= 0) & (until[place] < time)).any():
+        place = place - over  # one of the same account reaches the time, so there is one before
+    return place
 
 
 def times_of(column: "pd.Series[pd.Timestamp]") -> Times:

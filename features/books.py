@@ -10,12 +10,11 @@ from features.columns import read_column, to_frame
 from features.declaration import Data
 from features.errors import DataError
 from features.log import Counts
-from features.rejection import NOT_YET, UNKNOWN_ACCOUNT, remedy
+from features.rejection import NOT_YET, UNKNOWN_ACCOUNT, UNREAD, remedy
 from features.sources import Stores
 from features.tables import RECORDED, TABLES
 
 GIVEN = "given: "  # prefix of a mapped column as its source has it
-UNREAD = "unread_"  # prefix of the flag that a value was there and could not be read
 # An empty table of outcomes says that nobody was lost; an empty one of these says nothing.
 MUST_HAVE_ROWS = ("accounts", "subscriptions")
 SUPERSEDED = "superseded by a later version"

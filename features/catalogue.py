@@ -8,15 +8,13 @@ from typing import Any
 from features.declaration import Data
 from features.errors import DataError
 from features.log import Log
+from features.observations import IDENTITY
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
 from features.windows import EVER, last
 
 RECENCY = "days_since_last_event"
-# What the matrix holds beside features.
-KEYS = (
-    "account_id", "account", "quarter", "plan", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from",
-)  # fmt: skip
+KEYS = ("account_id", "quarter", "plan", *IDENTITY)  # what the matrix holds beside features
 
 
 # An event of one of these names would otherwise take the name of an overall feature.
@@ -211,7 +209,10 @@ def _extras(data: Data, *, has_users: bool, has_seats: bool, states: States) -> 
         if seats and not has_seats:
             raise DataError(f"data.features.extras: {extra.name!r} asks for seats, and no table has them")
         if extra.attribute is not None:
-            states.require(extra.attribute, f"data.features.extras: {extra.name!r}")
+            asked_by = f"data.features.extras: {extra.name!r}"
+            states.require(extra.attribute, asked_by)
+            if extra.equals is None:
+                states.require_numbers(extra.attribute, asked_by)
         chosen = data.events.categories[extra.category] if extra.category else extra.events
         specs.append(extra.spec(chosen or None))
     return specs

@@ -1,5 +1,6 @@
 """The features room's command: `features`."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from features.declaration import Data
     from features.workspace import Workspace
 
+DAY_IN_A_ZONE = re.compile(r"^(\d{4}-\d\d-\d\d)(Z|[+-]\d\d(?::?\d\d)?)$")
+
 
 def mount(app: typer.Typer) -> None:
     """Add this room's commands."""
@@ -31,7 +34,8 @@ def features(
     known_at: Annotated[
         str | None,
         typer.Option(
-            help="As it was knowable at this date or time (2024-03-31, 2024-03-31T18:00), not as the tables say today."
+            help="As it was knowable at this date or time (2024-03-31, 2024-03-31T18:00, 2024-03-31Z), not as the tables say"
+            " today."
         ),
     ] = None,
     adoption: Annotated[
@@ -107,10 +111,12 @@ def _instant(text: str, zone: str) -> "pd.Timestamp":
     import pandas as pd
 
     try:
-        moment = datetime.fromisoformat(text.strip())
+        # Python reads a zone after a time of day only.
+        moment = datetime.fromisoformat(DAY_IN_A_ZONE.sub(r"\1T00:00\2", text.strip()))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
         return pd.Timestamp(moment.astimezone(UTC).replace(tzinfo=None))
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"--known-at {text}: is no date or time: write it as 2024-03-31 or 2024-03-31T18:00"
+            f"--known-at {text}: is no date or time: write it as 2024-03-31 or 2024-03-31T18:00, and a zone after it, such"
+            f" as Z or +02:00, where it is not of {zone}"
         ) from error

@@ -7,16 +7,15 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from features.faults import PASSWORD, place
 from features.quarters import Quarters
 from features.specs import Aggregation, FeatureSpec, Per, unit_of
 from features.tables import TABLES
 from features.windows import EVER, last
 
 LONGEST_WINDOW_DAYS = 3650
-MOST_SHOWN = 120  # characters of a refused value
-PASSWORD = re.compile(r"(://[^@/:]*):[^@/]*@")
 
 
 class Declared(BaseModel):
@@ -65,7 +64,8 @@ def named_source(source: str) -> str:
 def known_engine(engine: str) -> str:
     """The engine, if it is DuckDB or names a Spark master. Raises ValueError."""
     if not re.fullmatch(
-        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|(spark|k8s)://.+|yarn", engine
+        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|spark://[^,]+:\d+(,[^,]+:\d+)*|k8s://.+|yarn",
+        engine,
     ):
         raise ValueError(
             "is no engine: write duckdb, or a Spark master such as spark://host:7077 or local-cluster[2,1,1024]"
@@ -73,7 +73,24 @@ def known_engine(engine: str) -> str:
     return engine
 
 
+def one_value(value: Any) -> Any:
+    """The value, if it is one. Raises ValueError."""
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("must be one value: write a text, a number, true or false")
+    return value
+
+
+def feature_name(name: str) -> str:
+    """The name, if a column may have it. Raises ValueError."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", name):
+        raise ValueError(
+            "is no name of a feature: write small letters, digits and _, a letter first, at most 100 of them"
+        )
+    return name
+
+
 Source = Annotated[str, AfterValidator(named_source)]
+Value = Annotated[bool | int | float | str, BeforeValidator(one_value)]
 
 
 class Sources(Declared):
@@ -111,7 +128,7 @@ class Exclusion(Declared):
     """Accounts left out by rule (tests, staff, trials): where `column` of the accounts table equals a value."""
 
     column: str
-    equals: bool | int | float | str
+    equals: Value
     reason: str
 
 
@@ -167,7 +184,7 @@ class Outcome(Declared):
 class ExtraFeature(Declared):
     """One more feature, by name: what to aggregate over which events (or a category's), in which window."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    name: Annotated[str, AfterValidator(feature_name)]
     description: str = ""
     aggregation: Aggregation
     events: tuple[str, ...] = ()  # all of them where neither events nor a category is given
@@ -176,7 +193,7 @@ class ExtraFeature(Declared):
     per: Per | None = None
     trend: bool = False
     attribute: str | None = None  # of the aggregation 'state'
-    equals: bool | int | float | str | None = None
+    equals: Value | None = None
     unit: str | None = None
 
     @model_validator(mode="after")
@@ -276,7 +293,7 @@ class Data(Declared):
         for i, extra in enumerate(self.features.extras):
             if extra.category is not None and extra.category not in self.events.categories:
                 raise ValueError(
-                    f"features.extras.{i}.category {extra.category!r}: the categories are"
+                    f"{place(('features', 'extras', i, 'category'))} {extra.category!r}: the categories are"
                     f" {', '.join(self.events.categories) or 'none'}"
                 )
         needs = {"outcomes": "outcomes", "subscription_end": "subscriptions"}.get(self.outcomes.kind)
@@ -289,23 +306,3 @@ class Data(Declared):
         members = (event for events in self.events.categories.values() for event in events)
         extras = (event for extra in self.features.extras for event in extra.events)
         return frozenset((*self.events.core, *members, *self.features.events, *extras))
-
-
-def explain(error: Any) -> str:
-    """The messages of a pydantic ValidationError, one line each: path, value, remedy."""
-    lines = []
-    for item in error.errors():
-        # "<tag>" is how pydantic knows the member of a union; it is no key of the file.
-        path = ".".join(p for p in map(str, item["loc"]) if not p.startswith("<"))
-        value = item.get("input")
-        nothing = isinstance(value, dict | list | tuple | BaseModel) or item["type"] == "missing"
-        text = PASSWORD.sub(r"\1:***@", repr(value))
-        found = text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
-        shown = "" if nothing or item["type"] == "extra_forbidden" else f" (found {found})"
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "is not a key here: check the spelling, or remove it"
-        elif item["type"] == "missing":
-            message = "is missing: add it"
-        lines.append(f"{path}: {message}{shown}" if path else f"{message}{shown}")
-    return "\n".join(lines)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from features.declaration import Data, explain
+from features.declaration import Data
 from features.errors import DataError
+from features.faults import explain
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -87,12 +88,15 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def validate(model: type[Model], content: Any, path: Path) -> Model:
-    """Build a model from a part of a document. Raises DataError with path, value and remedy of each fault."""
+def validate(model: type[Model], content: Any, path: Path, *within: str) -> Model:
+    """Build a model from a document, or from what stands at the keys `within` it.
+
+    Raises DataError with path, value and remedy of each fault.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path} cannot be used:\n{explain(error)}") from error
+        raise DataError(f"{path} cannot be used:\n{explain(error, *within)}") from error
 
 
 def read_data(path: Path) -> Data:
@@ -100,7 +104,7 @@ def read_data(path: Path) -> Data:
     document = read_document(path)
     if "data" not in document:
         raise DataError(f"{path}: the key data is missing; it says where the tables are")
-    return validate(Data, document["data"], path)
+    return validate(Data, document["data"], path, "data")
 
 
 def content_hash(model: BaseModel, exclude: set[str] | None = None) -> str:

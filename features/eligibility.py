@@ -133,22 +133,35 @@ class Access:
         return events is not None and len(self._ruled(events)) == len(events)
 
 
+def eligible(spec: FeatureSpec, access: Access) -> Flags:
+    """Where plan and launch allowed what a feature looks at: any of its events, or groups, could be used."""
+    if _needs_no_access(spec, access):
+        return np.ones(access.time.shape, dtype=np.bool_)
+    return np.asarray(np.logical_or.reduce([access.eligible(events) for events in _sets(spec)]))
+
+
 def knowable(spec: FeatureSpec, access: Access) -> Flags:
     """Where a feature means something: its events could be used, and were tracked for as long as it looks back.
 
     Of groups those that could be used count, and must have been tracked. For the days since an event, tracking only
     limits how long its absence can be known.
     """
+    found = eligible(spec, access)
+    if _needs_no_access(spec, access) or spec.aggregation is Aggregation.DAYS_SINCE:
+        return found
+    for window in spec.windows:
+        for events in _sets(spec):
+            found &= access.tracked(events, window)
+    return found
+
+
+def _needs_no_access(spec: FeatureSpec, access: Access) -> bool:
     outcome = any(window.end_days > 0 for window in spec.windows)
-    if outcome or spec.aggregation in EVENTLESS or not access.rules:
-        return np.ones(access.time.shape, dtype=np.bool_)
-    sets: list[EventSet] = [group.events for group in spec.groups] or [spec.events]
-    found = np.logical_or.reduce([access.eligible(events) for events in sets])
-    if spec.aggregation is not Aggregation.DAYS_SINCE:
-        for window in spec.windows:
-            for events in sets:
-                found &= access.tracked(events, window)
-    return np.asarray(found)
+    return outcome or spec.aggregation in EVENTLESS or not access.rules
+
+
+def _sets(spec: FeatureSpec) -> list[EventSet]:
+    return [group.events for group in spec.groups] or [spec.events]
 
 
 def _since(time: pd.Timestamp) -> np.datetime64:

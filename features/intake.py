@@ -223,7 +223,9 @@ class _Reader(SmallTables):
         return joined.filter(*asked).select("account", "signed_up_at", *keep)
 
     def _recording(self, raw: Any) -> dict[str, Any]:
-        return {c: e for c, e in self._columns("events", raw).items() if c == RECORDED}
+        column = self.data.mapping["events"].get(RECORDED)
+        kind = TABLES["events"].columns[RECORDED]
+        return {} if column is None else {RECORDED: read_column(raw, column, kind, self.data.calendar)}
 
     def _joined(self, raw: Any, known: Any) -> Any:
         """Every event with its account, where it is known, and why it cannot be used, where it cannot."""

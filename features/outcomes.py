@@ -12,14 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.attributes import Timeline, Times, in_force, times_of
+from features.attributes import FAR, TOUCHING, Timeline, Times, in_force, times_of
 from features.declaration import Data
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.windows import following, last
-
-FAR = np.datetime64("2262-01-01", "us")
-TOUCHING = pd.Timedelta(days=1)  # an end on one day and a start on the next leave no gap
 
 
 @dataclass(frozen=True)

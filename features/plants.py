@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import ibis
 import pandas as pd
 
-from features.attributes import in_force
+from features.attributes import FAR, in_force
 from features.declaration import Data, Outcome
 from features.log import Log
 from features.observations import Question, observe
@@ -23,7 +23,6 @@ from features.windows import Grid
 PLANTED_AFTER = (pd.Timedelta(0), pd.Timedelta(hours=1), pd.Timedelta(days=1), pd.Timedelta(days=30))
 PLANTED = {"plan": "planted", "seats": 1000.0, "mrr": 1e6}  # no account has these
 MANY = 1000.0
-FAR = pd.Timestamp("2262-01-01")
 PLAN = "plan in force"  # what a segment is named by
 
 

@@ -32,6 +32,14 @@ def recorded_by(rows: pd.DataFrame, contract: TableContract, instant: pd.Timesta
     return known.where(rows[RECORDED].isna(), rows[RECORDED] <= instant)
 
 
+def to_come(rows: pd.DataFrame, contract: TableContract, instant: pd.Timestamp) -> "pd.Series[bool]":
+    """Which rows tell of a moment that an instant had not reached, however early they were recorded.
+
+    What lasts can be agreed beforehand; what happens at a moment is known once it has come.
+    """
+    return (rows[contract.begins] >= instant) & (contract.ends is None)
+
+
 def _without_later_ends(rows: pd.DataFrame, contract: TableContract, instant: pd.Timestamp) -> pd.DataFrame:
     if contract.ends is None or contract.ends not in rows:
         return rows

@@ -23,6 +23,7 @@ CHANGE_WITH_TIME = frozenset({IN_THE_FUTURE, SIGNUP_IN_THE_FUTURE})  # what lies
 UNKNOWN_FEATURE = "names neither an event nor a category"
 NOT_YET = "not yet recorded"
 UNREAD_RECORDING = "recorded_at unreadable"
+UNREAD = "unread_"  # prefix of the flag that a value was there and could not be read
 CONTRADICTED = "another value from the same time on"
 Checks = dict[str, "pd.Series[bool]"]
 
@@ -44,21 +45,21 @@ def account_reasons(accounts: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str
 
 
 def spell_reasons(spells: pd.DataFrame) -> "pd.Series[str]":
-    """The first reason that a row of the subscriptions cannot be used; `unread_x` marks what could not be read."""
+    """The first reason that a row of the subscriptions cannot be used; flags with the prefix UNREAD mark what could not be read."""
     reasons: Checks = {
         UNKNOWN_ACCOUNT: spells["account"].isna(),
         "start missing or unreadable": spells["started_at"].isna(),
     }
     if "ended_at" in spells:
         reasons["ends before it starts"] = spells["ended_at"] < spells["started_at"]
-        reasons["end unreadable"] = spells["unread_ended_at"]
+        reasons["end unreadable"] = spells[UNREAD + "ended_at"]
     for column in ("seats", "mrr", "term_months"):
         if column in spells:
             value = spells[column].fillna(0)
-            wrong = ~(value >= 0) | np.isinf(value) | spells[f"unread_{column}"]
+            wrong = ~(value >= 0) | np.isinf(value) | spells[UNREAD + column]
             reasons[f"{column} negative or not a number"] = wrong
     if "renews_at" in spells:
-        reasons["renewal unreadable"] = spells["unread_renews_at"]
+        reasons["renewal unreadable"] = spells[UNREAD + "renews_at"]
     if "trial" in spells:
         reasons["trial neither true nor false"] = spells["trial"].notna() & flags(spells["trial"]).isna()
     return first_reason(len(spells), reasons | _recording(spells))
@@ -73,7 +74,7 @@ def state_reasons(states: pd.DataFrame) -> "pd.Series[str]":
     }
     if "valid_to" in states:
         reasons["ends before it starts"] = states["valid_to"] < states["valid_from"]
-        reasons["end unreadable"] = states["unread_valid_to"]
+        reasons["end unreadable"] = states[UNREAD + "valid_to"]
     found = first_reason(len(states), reasons | _recording(states))
     # Nothing says which of two values came first, so neither is believed; of two spans the longer one stands.
     sound = states[found.isna().to_numpy()]
@@ -93,19 +94,19 @@ def eligibility_reasons(rows: pd.DataFrame, known: Collection[str]) -> "pd.Serie
     }
     for column, words in (("launched_at", "launch"), ("tracked_from", "start of tracking")):
         if column in rows:
-            reasons[f"{words} unreadable"] = rows[f"unread_{column}"]
+            reasons[f"{words} unreadable"] = rows[UNREAD + column]
     return first_reason(len(rows), reasons)
 
 
 def _recording(rows: pd.DataFrame) -> Checks:
-    return {UNREAD_RECORDING: rows[f"unread_{RECORDED}"]} if RECORDED in rows else {}
+    return {UNREAD_RECORDING: rows[UNREAD + RECORDED]} if RECORDED in rows else {}
 
 
 def outcome_reasons(outcomes: pd.DataFrame, now: pd.Timestamp) -> "pd.Series[str]":
     """The first reason that a row of the outcomes cannot be used; one without a date can: nothing happened."""
     reasons = {
         UNKNOWN_ACCOUNT: outcomes["account"].isna(),
-        "date unreadable": outcomes["unread_occurred_at"],
+        "date unreadable": outcomes[UNREAD + "occurred_at"],
         IN_THE_FUTURE: outcomes["occurred_at"] > now,
     }
     return first_reason(len(outcomes), reasons | _recording(outcomes))
@@ -127,7 +128,7 @@ def sound_event(joined: Any, now: pd.Timestamp, known_at: pd.Timestamp | None = 
         known = (joined.quantity >= 0) & ~joined.quantity.isnan() & ~joined.quantity.isinf()
         sound["quantity negative or not a number"] = known
     if RECORDED in joined.columns:
-        sound[UNREAD_RECORDING] = ~joined[f"unread_{RECORDED}"]
+        sound[UNREAD_RECORDING] = ~joined[UNREAD + RECORDED]
     return {
         **sound,
         UNKNOWN_ACCOUNT: joined.account.notnull(),

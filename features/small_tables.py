@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from features.books import GIVEN, SUPERSEDED, UNREAD, Books
+from features.books import GIVEN, SUPERSEDED, Books
 from features.columns import to_frame
 from features.equality import flags
-from features.recording import as_known_at, recorded_by
+from features.recording import as_known_at, recorded_by, to_come
 from features.rejection import (
     EXCLUDED,
     LEFT_OUT,
+    UNREAD,
     eligibility_reasons,
     outcome_reasons,
     spell_reasons,
@@ -18,6 +19,7 @@ from features.rejection import (
 )
 from features.tables import RECORDED, TABLES
 
+TO_COME = "still to come"
 Reasons = Callable[[pd.DataFrame], "pd.Series[str]"]
 
 
@@ -52,9 +54,7 @@ class SmallTables(Books):
 
     def outcomes(self, accounts: pd.DataFrame) -> pd.DataFrame | None:
         """The outcomes that happened."""
-        frame = self._of_accounts(
-            "outcomes", accounts, lambda rows: outcome_reasons(rows, self.known_at or self.now)
-        )
+        frame = self._of_accounts("outcomes", accounts, lambda rows: outcome_reasons(rows, self.now))
         if frame is None:
             return None
         if not self.read["outcomes"]:
@@ -79,21 +79,29 @@ class SmallTables(Books):
             return None
         frame = self._read(table)
         frame["account"] = frame["account_id"].map(pd.Series(accounts.index, index=accounts["account_id"]))
-        contract = TABLES[table]
         if self.known_at is not None:
-            unborn = frame["account"].map(accounts["signed_up_at"] >= self.known_at).eq(True)
-            there = frame[recorded_by(frame, contract, self.known_at) & ~unborn].reset_index(drop=True)
-            self._withhold(table, self.not_yet, len(frame) - len(there))
-            frame = there
+            frame = self._as_of_then(table, frame, accounts, self.known_at)
         kept = self._keep(table, frame, reasons(frame)).astype({"account": "int64"})
         ruled_out = accounts[LEFT_OUT].reindex(kept["account"]).to_numpy(bool)
         if ruled_out.any():
             self.excluded[table] = {EXCLUDED: int(ruled_out.sum())}
         kept = kept[~ruled_out]
-        known = as_known_at(kept, contract, self.known_at)
+        known = as_known_at(kept, TABLES[table], self.known_at)
         self._withhold(table, SUPERSEDED, len(kept) - len(known))
         # Which version stands is settled: nobody after this asks when a row was recorded.
         return _bare(known).drop(columns=["account_id", RECORDED], errors="ignore")
+
+    def _as_of_then(
+        self, table: str, frame: pd.DataFrame, accounts: pd.DataFrame, instant: pd.Timestamp
+    ) -> pd.DataFrame:
+        """The rows that were there at an instant, of accounts that were; the others are withheld."""
+        contract = TABLES[table]
+        unborn = frame["account"].map(accounts["signed_up_at"] >= instant).eq(True)
+        unrecorded = ~recorded_by(frame, contract, instant) | unborn
+        ahead = to_come(frame, contract, instant) & ~unrecorded
+        self._withhold(table, self.not_yet, int(unrecorded.sum()))
+        self._withhold(table, f"{TO_COME} at {instant}", int(ahead.sum()))
+        return frame[~(unrecorded | ahead)].reset_index(drop=True)
 
     def _read(self, table: str) -> pd.DataFrame:
         raw = self._open(table)

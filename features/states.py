@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.attributes import numbers
 from features.declaration import Data
+from features.equality import holds
 from features.errors import DataError
 from features.log import Log
 
@@ -57,14 +58,47 @@ class States:
             f" {', '.join(names[:MOST_NAMED])}{more}"
         )
 
+    def require_numbers(self, attribute: str, asked_by: str) -> None:
+        """Raises DataError where values of an attribute are there and none is a number, naming the commonest."""
+        values = self.by_attribute[attribute]["value"].dropna()
+        if len(values) and not np.isfinite(numbers(values)).any():
+            raise DataError(
+                f"{asked_by}: the values of {attribute!r} are texts, of which no number can be made: ask for one of them,"
+                f" as in equals: {self._commonest(attribute)[0]!r}; there are {self.shown(attribute)}"
+            )
+
     def values(self, attribute: str) -> list[str] | None:
         """The commonest values of a text, by rows and then by name; None of an attribute whose values are numbers."""
         values = self.by_attribute[attribute]["value"].dropna()
-        if np.isfinite(numbers(values)).all():
-            return None
-        counts = values.value_counts().rename_axis("value").reset_index(name="n")
+        return None if np.isfinite(numbers(values)).all() else self._commonest(attribute)[:MOST_VALUES]
+
+    def shown(self, attribute: str) -> str:
+        """The commonest values of an attribute, and how many more there are, for a message."""
+        found = self._commonest(attribute)
+        more = f" and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
+        return ", ".join(map(repr, found[:MOST_VALUES])) + more if found else "none"
+
+    def _commonest(self, attribute: str) -> list[str]:
+        counts = (
+            self.by_attribute[attribute]["value"].value_counts().rename_axis("value").reset_index(name="n")
+        )
         ordered = counts.sort_values(["n", "value"], ascending=[False, True])
-        return [str(value) for value in ordered["value"].head(MOST_VALUES)]
+        return [str(value) for value in ordered["value"]]
+
+
+def never_held(data: Data, states: States) -> list[str]:
+    """The extras that ask for a value which no row of their attribute has, in sentences."""
+    said = []
+    for extra in data.features.extras:
+        if extra.attribute is None or extra.equals is None:
+            continue
+        asked_by = f"data.features.extras: {extra.name!r}"
+        if not holds(states.require(extra.attribute, asked_by)["value"], extra.equals).any():
+            said.append(
+                f"{asked_by}: no row has {extra.attribute!r} equal to {extra.equals!r}: check the spelling; there are"
+                f" {states.shown(extra.attribute)}"
+            )
+    return said
 
 
 def varying(states: pd.DataFrame, n_accounts: int, most: int) -> tuple[str, ...]:

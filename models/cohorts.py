@@ -11,8 +11,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.declaration import Data
+from features.eligibility import Eligibility, eligible, knowable
 from features.log import Log
 from features.observations import Question, observe, quarterly
 from features.progress import ProgressCallback
@@ -193,7 +195,8 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     then = later.reindex(frame["account"])
     score = then[milestone.primary_outcome].to_numpy(float)
     met = score >= target.rule.at_least
-    observable = then["as_of"].notna().to_numpy(copy=True)
+    alive_then = then["alive"].eq(True).to_numpy(bool)
+    observable = then["as_of"].notna().to_numpy() & ~(alive_then & np.isnan(score))
     if target.kind == "once":
         # Whoever was there already at the landmark cannot get there after it.
         already = (
@@ -201,9 +204,7 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
         )
         observable &= ~already
     else:
-        alive_then = then["alive"].eq(True).to_numpy(bool)
         met &= alive_then
-        observable &= ~(alive_then & np.isnan(score))
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
@@ -263,13 +264,9 @@ def _label_clock(framework: Framework, milestone: Milestone) -> LabelClock:
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:
     milestone = framework.milestones[name]
     score = frame[name].to_numpy(float)
-    window = pd.Timedelta(days=milestone.rule.window_days)
-    untracked = (
-        (frame["signed_up_at"] < log.data_from) & (frame["as_of"] - window < log.data_from)
-    ).to_numpy()
     status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
     status[np.isnan(score)] = "not_eligible"
-    status[np.isnan(score) & untracked] = "not_knowable"
+    status[np.isnan(score) & _untracked(framework, name, frame, log)] = "not_knowable"
     rivals = [column for column in frame if str(column).startswith(RIVAL)]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
@@ -280,3 +277,13 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     result["status"] = status
     result["retained_known_from"] = frame["known_from"]
     return result
+
+
+def _untracked(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> NDArray[np.bool_]:
+    """Where a milestone's events could be used, and tracking, of the log or of one of them, began within the window."""
+    spec = framework.milestones[name].rule.spec(name)
+    account, time, signed_up = (frame[c].to_numpy() for c in ("account", "as_of", "signed_up_at"))
+    access = Eligibility.of(log, framework.data).at(account, time[:, None], signed_up[:, None])
+    start = np.maximum(signed_up, time - np.timedelta64(framework.milestones[name].rule.window_days, "D"))
+    unseen = ~knowable(spec, access)[:, 0] | (start < log.data_from.to_numpy())
+    return np.asarray(eligible(spec, access)[:, 0] & unseen)

@@ -132,6 +132,7 @@ def check(
         return
     if strict:
         raise UsageError("--strict is about alarms of the leak audit: give it with --leaks")
+    from features.catalogue import catalogue_of
     from features.intake import open_log
     from features.workspace import Workspace
     from models.framework import load_framework
@@ -145,6 +146,7 @@ def check(
         progress("writing what was set aside", 0.8)
         log.write_quarantine(place.quarantine)
         duplicates = log.duplicates()
+        catalogue_of(log, framework.data)  # refuses what no feature can be made of
     for line in log.books():
         console.say(line)
     warnings = _warnings(framework, log, duplicates)
@@ -194,6 +196,8 @@ def _alarms(n: int) -> str:
 
 def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
     """What does not stop anything, and yet is seldom meant."""
+    from features.states import States, never_held
+
     said = []
     if duplicates:
         said.append(
@@ -206,6 +210,7 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
         for rule in framework.data.exclusions
         if not found.get(rule.reason)
     ]
+    said += never_held(framework.data, States.of(log, framework.data))
     if framework.review.hypotheses:
         said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
     named = {name: sorted(m.rule.all_events) for name, m in framework.milestones.items()}
@@ -215,6 +220,7 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
         "data.events.core": list(declared.core),
         "data.features.events": list(framework.data.features.events),
         **{f"data.events.categories.{name}": list(members) for name, members in declared.categories.items()},
+        **{f"data.features.extras: {e.name!r}": list(e.events) for e in framework.data.features.extras},
     }
     known = log.event_names()
     for place, events in asked.items():

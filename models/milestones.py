@@ -5,6 +5,7 @@ window. `state` milestones (utilization, maturity) are met or not at every as-of
 score >= at_least, always.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -40,7 +41,14 @@ def _real(day: str) -> str:
     return day
 
 
+def _quarter(name: str) -> str:
+    if not re.fullmatch(r"\d{4}Q[1-4]", name):
+        raise ValueError("is not a quarter: write it as 2024Q1")
+    return name
+
+
 Day = Annotated[str, AfterValidator(_real)]
+Quarter = Annotated[str, AfterValidator(_quarter)]
 
 
 def _distinct(names: Iterable[str]) -> None:
@@ -202,7 +210,6 @@ Rule = Annotated[
     | Annotated[LevelsRule, Tag("<levels>")],
     Discriminator(_which),
 ]
-Quarter = Annotated[str, Field(pattern=r"^\d{4}Q[1-4]$")]
 
 
 class Milestone(Declared):

@@ -65,7 +65,8 @@ trends (zero is steady use and no use alike), days since the last event, days to
 Each attribute listed under `data.features.states` gets features of its own: where all its values are numbers the number
 in force (`state_macros`, missing where there is none), else 1 or 0 for each of its five commonest values
 (`state_sso_on`, `state_sso_off`). `init --states` lists up to twenty of those that tell accounts apart. An attribute that
-is not there is refused, with the nearest one that is.
+is not there is refused, with the nearest one that is; so is an extra that asks a text for a number, with the values that
+are there. `check` warns of an `equals` that no row has.
 
 ## What an account could not use
 

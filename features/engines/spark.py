@@ -7,6 +7,7 @@ runs here without them; only finished columns travel back.
 import gzip
 import os
 import re
+import socket
 import sys
 import tempfile
 import warnings
@@ -41,6 +42,7 @@ ONE_MACHINE = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
 }
+PATIENCE_SECONDS = 5.0  # for a master to take a connection
 CODE = "milestones_features.zip"
 CSV = {"header": "true", "quote": '"', "escape": '"', "multiLine": "true", "inferSchema": "false"}
 
@@ -75,6 +77,8 @@ def connect(master: str) -> Any:
         raise DataError(
             f"data.engine {master}: Spark needs Java 17 and the extra `spark`: run `make engines`, or pip install pyspark"
         ) from error
+    if SparkSession.getActiveSession() is None:
+        require_answer(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     quiet = resources.files("features.engines") / "spark_log.properties"
     settings = SETTINGS | (ONE_MACHINE if master.startswith("local") else {})
@@ -90,6 +94,27 @@ def connect(master: str) -> Any:
             " running master"
         ) from error
     return ibis.pyspark.connect(session)
+
+
+def require_answer(master: str) -> None:
+    """Raises StoreError where nothing listens at any host of `spark://host:port[,host:port]`: Spark itself would wait.
+
+    What other masters are reached by is Spark's to know: they are not asked.
+    """
+    if not master.startswith("spark://"):
+        return
+    refused = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_SECONDS).close()
+            return
+        except (OSError, OverflowError) as error:
+            refused.append(f"{address} ({error})")
+    raise StoreError(
+        f"data.engine {master}: no Spark master can be reached at {', '.join(refused)}, each given"
+        f" {PATIENCE_SECONDS:g} seconds: start the master, or correct host and port"
+    )
 
 
 def open_files(backend: Any, files: list[Path], *, csv: bool, table: str) -> Any:

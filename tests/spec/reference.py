@@ -150,10 +150,19 @@ def could_use(events: tuple[str, ...] | None, account: Account, t: datetime, rul
 
 
 def allows(rule: Rule, account: Account, t: datetime) -> bool:
-    started = [(start, plan) for start, _, _, _, plan in account.spells if start < t]
-    plan = max(started)[1] if started else None
+    plan = plan_in_force(account, t)
     on_plan = rule.plan is None or (plan is not None and plan.strip().lower() == rule.plan.strip().lower())
     return on_plan and (rule.launched is None or rule.launched < t)
+
+
+def plan_in_force(account: Account, t: datetime) -> str | None:
+    """Of the spells that began before t and are not over for more than a day, the one that began last."""
+    spells = [
+        (start, end or datetime.max, plan)
+        for start, end, _, _, plan in account.spells
+        if start < t and (end is None or end + DAY >= t)
+    ]
+    return max(spells)[2] if spells else None
 
 
 def untracked(

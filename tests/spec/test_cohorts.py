@@ -51,15 +51,19 @@ def cohorts(
     subscriptions: str,
     through: str = "2026-01-01",
     since: str = "2024-01-01",
+    eligibility: str | None = None,
     **changes: Any,
 ) -> tuple[dict[str, Cohort], Log]:
     """The cohorts of a drawn log that knows what happened in [since, through): an account keeps the clock."""
+    plan = " | plan" if eligibility else ""
     clock = f"clock | tick | {since}\nclock | tick | {through}"
     tables = {
         "accounts": f"account_id | signed_up_at\n{people}\nclock | {since}",
         "events": f"account_id | event | occurred_at\n{events}\n{clock}",
-        "subscriptions": f"account_id | started_at | ended_at | seats\n{subscriptions}",
+        "subscriptions": f"account_id | started_at | ended_at | seats{plan}\n{subscriptions}",
     }
+    if eligibility is not None:
+        tables["eligibility"] = f"feature | plan | launched_at | tracked_from\n{eligibility}"
     log, data = draw(folder, tables, **{"outcomes": SUBSCRIBED, **changes})
     assert log.data_through == pd.Timestamp(through)
     framework = Framework.model_validate(
@@ -274,6 +278,75 @@ def test_not_knowable_is_what_tracking_did_not_cover(tmp_path: Path) -> None:
     # Without seats the reason changes once tracking covers the window.
     assert at(seated, "2024-04-01").loc["a", "status"] == "not_knowable"
     assert at(seated, "2024-07-01").loc["a", "status"] == "not_eligible"
+
+
+# The close of 2024-04-01 looks back to 2024-03-02; the landmark of 2024-04-09 to the signup of 2024-01-10.
+@pytest.mark.parametrize(
+    ("row", "utilization", "activation"),
+    [
+        ("%s | -    | -          | 2024-03-02", "not_reached", "not_knowable"),
+        ("%s | -    | -          | 2024-03-02T00:00:01", "not_knowable", "not_knowable"),
+        ("%s | -    | -          | 2024-01-10", "not_reached", "not_reached"),
+        ("%s | PRO  | -          | 2024-03-20", "not_knowable", "not_knowable"),
+        ("%s | free | -          | 2024-03-20", "not_eligible", "not_eligible"),  # seen or not: it could not
+        ("%s | -    | 2024-04-15 | 2024-05-01", "not_eligible", "not_eligible"),
+        ("%s | -    | 2024-03-10 | 2024-03-10", "not_reached", "not_reached"),  # nothing to see before
+        ("%s | -    | 2024-03-10 | 2024-03-11", "not_knowable", "not_knowable"),
+    ],
+)
+def test_not_knowable_is_what_was_not_yet_tracked(
+    tmp_path: Path, row: str, utilization: str, activation: str
+) -> None:
+    found, log = cohorts(
+        tmp_path, accounts("a"), happened("use", a=[80]) + "\n" + happened("go", a=[80]),
+        {"utilization": UTILIZATION, "activation": ACTIVATION}, f"a | {SIGNUP.isoformat()} | - | 1 | pro",
+        eligibility="\n".join(row % event for event in ("use", "go")),
+    )  # fmt: skip
+    assert at(named(found["utilization"], log), "2024-04-01").loc["a", "status"] == utilization
+    assert named(found["activation"], log).loc["a", "status"] == activation
+
+
+def test_of_groups_the_untracked_one_that_could_be_used_makes_a_milestone_not_knowable(
+    tmp_path: Path,
+) -> None:
+    levels = {"use": {"events": ["use"], "mature": 1}, "go": {"events": ["go"], "mature": 1}}
+    maturity = {"kind": "state", "rule": {"categories": levels, "window_days": 30, "at_least": 1}}
+    events = happened("use", free=[80], pro=[80]) + "\n" + happened("go", free=[80], pro=[80])
+    spells = "\n".join(f"{plan} | {SIGNUP.isoformat()} | - | 1 | {plan}" for plan in ("free", "pro"))
+    found, log = cohorts(
+        tmp_path, accounts("free pro"), events, {"maturity": maturity}, spells,
+        eligibility="go | pro | - | 2024-03-20",
+    )  # fmt: skip
+    frame = at(named(found["maturity"], log), "2024-04-01")
+    assert frame["status"].to_dict() == {"free": "reached", "pro": "not_knowable"}
+
+
+def test_before_the_log_began_who_could_not_use_it_is_not_eligible(tmp_path: Path) -> None:
+    old = accounts("free pro", pd.Timestamp("2023-06-01"))
+    spells = "\n".join(f"{plan} | 2023-06-01 | - | 1 | {plan}" for plan in ("free", "pro"))
+    found, log = cohorts(
+        tmp_path, old, "pro | use | 2024-03-16", {"utilization": UTILIZATION}, spells, since="2024-03-15",
+        eligibility="use | pro | - | -",
+    )  # fmt: skip
+    frame = at(named(found["utilization"], log), "2024-04-01")
+    assert frame["status"].to_dict() == {"free": "not_eligible", "pro": "not_knowable"}
+
+
+def test_a_next_link_that_was_not_yet_tracked_is_no_answer(tmp_path: Path) -> None:
+    # Of go, looked at on day 120, nothing was seen before day 100: whoever is still there may have got there unseen.
+    later = {"kind": "once", "rule": {"events": ["go"], "window_days": 120, "at_least": 1}}
+    setup = {
+        "kind": "once",
+        "rule": {"events": ["use"], "window_days": 30, "at_least": 1},
+        "primary_outcome": "later",
+    }
+    spells = f"stays | {SIGNUP.isoformat()} | - | 1 | x\ngone | {SIGNUP.isoformat()} | {day(60)} | 1 | x"
+    events = happened("use", stays=[1], gone=[1]) + "\n" + happened("go", stays=[130])
+    found, log = cohorts(
+        tmp_path, accounts("stays gone"), events, {"setup": setup, "later": later},
+        spells, eligibility=f"go | - | - | {day(100)}",
+    )  # fmt: skip
+    assert answers(named(found["setup"], log)["outcome"]) == {"stays": None, "gone": False}
 
 
 def test_the_next_link_of_a_state_is_looked_at_at_the_next_close(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ EXTRAS = [
     {"name": "revenue", "aggregation": "revenue"},
     {"name": "revenue_change_60d", "aggregation": "revenue", "window_days": 60},
     {"name": "sso_on", "aggregation": "state", "attribute": "sso", "equals": "On"},
-    {"name": "sso_number", "aggregation": "state", "attribute": "sso"},
     {"name": "macros_2", "aggregation": "state", "attribute": "macros", "equals": "2"},
     {"name": "macros_number", "aggregation": "state", "attribute": "macros"},
     {"name": "days_since_two", "aggregation": "days_since", "category": "two"},

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from features.declaration import Calendar, Data, Sources, explain
+from features.declaration import Calendar, Data, Sources
 from features.discovery import provisional
 from features.engines import fetch
 from features.errors import DataError
+from features.faults import explain
 from features.intake import open_log
 from features.log import Log
 from features.observations import Question, observe

@@ -111,6 +111,34 @@ def test_an_end_is_known_when_it_comes_or_when_it_was_recorded(tmp_path: Path) -
     assert log.subscriptions["seats"].tolist() == [3, 9]  # both were announced
 
 
+ANNOUNCED = """
+account_id | occurred_at         | recorded_at
+a          | 2024-03-30T23:59:59 | 2024-03-01
+a          | 2024-03-31          | 2024-03-01
+b          | 2031-01-01          | 2024-03-01
+b          | 2024-03-20          | 2024-04-02
+b          | 2024-05-01          | -
+b          | -                   | 2024-03-01
+"""
+
+
+def test_an_outcome_announced_ahead_is_no_mistake_and_not_known_yet(tmp_path: Path) -> None:
+    # What is announced for the very instant, or for later, has not happened; what came to be known later is not there.
+    log, _ = opened(tmp_path, "2024-03-31", outcomes=ANNOUNCED)
+    assert log.quarantined["outcomes"] == {}
+    assert log.withheld["outcomes"] == {
+        "not yet recorded at 2024-03-31 00:00:00": 2,
+        "still to come at 2024-03-31 00:00:00": 2,
+    }
+    assert log.outcomes is not None
+    assert log.outcomes["occurred_at"].tolist() == [pd.Timestamp("2024-03-30T23:59:59")]
+    assert "outcomes: 6 rows read, 2 used" in "\n".join(log.books())
+    # Asked for what is known now, what lies ahead of now is set aside.
+    now, _ = opened(tmp_path, None, outcomes=ANNOUNCED)
+    assert now.quarantined["outcomes"] == {"in the future": 1}
+    assert "outcomes" not in now.withheld
+
+
 VERSIONS = """
 account_id | attribute | value | valid_from | recorded_at
 a          | sso       | off   | 2024-02-01 | -
@@ -303,11 +331,15 @@ def test_what_was_known_then_is_not_kept_for_what_is_known_now(made: Path) -> No
         pd.testing.assert_frame_equal(pd.read_parquet(path), now)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2024-13-01", "31.03.2024", "0001-01-01T00:00+10:00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "2024-13-01", "31.03.2024", "0001-01-01T00:00+10:00", "2024-01-15X", "2024-01-15+99:00"],
+)
 def test_a_date_that_is_none_is_wrong_usage(made: Path, text: str) -> None:
     said = run("features", "-w", made, "--known-at", text)
     assert said.code == 2
     assert f"--known-at {text}: is no date or time: write it as 2024-03-31" in said.words
+    assert "a zone after it, such as Z or +02:00, where it is not of UTC" in said.words
 
 
 def test_a_date_before_the_data_is_refused_in_words(made: Path) -> None:
@@ -322,6 +354,9 @@ def test_a_date_is_one_of_the_declared_zone(made: Path, tmp_path: Path) -> None:
     (tmp_path / "w" / "framework.yaml").write_text(text.replace("../data", str(made.parent / "data")))
     for written, utc in (
         ("2024-10-01", "2024-10-01 04:00:00"),
+        ("2024-10-01Z", "2024-10-01 00:00:00"),
+        ("2024-10-01+02:00", "2024-09-30 22:00:00"),
+        ("2024-10-01-0500", "2024-10-01 05:00:00"),
         ("2024-10-01T00:00+00:00", "2024-10-01 00:00:00"),
     ):
         said = run("features", "-w", tmp_path / "w", "--known-at", written)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.attributes import in_force
+from features.attributes import FAR, in_force
 from features.observations import Question, observe
-from features.outcomes import FAR, lives
+from features.outcomes import lives
 from features.specs import Aggregation, FeatureSpec
 from features.windows import EVER, Grid
 from tests.spec.drawn import draw, feature
@@ -244,6 +244,52 @@ def test_a_trial_that_is_neither_true_nor_false_is_set_aside(tmp_path: Path) -> 
     spells = TRIALS.replace("TRUE ", "maybe")
     log, _ = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "subscriptions": spells})
     assert log.quarantined["subscriptions"] == {"trial neither true nor false": 1}
+
+
+GAPS = """
+account_id | started_at | ended_at            | plan  | term_months
+a          | 2024-01-01 | 2024-02-01          | free  | 1
+a          | 2024-02-02 | 2024-02-20          | basic | 1
+a          | 2024-03-01 | -                   | pro   | 12
+a          | 2024-04-01 | 2024-04-10          | add   | 1
+a          | 2024-04-02 | 2024-04-05          | other | 1
+b          | 2024-01-01 | 2024-03-01          | old   | 12
+c          | 2024-01-01 | -                   | on    | 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2024-01-01", ("nothing", "nothing", "nothing")),  # what starts at the date is the future
+        ("2024-02-01", ("free", "old", "on")),
+        ("2024-02-02", ("free", "old", "on")),  # ended on one day, and the next starts on the following one
+        ("2024-02-02T00:00:01", ("basic", "old", "on")),
+        ("2024-02-21", ("basic", "old", "on")),
+        ("2024-02-21T00:00:01", ("nothing", "old", "on")),  # between two spells there is none
+        ("2024-03-01T00:00:01", ("pro", "old", "on")),
+        ("2024-03-02", ("pro", "old", "on")),
+        ("2024-03-02T00:00:01", ("pro", "nothing", "on")),
+        ("2024-04-04", ("other", "nothing", "on")),
+        ("2024-04-08", ("add", "nothing", "on")),  # the one that started last is over, one before it is not
+        ("2024-05-01", ("pro", "nothing", "on")),
+    ],
+)
+def test_a_plan_is_in_force_within_its_spell(tmp_path: Path, day: str, expected: tuple[str, ...]) -> None:
+    accounts = "account_id | signed_up_at\n" + "\n".join(f"{name} | 2024-01-01" for name in "abc")
+    log, _ = draw(tmp_path, {"accounts": accounts, "events": EVENTS, "subscriptions": GAPS})
+    assert log.subscriptions is not None
+    frame = pd.DataFrame({"account": [0, 1, 2], "as_of": pd.Timestamp(day)})
+    assert tuple(in_force(log.subscriptions, frame, "plan")["plan"].fillna("nothing")) == expected
+
+
+def test_a_contract_that_is_over_binds_nobody(tmp_path: Path) -> None:
+    # Alive, as no outcome is recorded of it: its annual term keeps it until it ends, and not until next January.
+    spells = "account_id | started_at | ended_at | term_months\na | 2024-01-01 | 2024-02-01 | 12"
+    tables = {"subscriptions": spells, "outcomes": "account_id | occurred_at\nb | 2024-12-01"}
+    for day, at_risk in (("2024-01-20", False), ("2024-03-01", True)):
+        found = labels(tmp_path / day, day, 30, "outcomes", **tables)
+        assert (found.loc["a", "alive"], found.loc["a", "at_risk"]) == (True, at_risk)
 
 
 def test_of_spells_that_start_together_the_order_of_rows_decides_nothing(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from features.catalogue import catalogue_of
-from features.declaration import explain
 from features.errors import DataError
+from features.faults import explain
 from features.intake import open_log
 from features.specs import Aggregation, FeatureSpec
+from features.states import States, never_held
 from features.windows import EVER, last
 from tests.spec.drawn import NOW, draw, feature
 
@@ -216,6 +217,10 @@ def test_a_state_without_meaning_is_refused_in_words(
             {"extras": [{"name": "x", "aggregation": "state", "attribute": "industry", "equals": "shop"}]},
             "'x': 'industry' is a column of the accounts table and has no dates.*data.fixed_at_signup",
         ),
+        (
+            {"extras": [{"name": "x", "aggregation": "state", "attribute": "sso"}]},
+            "data.features.extras: 'x': the values of 'sso' are texts, .* as in equals: 'off'; there are 'off', 'on'$",
+        ),
     ],
 )
 def test_an_attribute_that_is_not_there_is_named_with_those_that_are(
@@ -228,6 +233,47 @@ def test_an_attribute_that_is_not_there_is_named_with_those_that_are(
     log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS}, features={"states": ["sso"]})
     with pytest.raises(DataError, match="'sso' is asked for, and there is no table of states"):
         catalogue_of(log, data)
+
+
+def test_a_text_fixed_at_signup_needs_a_value_to_be_asked_for(tmp_path: Path) -> None:
+    extra = {"name": "x", "aggregation": "state", "attribute": "industry"}
+    accounts = ACCOUNTS + "".join(f"c{i} | 2024-01-01 | kind {i} | pro\n" for i in range(6))
+    log, data = draw(
+        tmp_path,
+        {"accounts": accounts, "events": EVENTS},
+        fixed_at_signup=["industry"],
+        features={"extras": [extra]},
+    )
+    with pytest.raises(DataError, match=r"equals: 'bank'; there are 'bank', 'kind 0', .*'kind 3' and 3 more"):
+        catalogue_of(log, data)
+
+
+def test_one_number_among_texts_is_enough_for_a_number_and_nothing_at_all_is_no_text(tmp_path: Path) -> None:
+    extras = [{"name": name, "aggregation": "state", "attribute": name} for name in ("macros", "unset")]
+    states = STATES + "a | unset | - | 2024-02-01 | -\n"
+    log, data = draw(
+        tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "states": states}, features={"extras": extras}
+    )
+    assert {"macros", "unset"} <= {spec.name for spec in catalogue_of(log, data)}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "equals", "said"),
+    [
+        ("sso", "On ", ""),
+        ("sso", True, "no row has 'sso' equal to True: check the spelling; there are 'off', 'on'"),
+        ("sso", "onn", "no row has 'sso' equal to 'onn': check the spelling; there are 'off', 'on'"),
+        ("macros", 2.0, ""),
+        ("macros", 3, "no row has 'macros' equal to 3: check the spelling; there are '2', 'many'"),
+    ],
+)
+def test_a_value_that_no_row_has_is_named(tmp_path: Path, attribute: str, equals: Any, said: str) -> None:
+    extra = {"name": "x", "aggregation": "state", "attribute": attribute, "equals": equals}
+    log, data = draw(
+        tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "states": STATES}, features={"extras": [extra]}
+    )
+    expected = [f"data.features.extras: 'x': {said}"] if said else []
+    assert never_held(data, States.of(log, data)) == expected
 
 
 def test_what_signup_fixed_is_a_state_from_signup_on(tmp_path: Path) -> None:

@@ -116,16 +116,18 @@ def test_check_shows_the_reasons_and_warns_of_copies_and_of_misspelt_events(work
     path = workspace / "framework.yaml"
     framework = yaml.safe_load(path.read_text())
     framework["milestones"]["activation"]["rule"]["events"][0] = "Create  reprot"
+    framework["data"]["features"]["extras"] = [{"name": "x", "aggregation": "count", "events": ["logn"]}]
     path.write_text(yaml.safe_dump(framework))
     said = run("check", "-w", workspace)
     assert said.code == 0
     assert f"events: {n + 10:,} rows read, {n + 7:,} used, 3 set aside (unknown account: 3)" in said.out
     assert f"warning: events: 7 of {n + 7:,} used rows are exact duplicates" in said.words
     assert "warning: milestones.activation.rule: the log has no event 'Create  reprot'" in said.words
+    assert "warning: data.features.extras: 'x': the log has no event 'logn'" in said.words
     found = json.loads(run("check", "-w", workspace, "--json").out)
     assert found["quarantined"]["events"] == {"unknown account": 3}
     assert found["duplicates"] == {"events": 7}
-    assert len(found["warnings"]) == 2
+    assert len(found["warnings"]) == 3
     assert len(pd.read_parquet(workspace / "output" / "quarantine" / "events.parquet")) == 3
 
 

@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from features.catalogue import catalogue, described, slugs
-from features.declaration import Data, explain
+from features.declaration import Data
 from features.errors import DataError
+from features.faults import explain
+from features.observations import IDENTITY
 from tests.spec.drawn import data_for, table
 from tests.unit.small_log import run, small_log, sources
 
@@ -86,16 +88,19 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"name": "Bad Name", "aggregation": "count"}, "features.extras.0.name"),
-        ({"name": "x", "aggregation": "median"}, "features.extras.0.aggregation"),
+        ({"name": "Bad Name", "aggregation": "count"}, "features.extras, entry 1, name: "),
+        ({"name": "x", "aggregation": "median"}, "features.extras, entry 1, aggregation: "),
         ({"name": "x", "aggregation": "groups"}, "is for milestones"),
         ({"name": "x", "aggregation": "count", "events": ["a"], "category": "entry"}, "give one of the two"),
-        ({"name": "x", "aggregation": "count", "category": "entri"}, "the categories are entry"),
+        (
+            {"name": "x", "aggregation": "count", "category": "entri"},
+            "features.extras, entry 1, category 'entri': the categories are entry",
+        ),
         ({"name": "x", "aggregation": "days_since", "per": "seat"}, "only a count can be a rate per seat"),
         ({"name": "x", "aggregation": "count", "trend": True}, "needs a window with a start"),
         ({"name": "x", "aggregation": "streak", "per": "user"}, "only a count can be a rate per user"),
         ({"name": "x", "aggregation": "days_to_first", "window_days": 30}, "look at all history"),
-        ({"name": "x", "aggregation": "count", "window_days": 0}, "features.extras.0.window_days"),
+        ({"name": "x", "aggregation": "count", "window_days": 0}, "features.extras, entry 1, window_days: "),
         ({"name": "x", "aggregation": "count", "windows": 3}, "is not a key here"),
     ],
 )
@@ -148,7 +153,7 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
     assert keys == set(listed[0])
 
 
-@pytest.mark.parametrize("name", ["account_id", "quarter", "retained", "plan"])
+@pytest.mark.parametrize("name", ["account_id", "quarter", "plan", *IDENTITY])
 def test_an_extra_named_like_a_column_of_the_matrix_is_refused(tmp_path: Path, name: str) -> None:
     data = data_with(tmp_path, {"name": name, "aggregation": "tenure"})
     with pytest.raises(DataError, match=f"'{name}' is the name of another column of the matrix"):

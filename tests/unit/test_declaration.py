@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from features.declaration import Data, explain, known_zone
+from features.declaration import Data, known_zone
 from features.document import content_hash, parse_yaml, read_data, read_document, read_yaml, validate
 from features.errors import DataError
+from features.faults import explain, place
 
 CONTENT: dict[str, Any] = {
     "sources": {"events": "e.parquet", "accounts": "a.parquet"},
@@ -112,7 +114,8 @@ def test_marks_of_other_systems_do_not_matter(tmp_path: Path) -> None:
             90,
             "outcomes.horizn_days: is not a key here: check the spelling, or remove it",
         ),
-        ("outcomes.horizon_days", "soon", "outcomes.horizon_days: .*integer.* \\(found 'soon'\\)"),
+        ("outcomes.horizon_days", "soon", "outcomes.horizon_days: must be a whole number \\(found 'soon'\\)"),
+        ("outcomes.horizon_days", 1.5, "outcomes.horizon_days: must be a whole number \\(found 1.5\\)"),
         ("outcomes.horizon_days", 0, "greater than or equal to 1 \\(found 0\\)"),
         ("outcomes.kind", "left", "'outcomes', 'subscription_end' or 'silent' \\(found 'left'\\)"),
         ("outcomes.kind", "outcomes", "kind 'outcomes' needs a source for the table 'outcomes'"),
@@ -142,8 +145,39 @@ def test_marks_of_other_systems_do_not_matter(tmp_path: Path) -> None:
             {"a": ["x"], "b": ["x"]},
             "event 'x' is in the categories 'a' and 'b': choose one",
         ),
-        ("events.core", [1], "events.core.0: .*string \\(found 1\\)"),
-        ("events", None, "events: .*\\(found None\\)"),
+        (
+            "events.core",
+            ["a", 1],
+            "events.core, entry 2: must be a text: write one, in quotes where .* \\(found 1\\)",
+        ),
+        ("events.core", "login", "events.core: must be a list: write \\[a, b\\], .* \\(found 'login'\\)"),
+        ("events", None, "events: must hold `key: value` lines \\(found nothing\\)"),
+        ("events", ["login"], "events: must hold `key: value` lines \\(found a list\\)"),
+        ("events.deduplicate", "maybe", "events.deduplicate: must be true or false \\(found 'maybe'\\)"),
+        ("events.categories", {1: ["a"]}, "events.categories.1: the key must be a text: put it in quotes$"),
+        (
+            "features.states",
+            [{"name": "sso"}],
+            "features.states, entry 1: must be a text.*found keys and values",
+        ),
+        ("features.extras", [{"name": "x"}], "features.extras, entry 1, aggregation: is missing: add it$"),
+        (
+            "features.extras",
+            [{"name": "x", "aggregation": "tenure"}, {"name": "y", "aggregation": "tenure", "windw": 3}],
+            "features.extras, entry 2, windw: is not a key here: check the spelling, or remove it$",
+        ),
+        (
+            "features.extras",
+            [{"name": "x", "aggregation": "state", "attribute": "a", "equals": ["on"]}],
+            "entry 1, equals: must be one value: write a text, a number, true or false$",
+        ),
+        ("features.extras", {"name": "x"}, "features.extras: must be a list.*found keys and values"),
+        (
+            "exclusions",
+            [{"column": "test", "reason": "x"}],
+            "exclusions, entry 1, equals: is missing: add it",
+        ),
+        ("features.niche_below", "few", "features.niche_below: must be a number \\(found 'few'\\)"),
         ("sources.events", "x" * 5000 + "\0", "… ?\\)"),
     ],
 )
@@ -163,6 +197,28 @@ def test_every_fault_is_named_at_once() -> None:
     lines = str(caught.value).splitlines()[1:]
     assert [line.partition(":")[0] for line in lines] == ["sources", "calendar.timezone", "typo"]
     assert lines[0] == "sources: is missing: add it"
+
+
+def test_the_data_half_alone_is_named_by_the_same_path(tmp_path: Path) -> None:
+    content = changed("features.states", [{"name": "sso"}])
+    with pytest.raises(
+        DataError, match=r"^.*cannot be used:\ndata\.features\.states, entry 1: must be a text"
+    ):
+        read_data(written(tmp_path, yaml.safe_dump({"data": content})))
+
+
+@pytest.mark.parametrize(
+    ("loc", "expected"),
+    [
+        ((), ""),
+        (("data",), "data"),
+        (("data", "features", "extras", 0, "name"), "data.features.extras, entry 1, name"),
+        (("milestones", "setup", "rule", "<steps>", "steps", 2), "milestones.setup.rule.steps, entry 3"),
+        (("a", 0, 1, "b", "c"), "a, entry 1, entry 2, b.c"),
+    ],
+)
+def test_a_place_counts_entries_from_one(loc: tuple[str | int, ...], expected: str) -> None:
+    assert place(loc) == expected
 
 
 def test_explain_shows_no_value_for_what_is_missing_or_large() -> None:

@@ -125,16 +125,36 @@ def test_eligibility_may_name_the_categories_that_init_is_about_to_propose(tmp_p
     assert section(tmp_path / "w")["events"]["categories"]["report"]
 
 
-def test_an_extra_of_a_column_without_dates_is_refused_by_the_command(made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("attribute: plan, equals: pro", "'plan' is a column of the accounts table and has no dates"),
+        ("attribute: sso", "the values of 'sso' are texts, of which no number can be made"),
+    ],
+)
+def test_an_extra_that_cannot_be_made_is_refused_by_check_and_features(
+    made: Path, tmp_path: Path, asked: str, words: str
+) -> None:
     text = (made / "framework.yaml").read_text().replace("../data", str(made.parent / "data"))
-    extra = "extras: [{name: tier, aggregation: state, attribute: plan, equals: pro}]"
     assert "extras: []" in text
+    text = text.replace("extras: []", f"extras: [{{name: tier, aggregation: state, {asked}}}]")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "framework.yaml").write_text(text)
+    for command in ("check", "features"):
+        said = run(command, "-w", tmp_path / "w")
+        assert said.code == 1
+        assert f"data.features.extras: 'tier': {words}" in said.words
+
+
+def test_check_warns_of_a_value_that_no_row_has(made: Path, tmp_path: Path) -> None:
+    text = (made / "framework.yaml").read_text().replace("../data", str(made.parent / "data"))
+    extra = "extras: [{name: on, aggregation: state, attribute: sso, equals: enabled}]"
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "framework.yaml").write_text(text.replace("extras: []", extra))
-    said = run("features", "-w", tmp_path / "w")
-    assert said.code == 1
+    said = run("check", "-w", tmp_path / "w")
+    assert said.code == 0
     assert (
-        "data.features.extras: 'tier': 'plan' is a column of the accounts table and has no dates"
+        "warning: data.features.extras: 'on': no row has 'sso' equal to 'enabled': check the spelling; there are 'off', 'on'"
         in said.words
     )
 

@@ -1,0 +1,76 @@
+"""What is wrong with a part of framework.yaml, in words: where it stands, what to write, and what was found there."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+MOST_SHOWN = 120  # characters of a refused value
+PASSWORD = re.compile(r"(://[^@/:]*):[^@/]*@")
+
+KEYS_AND_VALUES = "must hold `key: value` lines"
+# Faults that pydantic tells in Python's words, by their type.
+WORDS: Mapping[str, str] = {
+    "string_type": "must be a text: write one, in quotes where it looks like a number",
+    "tuple_type": "must be a list: write [a, b], or lines that begin with -",
+    "dict_type": KEYS_AND_VALUES,
+    "model_type": KEYS_AND_VALUES,
+    "model_attributes_type": KEYS_AND_VALUES,
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+ABSENT: Mapping[str, str] = {
+    "missing": "is missing: add it",
+    "extra_forbidden": "is not a key here: check the spelling, or remove it",
+}
+OF_PYTHON = re.compile(r"^Value error, |^(Input|String|Tuple|Dictionary) (?=should)| after validation")
+Place = tuple[str | int, ...]
+
+
+def explain(error: Any, *within: str) -> str:
+    """The messages of a pydantic ValidationError, one line each: place, what to write, value; `within` is the part read."""
+    return "\n".join(_line(item, within) for item in error.errors())
+
+
+def _line(item: Mapping[str, Any], within: Place) -> str:
+    kind, loc = item["type"], (*within, *item["loc"])
+    if loc and loc[-1] == "[key]":
+        # The key itself, which YAML read as a number, is no text.
+        return f"{place((*loc[:-2], str(loc[-2])))}: the key must be a text: put it in quotes"
+    message = ABSENT.get(kind) or WORDS.get(kind) or OF_PYTHON.sub("", item["msg"])
+    return f"{place(loc)}: {message}{_found(item)}".removeprefix(": ")
+
+
+def place(loc: Place) -> str:
+    """Where something stands: ("features", "extras", 0, "name") is `features.extras, entry 1, name`."""
+    said = ""
+    entry = False
+    for key in loc:
+        if isinstance(key, int):
+            said += f", entry {key + 1}"
+        elif not key.startswith(
+            "<"
+        ):  # "<tag>" is how pydantic knows the member of a union; it is no key of the file
+            said += f"{', ' if entry else '.' if said else ''}{key}"
+        entry = isinstance(key, int)
+    return said
+
+
+def _found(item: Mapping[str, Any]) -> str:
+    """What was there instead; nothing where that says nothing, or is too much."""
+    value, kind = item.get("input"), item["type"]
+    if kind in ABSENT:
+        return ""
+    if isinstance(value, dict | list | tuple | BaseModel):
+        what = "a list" if isinstance(value, list | tuple) else "keys and values"
+        return f" (found {what})" if kind in WORDS else ""
+    if value is None:
+        return " (found nothing)"
+    text = PASSWORD.sub(r"\1:***@", repr(value))
+    return f" (found {text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'})"
