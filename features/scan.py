@@ -22,7 +22,7 @@ from features.needs import UNNAMED, EventSet, Needs
 from features.specs import FeatureSpec
 from features.windows import DAY_US, Grid, Slots, day_number
 
-BATCH_BYTES = 60e6
+BATCH_BYTES = 40e6
 
 
 @dataclass(frozen=True)

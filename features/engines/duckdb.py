@@ -20,7 +20,7 @@ from features.errors import DataError, MilestonesError, StoreError
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
 ROWS_AT_ONCE = 122_880  # as many as DuckDB itself takes at a time
-BYTES_PER_THREAD = 450_000_000
+BYTES_PER_THREAD = 400_000_000
 GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
 
 
