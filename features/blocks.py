@@ -60,7 +60,10 @@ class Recipe:
         if self.grid.origin == "tenure":
             time = signed_up + offset
         else:
-            time = np.broadcast_to(np.datetime64(0, "us") + offset, (stop - first, len(days))).copy()
+            time = np.broadcast_to(np.datetime64(0, "us") + offset, (stop - first, len(days)))
+        time = np.asfortranarray(
+            time
+        )  # as the sums over slots come, date by date: what lies alike is quick to combine
         tenure = (time - signed_up) / ONE_DAY
         seen = np.where(signed_up < self.data_from, (time - self.data_from) / ONE_DAY, np.inf)
         return Moments(np.arange(first, stop), signed_up, days, time, tenure, seen)

@@ -42,7 +42,7 @@ class Moments:
     def blind(self, window: Window) -> NDArray[np.bool_]:
         """Where tracking did not cover the whole window although the account was there already."""
         if window.end_days > 0:
-            return np.zeros(self.tenure_days.shape, dtype=bool)
+            return np.zeros_like(self.tenure_days, dtype=bool)
         reach = (
             self.tenure_days
             if window.start_days is None
@@ -74,7 +74,7 @@ def compose(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Besi
 
 def _between(running: Floats, table: Elementary, moments: Moments, window: Window) -> Floats:
     start, stop = table.plan.slots.bounds(moments.as_of_days, window)
-    return running[:, stop] - running[:, start]
+    return np.asarray((running[stop] - running[start]).T)
 
 
 def _recent_or_trend(spec: FeatureSpec, running: Floats, table: Elementary, moments: Moments) -> Floats:
@@ -98,7 +98,7 @@ def _in_order(measure: Measure) -> "Composer":
 
     def compose_one(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
         days, start = table.active_days(spec.events), spec.window.start_days
-        found = np.empty(moments.tenure_days.shape)
+        found = np.empty_like(moments.tenure_days)
         for i, as_of in enumerate(moments.as_of_days.tolist()):
             seen = days.within(None if start is None else as_of + start, as_of)
             found[:, i] = measure(seen, as_of, len(found))
@@ -113,7 +113,7 @@ def _distinct_users(spec: FeatureSpec, table: Elementary, moments: Moments, _bes
 
 
 def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
-    present = np.zeros(moments.tenure_days.shape)
+    present = np.zeros_like(moments.tenure_days)
     for group in spec.groups:
         enough = _between(table.counts(group.events), table, moments, spec.window) >= group.at_least
         present += enough & beside.access.eligible(group.events)
@@ -122,7 +122,7 @@ def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Besi
 
 def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
     _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
-    last = table.last_times(spec.events)[:, stop]
+    last = table.last_times(spec.events)[stop].T
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
     seen = np.minimum(moments.tenure_days, moments.seen_days)
@@ -133,7 +133,7 @@ def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: 
 
 def _days_to_first(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
     _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
-    first = table.first_times(spec.events)[:, stop]
+    first = table.first_times(spec.events)[stop].T
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
     # Whoever came before tracking began may have done it unseen.
     unknown = (first == NOT_YET) | np.isfinite(moments.seen_days)

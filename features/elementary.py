@@ -44,31 +44,32 @@ class Elementary:
     """What the scans counted of the accounts [first, stop), with running sums that are made when first asked for.
 
     cells, users: as `features.scan.Scan` has them, None where they were not asked for. An array over the slots is
-    (accounts, slots + 1): slot s is stored at s + 1, so that running[:, b] - running[:, a] is the sum over [a, b).
+    (slots + 1, accounts): slot s is stored at s + 1, so that running[b] - running[a] is the sum over [a, b), of whole
+    rows that lie together in memory.
     """
 
     def __init__(
         self, plan: Plan, cells: pa.Table | None, users: pa.Table | None, first: int, stop: int
     ) -> None:
         self.plan, self.n_accounts = plan, stop - first
-        self._place, self._cells, self._starts = _by_code(plan, cells, first)
+        self._place, self._cells, self._starts = _by_code(plan, cells, first, self.n_accounts)
         self._user_account, self._words = _by_user(plan, users, first)
         self._made: dict[tuple[str, EventSet], NDArray[Any]] = {}
         self._active: dict[EventSet, ActiveDays] = {}
 
     def counts(self, events: EventSet) -> Floats:
-        """Running counts of a set of events, (accounts, slots + 1)."""
+        """Running counts of a set of events, (slots + 1, accounts)."""
         return self._once("count", events, self._running_counts)
 
     def days(self, events: EventSet) -> Floats:
-        """Running active days of a set of events, (accounts, slots + 1)."""
+        """Running active days of a set of events, (slots + 1, accounts)."""
         return self._once("bits", events, self._running_days)
 
     def active_days(self, events: EventSet) -> ActiveDays:
         """Each day on which an account did one of a set of events; accounts count from the first of the block."""
         if events not in self._active:
             first_days = self.plan.slots.edges[:-1]
-            self._active[events] = ActiveDays.of(self._day_bits(events)[:, 1:], first_days)
+            self._active[events] = ActiveDays.of(self._day_bits(events)[1:].T, first_days)
         return self._active[events]
 
     def last_times(self, events: EventSet) -> Integers:
@@ -97,7 +98,7 @@ class Elementary:
         return self._accumulated("count", events, 0.0, np.add)
 
     def _running_days(self, events: EventSet) -> NDArray[Any]:
-        return np.cumsum(np.bitwise_count(self._day_bits(events)), axis=1, dtype=np.float64)
+        return np.cumsum(np.bitwise_count(self._day_bits(events)), axis=0, dtype=np.float64)
 
     def _day_bits(self, events: EventSet) -> Integers:
         return self._dense("bits", events, 0, np.bitwise_or)
@@ -110,11 +111,11 @@ class Elementary:
 
     def _accumulated(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
         dense = self._dense(column, events, nothing, unite)
-        return np.asarray(unite.accumulate(dense, axis=1, out=dense))
+        return np.asarray(unite.accumulate(dense, axis=0, out=dense))
 
     def _dense(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
-        """(accounts, slots + 1): the cells of a set united, `nothing` where there is none."""
-        dense = np.full((self.n_accounts, len(self.plan.slots) + 1), nothing)
+        """(slots + 1, accounts): the cells of a set united, `nothing` where there is none."""
+        dense = np.full((len(self.plan.slots) + 1, self.n_accounts), nothing)
         flat = dense.ravel()
         for code in self.plan.needs.codes_of(events):
             rows = slice(*self._starts[code : code + 2])
@@ -124,7 +125,7 @@ class Elementary:
 
 
 def _by_code(
-    plan: Plan, cells: pa.Table | None, first: int
+    plan: Plan, cells: pa.Table | None, first: int, n_accounts: int
 ) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], Integers]:
     """The cells in the order of codes: place in a flat array over the slots, the other columns, where codes start."""
     n_codes = plan.needs.n_codes
@@ -133,7 +134,7 @@ def _by_code(
     columns = _columns(cells)
     account, slot, code = (columns.pop(name) for name in ("account", "slot", "code"))
     order = np.argsort(code, kind="stable")
-    place = (account.astype(np.intp) - first) * (len(plan.slots) + 1) + slot + 1
+    place = (slot.astype(np.intp) + 1) * n_accounts + account - first
     starts = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=n_codes))])
     return place[order], {name: values[order] for name, values in columns.items()}, starts
 

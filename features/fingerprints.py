@@ -1,6 +1,7 @@
 """Fingerprints: short texts that change when a file, a table or the code that reads them does."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,15 +17,18 @@ MADE_WITH = ("duckdb", "ibis-framework", "numpy", "pandas", "pyarrow")
 def of_files(source: str, folder: Path) -> dict[Path, str]:
     """Every file behind a source of files with the SHA-256 of its bytes, first 16 hex digits."""
     path = (folder / source.partition("::")[0]).resolve()
-    found = {}
-    for file in source_files(path):
-        stat = file.stat()
-        found[file] = _of_file(file, stat.st_size, stat.st_mtime_ns)
-    return found
+    files = source_files(path)
+    with ThreadPoolExecutor() as readers:
+        return dict(zip(files, readers.map(_of_file, files), strict=True))
+
+
+def _of_file(file: Path) -> str:
+    stat = file.stat()
+    return _of_bytes(file, stat.st_size, stat.st_mtime_ns)
 
 
 @cache
-def _of_file(file: Path, _size: int, _changed: int) -> str:
+def _of_bytes(file: Path, _size: int, _changed: int) -> str:
     """Read once in a program, however often it is asked for."""
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()[:16]

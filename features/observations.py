@@ -17,7 +17,7 @@ from features.engines import engine_of
 from features.engines.engine import Columns
 from features.kept import Shelf
 from features.log import Log
-from features.outcomes import label, outcome_specs
+from features.outcomes import Labels, outcome_specs
 from features.progress import ProgressCallback
 from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
@@ -95,19 +95,30 @@ def observe_in_batches(
         states,
         eligibility,
     )
-    composed = _composed(log, specs, asked, recipe, shelf)
-    for block, columns in enumerate(ahead(composed)):
-        frame = pd.DataFrame({**_identity(recipe, block), **columns})
-        # An account that signs up at the very as-of date has no history yet.
-        frame = frame[
-            (frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)
-        ].reset_index(drop=True)
-        frame = label(log, data, frame)
+    labels = Labels.of(log, data)
+    for block, columns in enumerate(ahead(_composed(log, specs, asked, recipe, shelf))):
+        observed = labels.label(_asked(log, recipe, block, columns))
         if question.alive_only:
-            frame = frame[frame["alive"]].reset_index(drop=True)
+            observed = observed[observed["alive"]]
         if progress:
             progress("composing the windows", (block + 1) / recipe.n_blocks)
-        yield frame[[*IDENTITY, *(spec.name for spec in question.specs)]]
+        rows = observed.index.to_numpy()
+        features = {spec.name: columns[spec.name][rows] for spec in question.specs}
+        yield pd.DataFrame({**{name: observed[name].array for name in IDENTITY}, **features})
+
+
+def _asked(log: Log, recipe: Recipe, block: int, columns: Columns) -> pd.DataFrame:
+    """Who is observed when, and what their outcome is read from; the index is the row of the columns."""
+    moments = recipe.moments(block)
+    n_dates = len(moments.as_of_days)
+    identity = {
+        "account": np.repeat(moments.account, n_dates),
+        "as_of": moments.time.ravel(),
+        "signed_up_at": np.repeat(recipe.signed_up[moments.account], n_dates),
+    }
+    frame = pd.DataFrame({**identity, **{spec.name: columns[spec.name] for spec in recipe.outcome_specs}})
+    # An account that signs up at the very as-of date has no history yet.
+    return frame[(frame["as_of"] > frame["signed_up_at"]) & (frame["as_of"] <= log.data_through)]
 
 
 def _composed(
@@ -145,14 +156,4 @@ def _states(log: Log, data: Data, specs: tuple[FeatureSpec, ...]) -> dict[str, S
     return {
         spec.name: State.of(known.require(attribute, f"feature {spec.name!r}"), spec.equals)
         for spec, attribute in asked
-    }
-
-
-def _identity(recipe: Recipe, block: int) -> dict[str, object]:
-    moments = recipe.moments(block)
-    n_dates = len(moments.as_of_days)
-    return {
-        "account": np.repeat(moments.account, n_dates),
-        "as_of": moments.time.ravel(),
-        "signed_up_at": np.repeat(recipe.signed_up[moments.account], n_dates),
     }

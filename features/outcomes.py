@@ -80,30 +80,47 @@ def outcome_specs(data: Data) -> tuple[FeatureSpec, ...]:
     )
 
 
-def label(log: Log, data: Data, frame: pd.DataFrame) -> pd.DataFrame:
-    """Add alive, at_risk, retained (missing where not observable), known_from to observations.
+@dataclass(frozen=True)
+class Labels:
+    """What a log says of who stayed, ready for any observation of it.
 
-    `frame` has account, as_of and, for a silent outcome, the columns of `outcome_specs`.
+    `lives` is None for a silent outcome, which is read from counts; `contracts` is None where no terms are known.
     """
-    horizon = pd.Timedelta(days=data.outcomes.horizon_days)
-    frame = frame.copy()
-    frame["known_from"] = frame["as_of"] + horizon
-    if data.outcomes.kind == "silent":
-        frame["alive"] = frame["_core_before"].fillna(1) > 0
-        frame["at_risk"] = frame["alive"]
-        lost = frame["_core_after"] == 0
-        frame = frame.drop(columns=["_core_before", "_core_after"])
-    else:
-        ends = lives(log, data).end_of_life(frame["account"].to_numpy(np.int64), times_of(frame["as_of"]))
-        alive = ~np.isnat(ends)
-        lost = pd.Series(alive & (ends < times_of(frame["known_from"])), index=frame.index)
-        frame["alive"] = alive
+
+    horizon: pd.Timedelta
+    data_through: pd.Timestamp
+    lives: Lives | None
+    contracts: pd.DataFrame | None
+
+    @classmethod
+    def of(cls, log: Log, data: Data) -> "Labels":
+        """From the declared kind of outcome."""
+        silent = data.outcomes.kind == "silent"
         spells = log.subscriptions
-        contracts = None if spells is None else customer_spells(spells, data)
-        frame["at_risk"] = alive & could_leave(contracts, frame, horizon)
-    observable = frame["alive"] & (frame["known_from"] <= log.data_through)
-    frame["retained"] = (~lost).astype("boolean").where(observable)
-    return frame
+        return cls(
+            pd.Timedelta(days=data.outcomes.horizon_days),
+            log.data_through,
+            None if silent else lives(log, data),
+            None if silent or spells is None else customer_spells(spells, data),
+        )
+
+    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Observations with alive, at_risk, retained (missing where not observable), known_from.
+
+        `frame` has account, as_of and, for a silent outcome, the columns of `outcome_specs`.
+        """
+        known_from = frame["as_of"] + self.horizon
+        if self.lives is None:
+            alive = at_risk = ~(frame["_core_before"] == 0).to_numpy()
+            lost = (frame["_core_after"] == 0).to_numpy()
+        else:
+            ends = self.lives.end_of_life(frame["account"].to_numpy(np.int64), times_of(frame["as_of"]))
+            alive = ~np.isnat(ends)
+            lost = alive & (ends < times_of(known_from))
+            at_risk = alive & could_leave(self.contracts, frame, self.horizon)
+        observable = alive & (known_from <= self.data_through).to_numpy()
+        retained = pd.Series(~lost, index=frame.index, dtype="boolean").where(observable)
+        return frame.assign(alive=alive, at_risk=at_risk, retained=retained, known_from=known_from)
 
 
 def lives(log: Log, data: Data) -> Lives:
