@@ -3,16 +3,22 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
-import re
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from features.faults import PASSWORD, place
+from features.faults import place
 from features.quarters import Quarters
 from features.specs import Aggregation, FeatureSpec, Per, unit_of
 from features.tables import TABLES
+from features.validators import (
+    feature_name,
+    known_engine,
+    known_time_format,
+    known_zone,
+    named_source,
+    one_value,
+)
 from features.windows import EVER, last
 
 LONGEST_WINDOW_DAYS = 3650
@@ -22,71 +28,6 @@ class Declared(BaseModel):
     """Base of everything that is read from framework.yaml: immutable, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def known_zone(zone: str) -> str:
-    """The zone, if the tz database has it. Raises ValueError."""
-    from zoneinfo import available_timezones
-
-    if zone not in available_timezones():
-        raise ValueError(
-            f"{zone!r} is not a time zone: write one of the tz database, such as Europe/Dublin or UTC"
-        )
-    return zone
-
-
-def known_time_format(pattern: str) -> str:
-    """The pattern, if a time can be written in it and read again. Raises ValueError."""
-    try:
-        datetime.strptime(datetime(2024, 5, 31, 14, 5).strftime(pattern), pattern)
-        readable = "%" in pattern
-    except ValueError:
-        readable = False
-    if not readable:
-        raise ValueError(f"{pattern!r} is not a way to write times: write one such as '%d/%m/%Y %H:%M'")
-    return pattern
-
-
-def named_source(source: str) -> str:
-    """The source, if it can name one and holds no secret. Raises ValueError."""
-    if not source.strip() or "\0" in source:
-        raise ValueError(
-            "name a file, a folder, a glob, file.duckdb::table or postgresql://user@host/database::schema.table"
-        )
-    if PASSWORD.search(source):
-        raise ValueError(
-            "it holds a password, which would be copied into every record: leave it out, and put it into the variable"
-            " PGPASSWORD or the file ~/.pgpass"
-        )
-    return source
-
-
-def known_engine(engine: str) -> str:
-    """The engine, if it is DuckDB or names a Spark master. Raises ValueError."""
-    if not re.fullmatch(
-        r"duckdb|local(\[.+\])?|local-cluster\[\d+, ?\d+, ?\d+\]|spark://[^,]+:\d+(,[^,]+:\d+)*|k8s://.+|yarn",
-        engine,
-    ):
-        raise ValueError(
-            "is no engine: write duckdb, or a Spark master such as spark://host:7077 or local-cluster[2,1,1024]"
-        )
-    return engine
-
-
-def one_value(value: Any) -> Any:
-    """The value, if it is one. Raises ValueError."""
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError("must be one value: write a text, a number, true or false")
-    return value
-
-
-def feature_name(name: str) -> str:
-    """The name, if a column may have it. Raises ValueError."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", name):
-        raise ValueError(
-            "is no name of a feature: write small letters, digits and _, a letter first, at most 100 of them"
-        )
-    return name
 
 
 Source = Annotated[str, AfterValidator(named_source)]

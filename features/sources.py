@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from features.engines import duckdb as embedded
-from features.engines import postgres, spark
+from features.engines import postgres, spark_files, spark_session
 from features.errors import DataError
 
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
@@ -55,7 +55,7 @@ class Stores:
             files, csv = _files(path, table)
             files = files if only is None else [file for file in files if str(file) in only]
             if distributed:
-                return spark.open_files(self._connected(self.engine), files, csv=csv, table=table)
+                return spark_files.open_files(self._connected(self.engine), files, csv=csv, table=table)
             return _open_files(backend, files, csv=csv)
         except duckdb.Error as error:
             raise DataError(f"{table}: cannot read {path}: {embedded.first_line(error)}") from error
@@ -65,7 +65,9 @@ class Stores:
             if where == DUCKDB:
                 self._made[where] = embedded.connect()
             else:
-                self._made[where] = postgres.connect(where) if POSTGRES.match(where) else spark.connect(where)
+                self._made[where] = (
+                    postgres.connect(where) if POSTGRES.match(where) else spark_session.connect(where)
+                )
         return self._made[where]
 
     def _open_database(self, source: str, table: str) -> Any:

@@ -58,7 +58,8 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Look at the tables, map their columns, profile the events, and propose a framework that runs."""
-    from features.declaration import Sources, known_engine
+    from features.declaration import Sources
+    from features.validators import known_engine
     from features.workspace import Workspace, write_text
     from models.framework import load_framework
     from models.initiation import Request, initiate
@@ -91,7 +92,8 @@ def init(
 
 
 def _calendar(timezone: str, time_formats: list[str]) -> "Calendar":
-    from features.declaration import Calendar, known_time_format, known_zone
+    from features.declaration import Calendar
+    from features.validators import known_time_format, known_zone
 
     try:
         option = "--timezone"
@@ -105,7 +107,7 @@ def _calendar(timezone: str, time_formats: list[str]) -> "Calendar":
 
 def _from(root: Path, source: str) -> str:
     """A source as the framework names it: relative to its folder, so that both can move together."""
-    from features.declaration import named_source
+    from features.validators import named_source
 
     try:
         named_source(source)

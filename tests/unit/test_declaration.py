@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from features.declaration import Data, known_zone
+from features.declaration import Data
 from features.document import content_hash, parse_yaml, read_data, read_document, read_yaml, validate
 from features.errors import DataError
 from features.faults import explain, place
+from features.validators import known_zone
 
 CONTENT: dict[str, Any] = {
     "sources": {"events": "e.parquet", "accounts": "a.parquet"},

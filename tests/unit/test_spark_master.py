@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from features.declaration import known_engine
-from features.engines import spark
+from features.engines import spark_session
 from features.errors import StoreError
+from features.validators import known_engine
 from tests.unit.small_log import run, small_log, sources
 
 
@@ -17,7 +17,7 @@ from tests.unit.small_log import run, small_log, sources
 )
 def test_a_master_that_cannot_be_reached_is_named_with_what_to_do(address: str) -> None:
     with pytest.raises(StoreError) as refused:
-        spark.require_answer(f"spark://{address}")
+        spark_session.require_answer(f"spark://{address}")
     words = str(refused.value)
     assert words.startswith(f"data.engine spark://{address}: no Spark master can be reached at {address} (")
     assert words.endswith("each given 5 seconds: start the master, or correct host and port")
@@ -25,9 +25,9 @@ def test_a_master_that_cannot_be_reached_is_named_with_what_to_do(address: str) 
 
 def test_one_of_several_masters_is_enough() -> None:
     with socket.create_server(("127.0.0.1", 0)) as there:
-        spark.require_answer(f"spark://127.0.0.1:1,127.0.0.1:{there.getsockname()[1]}")
+        spark_session.require_answer(f"spark://127.0.0.1:1,127.0.0.1:{there.getsockname()[1]}")
     with pytest.raises(StoreError, match=r"reached at 127.0.0.1:1 \(.*\), 127.0.0.1:2 \("):
-        spark.require_answer("spark://127.0.0.1:1,127.0.0.1:2")
+        spark_session.require_answer("spark://127.0.0.1:1,127.0.0.1:2")
 
 
 def test_a_host_that_says_nothing_is_waited_for_as_long_as_stated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,10 +39,10 @@ def test_a_host_that_says_nothing_is_waited_for_as_long_as_stated(monkeypatch: p
 
     monkeypatch.setattr(socket, "create_connection", silent)
     with pytest.raises(StoreError, match=r"10\.0\.0\.1:7077 \(timed out\), each given 5 seconds"):
-        spark.require_answer("spark://10.0.0.1:7077")
+        spark_session.require_answer("spark://10.0.0.1:7077")
     assert asked == [(("10.0.0.1", 7077), 5.0)]
     for master in ("local[2]", "local-cluster[2,1,1024]", "yarn", "k8s://https://host:443"):
-        spark.require_answer(master)
+        spark_session.require_answer(master)
     assert len(asked) == 1
 
 
