@@ -11,7 +11,7 @@ from features.log import Log
 from features.observations import IDENTITY
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
-from features.windows import EVER, last
+from features.windows import EVER, Window, last
 
 RECENCY = "days_since_last_event"
 KEYS = ("account_id", "quarter", "plan", *IDENTITY)  # what the matrix holds beside features
@@ -127,18 +127,29 @@ def _overall(data: Data) -> list[FeatureSpec]:
             FeatureSpec(f"active_days_{days}d_trend", f"Active days {when} against the {days} days before", Aggregation.ACTIVE_DAYS, window, trend=True, unit="-1..1", category="trend"),
             FeatureSpec(f"events_{days}d_per_tenure", f"Events {when}, per 30 days of tenure within them", Aggregation.COUNT, window, per=Per.TENURE, unit="events per 30 days"),
         ]  # fmt: skip
-        if data.events.core:
-            specs += [
-                FeatureSpec(f"core_events_{days}d", f"Core events {when}", Aggregation.COUNT, window, events=data.events.core),
-                FeatureSpec(f"core_active_days_{days}d", f"Days with a core event {when}", Aggregation.ACTIVE_DAYS, window, events=data.events.core, unit="days"),
-                FeatureSpec(f"core_events_{days}d_trend", f"Core events {when} against the {days} days before", Aggregation.COUNT, window, events=data.events.core, trend=True, unit="-1..1", category="trend"),
-            ]  # fmt: skip
-        if events:
-            groups = tuple(Group((event,)) for event in events)
-            specs.append(FeatureSpec(f"distinct_events_{days}d", f"Kinds of event used {when}", Aggregation.GROUPS, window, groups=groups, unit="kinds", category="breadth"))  # fmt: skip
-        if len(data.events.categories) > 1:
-            groups = tuple(Group(members) for members in data.events.categories.values() if members)
-            specs.append(FeatureSpec(f"distinct_categories_{days}d", f"Categories used {when}", Aggregation.GROUPS, window, groups=groups, unit="categories", category="breadth"))  # fmt: skip
+        specs += [*_core(data, window, when), *_breadth(data, events, window, when)]
+    return specs
+
+
+def _core(data: Data, window: Window, when: str) -> list[FeatureSpec]:
+    core, days = data.events.core, window.length_days
+    if not core:
+        return []
+    return [
+        FeatureSpec(f"core_events_{days}d", f"Core events {when}", Aggregation.COUNT, window, events=core),
+        FeatureSpec(f"core_active_days_{days}d", f"Days with a core event {when}", Aggregation.ACTIVE_DAYS, window, events=core, unit="days"),
+        FeatureSpec(f"core_events_{days}d_trend", f"Core events {when} against the {days} days before", Aggregation.COUNT, window, events=core, trend=True, unit="-1..1", category="trend"),
+    ]  # fmt: skip
+
+
+def _breadth(data: Data, events: tuple[str, ...], window: Window, when: str) -> list[FeatureSpec]:
+    days, specs = window.length_days, []
+    if events:
+        groups = tuple(Group((event,)) for event in events)
+        specs.append(FeatureSpec(f"distinct_events_{days}d", f"Kinds of event used {when}", Aggregation.GROUPS, window, groups=groups, unit="kinds", category="breadth"))  # fmt: skip
+    if len(data.events.categories) > 1:
+        groups = tuple(Group(members) for members in data.events.categories.values() if members)
+        specs.append(FeatureSpec(f"distinct_categories_{days}d", f"Categories used {when}", Aggregation.GROUPS, window, groups=groups, unit="categories", category="breadth"))  # fmt: skip
     return specs
 
 

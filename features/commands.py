@@ -45,39 +45,48 @@ def features(
     as_json: JsonOption = False,
 ) -> None:
     """Build the usage features of every account at every quarter's close, and count who uses them."""
-    from features.adoption_record import is_current, write_adoption
-    from features.catalogue import catalogue_of, described
     from features.document import read_data
-    from features.intake import open_log
-    from features.kept import Shelf
-    from features.matrix import build_matrix, up_to_date
     from features.workspace import Workspace
 
-    console = Console(as_json)
-    place = Workspace(workspace.resolve())
-    data = read_data(place.framework)
     if listed and adoption:
         raise UsageError("--list and --adoption show different things: give one of them")
+    console, place = Console(as_json), Workspace(workspace.resolve())
+    data = read_data(place.framework)
+    instant = None if known_at is None else _instant(known_at, data.calendar.timezone)
     if adoption:
         _show_adoption(console, place, data)
-        return
-    instant = None if known_at is None else _instant(known_at, data.calendar.timezone)
-    done = None if listed or anew else up_to_date(place, data, instant)
-    if done is not None:
-        if not is_current(place, done):
-            write_adoption(place, data, done)
-        console.say(
-            f"{place.features / 'matrix.parquet'} is up to date: no input has changed since it was built"
-        )
-        console.result(done)
-        return
-    kept = () if listed or anew else Shelf.of(place, data).parts()
-    log = open_log(data, place.root, known_at=instant, keeping=not listed, kept=kept)
-    if listed:
-        rows = described(catalogue_of(log, data))
-        console.table(rows, ("name", "description", "unit", "category", "when_nothing"))
-        console.result({"features": rows})
-        return
+    elif listed:
+        _show_catalogue(console, place, data, instant)
+    elif anew or not _was_up_to_date(console, place, data, instant):
+        _build(console, place, data, instant, anew=anew)
+
+
+def _was_up_to_date(
+    console: Console, place: "Workspace", data: "Data", instant: "pd.Timestamp | None"
+) -> bool:
+    from features.adoption_record import is_current, write_adoption
+    from features.matrix import up_to_date
+
+    done = up_to_date(place, data, instant)
+    if done is None:
+        return False
+    if not is_current(place, done):
+        write_adoption(place, data, done)
+    console.say(f"{place.features / 'matrix.parquet'} is up to date: no input has changed since it was built")
+    console.result(done)
+    return True
+
+
+def _build(
+    console: Console, place: "Workspace", data: "Data", instant: "pd.Timestamp | None", *, anew: bool
+) -> None:
+    from features.adoption_record import write_adoption
+    from features.intake import open_log
+    from features.kept import Shelf
+    from features.matrix import build_matrix
+
+    kept = () if anew else Shelf.of(place, data).parts()
+    log = open_log(data, place.root, known_at=instant, keeping=True, kept=kept)
     log.write_quarantine(place.quarantine)
     with console.progress("features") as progress:
         manifest = build_matrix(log, data, place.root, place, progress)
@@ -91,9 +100,20 @@ def features(
     for note in () if log.known_at is None else log.notes:
         console.say(note)
     console.say(
-        f"Who uses them: {place.features / 'adoption.png'}, and milestones features --adoption -w {workspace}"
+        f"Who uses them: {place.features / 'adoption.png'}, and milestones features --adoption -w {place.root}"
     )
     console.result(manifest)
+
+
+def _show_catalogue(
+    console: Console, place: "Workspace", data: "Data", instant: "pd.Timestamp | None"
+) -> None:
+    from features.catalogue import catalogue_of, described
+    from features.intake import open_log
+
+    rows = described(catalogue_of(open_log(data, place.root, known_at=instant), data))
+    console.table(rows, ("name", "description", "unit", "category", "when_nothing"))
+    console.result({"features": rows})
 
 
 def _show_adoption(console: Console, place: "Workspace", data: "Data") -> None:

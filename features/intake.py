@@ -57,22 +57,13 @@ def open_log(
     reader = _Reader(data, folder, now, known_at)
     accounts = reader.accounts()
     events, spans, increment = reader.events(accounts, files, kept)
-    subscriptions = reader.subscriptions(accounts)
-    states = reader.states(accounts)
-    outcomes = reader.outcomes(accounts)
-    eligibility = reader.eligibility(lambda: _named(events, data))
-    there = ~accounts[LEFT_OUT]
-    if known_at is not None:
-        there &= accounts["signed_up_at"] < known_at
     return Log(
         events=events,
-        accounts=accounts[there].drop(
-            columns=LEFT_OUT
-        ),  # the first of them: their order is that of the codes
-        subscriptions=subscriptions,
-        states=states,
-        outcomes=outcomes,
-        eligibility=eligibility,
+        accounts=_there(accounts, known_at),
+        subscriptions=reader.subscriptions(accounts),
+        states=reader.states(accounts),
+        outcomes=reader.outcomes(accounts),
+        eligibility=reader.eligibility(lambda: _named(events, data)),
         data_from=spans["first"].min().floor("D"),
         data_through=_data_through(data, spans["final"].max(), known_at),
         known_at=known_at,
@@ -80,6 +71,14 @@ def open_log(
         n_events=int(spans["n"].sum()),
         **reader.closed(),
     )
+
+
+def _there(accounts: pd.DataFrame, known_at: pd.Timestamp | None) -> pd.DataFrame:
+    """Those that are looked at: the first of all, because their order is that of the codes."""
+    there = ~accounts[LEFT_OUT]
+    if known_at is not None:
+        there &= accounts["signed_up_at"] < known_at
+    return accounts[there].drop(columns=LEFT_OUT)
 
 
 def _data_through(data: Data, final: pd.Timestamp, known_at: pd.Timestamp | None) -> pd.Timestamp:
