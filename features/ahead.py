@@ -8,13 +8,18 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, each made in the background while the one before it is used; two are in memory."""
+    """The same items, each but the first made in the background while the one before it is used; two are in memory.
+
+    Before the first there is nothing to use, and Ctrl-C reaches the caller's thread alone: what takes long to begin can
+    be stopped.
+    """
     making = iter(items)
+    coming = _next(making)
     with ThreadPoolExecutor(max_workers=1) as background:
-        coming = background.submit(_next, making)
-        while item := coming.result():
-            coming = background.submit(_next, making)
-            yield item[0]
+        while coming:
+            item, made = coming[0], background.submit(_next, making)
+            yield item
+            coming = made.result()
 
 
 def _next(making: Iterator[T]) -> tuple[T] | None:

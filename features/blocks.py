@@ -11,9 +11,11 @@ from features.attributes import Level, State
 from features.composition import Beside, Moments, compose
 from features.elementary import Elementary, Plan
 from features.eligibility import Eligibility
-from features.engines.engine import Columns, Parts
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
+
+Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
+Streams = Sequence[pa.RecordBatchReader]  # rows in the order of their accounts, each
 
 ONE_DAY = np.timedelta64(1, "D")
 
@@ -61,9 +63,8 @@ class Recipe:
             time = signed_up + offset
         else:
             time = np.broadcast_to(np.datetime64(0, "us") + offset, (stop - first, len(days)))
-        time = np.asfortranarray(
-            time
-        )  # as the sums over slots come, date by date: what lies alike is quick to combine
+        # As the sums over slots come, date by date: what lies alike is quick to combine.
+        time = np.asfortranarray(time)
         tenure = (time - signed_up) / ONE_DAY
         seen = np.where(signed_up < self.data_from, (time - self.data_from) / ONE_DAY, np.inf)
         return Moments(np.arange(first, stop), signed_up, days, time, tenure, seen)
@@ -78,7 +79,7 @@ class Recipe:
             found |= {spec.name: compose(spec, table, moments, beside).ravel() for spec in specs}
         return found
 
-    def blocks(self, cells: Parts, users: Parts) -> Iterator[Columns]:
+    def blocks(self, cells: Streams, users: Streams) -> Iterator[Columns]:
         """Every block in turn, from cells and users that come in parts, each in the order of accounts."""
         of_cells, of_users = ([self._in_blocks(part) for part in parts] for parts in (cells, users))
         for number in range(self.n_blocks):

@@ -9,7 +9,7 @@ import pandas as pd
 from features.columns import read_column, to_frame
 from features.declaration import Data
 from features.errors import DataError
-from features.log import Counts
+from features.log import CountsByReason
 from features.rejection import NOT_YET, UNKNOWN_ACCOUNT, UNREAD, remedy
 from features.sources import Stores
 from features.tables import RECORDED, TABLES
@@ -31,9 +31,9 @@ class Books:
         self.now, self.known_at = now, known_at
         self.not_yet = f"{NOT_YET} at {known_at}"
         self.read: dict[str, int] = {}
-        self.quarantined: Counts = {}
-        self.excluded: Counts = {}
-        self.withheld: Counts = {}
+        self.quarantined: CountsByReason = {}
+        self.excluded: CountsByReason = {}
+        self.withheld: CountsByReason = {}
         self.notes: list[str] = []
         self.rejected: dict[str, Any] = {}
         self.an_account = ""

@@ -81,17 +81,21 @@ def _build(
     console: Console, place: "Workspace", data: "Data", instant: "pd.Timestamp | None", *, anew: bool
 ) -> None:
     from features.adoption_record import write_adoption
-    from features.intake import open_log
+    from features.intake import open_increment, open_log
     from features.kept import Shelf
     from features.matrix import build_matrix
 
-    kept = () if anew else Shelf.of(place, data).parts()
-    log = open_log(data, place.root, known_at=instant, keeping=True, kept=kept)
-    log.write_quarantine(place.quarantine)
-    with console.progress("features") as progress:
-        manifest = build_matrix(log, data, place.root, place, progress)
-        progress("counting who uses them", 1.0)
-        write_adoption(place, data, manifest)
+    shelf = Shelf.of(place, data)
+    with shelf.held() as alone:
+        if alone and instant is None:
+            log, counting = open_increment(data, place.root, shelf, anew=anew)
+        else:  # what was known at an instant is no part of what is known now, and is not kept
+            log, counting = open_log(data, place.root, known_at=instant), None
+        log.write_quarantine(place.quarantine)
+        with console.progress("features") as progress:
+            manifest = build_matrix(log, data, place, progress, counting)
+            progress("counting who uses them", 1.0)
+            write_adoption(place, data, manifest)
     when = "" if log.known_at is None else f"As known at {log.known_at}: "
     console.say(
         f"{when}{len(manifest['features'])} features of {manifest['n_observations']:,} observations"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.attributes import Level, State
-from features.elementary import NEVER, NOT_YET, Elementary, Floats
+from features.elementary import NEVER, NO_FIRST, Elementary, Floats
 from features.eligibility import Access, knowable
 from features.sequences import Measure, active_weeks, irregularity, streak
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
@@ -136,7 +136,7 @@ def _days_to_first(spec: FeatureSpec, table: Elementary, moments: Moments, _besi
     first = table.first_times(spec.events)[stop].T
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
     # Whoever came before tracking began may have done it unseen.
-    unknown = (first == NOT_YET) | np.isfinite(moments.seen_days)
+    unknown = (first == NO_FIRST) | np.isfinite(moments.seen_days)
     return np.where(unknown, np.nan, first.astype(np.float64) / DAY_US - signed_up)
 
 

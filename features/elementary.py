@@ -6,7 +6,7 @@ same account, slot and code, or of the same user, unite as slots do: it does not
 scanned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,16 @@ from features.windows import Slots
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-SLOTS_PER_WORD = 62
-NEVER = np.iinfo(np.int64).min
-NOT_YET = np.iinfo(np.int64).max
+NEVER = np.iinfo(np.int64).min  # the last time of what was never done
+NO_FIRST = np.iinfo(np.int64).max  # the first time of it
+
+# By column of the cells: its type over the slots, what stands where there is no cell, and how cells unite.
+_OVER_SLOTS: Mapping[str, tuple[type[np.generic], int, np.ufunc]] = {
+    "count": (np.float64, 0, np.add),
+    "bits": (np.int64, 0, np.bitwise_or),
+    "last": (np.int64, NEVER, np.maximum),
+    "first": (np.int64, NO_FIRST, np.minimum),
+}
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,6 @@ class Plan:
     needs: Needs
     slots: Slots
     block_size: int
-
-    @property
-    def n_words(self) -> int:
-        """How many words of bits hold all slots."""
-        return -(-len(self.slots) // SLOTS_PER_WORD)
 
 
 class Elementary:
@@ -54,73 +56,70 @@ class Elementary:
         self.plan, self.n_accounts = plan, stop - first
         self._place, self._cells, self._starts = _by_code(plan, cells, first, self.n_accounts)
         self._user_account, self._words = _by_user(plan, users, first)
-        self._made: dict[tuple[str, EventSet], NDArray[Any]] = {}
-        self._active: dict[EventSet, ActiveDays] = {}
+        self._made: dict[tuple[str, EventSet], Any] = {}
 
     def counts(self, events: EventSet) -> Floats:
         """Running counts of a set of events, (slots + 1, accounts)."""
-        return self._once("count", events, self._running_counts)
+        return self._running("count", events)
 
     def days(self, events: EventSet) -> Floats:
         """Running active days of a set of events, (slots + 1, accounts)."""
-        return self._once("bits", events, self._running_days)
+
+        def make() -> Floats:
+            return np.cumsum(np.bitwise_count(self._bits(events)), axis=0, dtype=np.float64)
+
+        return np.asarray(self._once("days", events, make))
 
     def active_days(self, events: EventSet) -> ActiveDays:
         """Each day on which an account did one of a set of events; accounts count from the first of the block."""
-        if events not in self._active:
-            first_days = self.plan.slots.edges[:-1]
-            self._active[events] = ActiveDays.of(self._day_bits(events)[1:].T, first_days)
-        return self._active[events]
+
+        def make() -> ActiveDays:
+            return ActiveDays.of(self._bits(events)[1:].T, self.plan.slots.edges[:-1])
+
+        found: ActiveDays = self._once("active days", events, make)
+        return found
 
     def last_times(self, events: EventSet) -> Integers:
         """Time of the last event before each slot edge in µs from the origin, NEVER where there is none."""
-        return self._once("last", events, self._latest)
+        return self._running("last", events)
 
     def first_times(self, events: EventSet) -> Integers:
-        """Time of the first event before each slot edge in µs from the origin, NOT_YET where there is none."""
-        return self._once("first", events, self._earliest)
+        """Time of the first event before each slot edge in µs from the origin, NO_FIRST where there is none."""
+        return self._running("first", events)
 
     def users(self, events: EventSet, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Floats:
         """Distinct users in the slots [start, stop) of each as-of date, (accounts, as-of dates)."""
         words = self._words[events]
         found = np.empty((self.n_accounts, len(start)))
         for column, (lower, upper) in enumerate(zip(start, stop, strict=True)):
-            present = (words & slot_mask(lower, upper, words.shape[1])).any(axis=1)
+            present = (words & self.plan.slots.mask(lower, upper)).any(axis=1)
             found[:, column] = np.bincount(self._user_account[present], minlength=self.n_accounts)
         return found
 
-    def _once(self, kind: str, events: EventSet, make: Callable[[EventSet], NDArray[Any]]) -> NDArray[Any]:
-        if (kind, events) not in self._made:
-            self._made[kind, events] = make(events)
-        return self._made[kind, events]
+    def _once(self, what: str, events: EventSet, make: Callable[[], Any]) -> Any:
+        if (what, events) not in self._made:
+            self._made[what, events] = make()
+        return self._made[what, events]
 
-    def _running_counts(self, events: EventSet) -> NDArray[Any]:
-        return self._accumulated("count", events, 0.0, np.add)
+    def _running(self, column: str, events: EventSet) -> NDArray[Any]:
+        def make() -> NDArray[Any]:
+            dense = self._dense(column, events)
+            return np.asarray(_OVER_SLOTS[column][2].accumulate(dense, axis=0, out=dense))
 
-    def _running_days(self, events: EventSet) -> NDArray[Any]:
-        return np.cumsum(np.bitwise_count(self._day_bits(events)), axis=0, dtype=np.float64)
+        return np.asarray(self._once(column, events, make))
 
-    def _day_bits(self, events: EventSet) -> Integers:
-        return self._dense("bits", events, 0, np.bitwise_or)
+    def _bits(self, events: EventSet) -> Integers:
+        return np.asarray(self._once("bits", events, lambda: self._dense("bits", events)))
 
-    def _latest(self, events: EventSet) -> NDArray[Any]:
-        return self._accumulated("last", events, NEVER, np.maximum)
-
-    def _earliest(self, events: EventSet) -> NDArray[Any]:
-        return self._accumulated("first", events, NOT_YET, np.minimum)
-
-    def _accumulated(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
-        dense = self._dense(column, events, nothing, unite)
-        return np.asarray(unite.accumulate(dense, axis=0, out=dense))
-
-    def _dense(self, column: str, events: EventSet, nothing: float, unite: np.ufunc) -> NDArray[Any]:
-        """(slots + 1, accounts): the cells of a set united, `nothing` where there is none."""
-        dense = np.full((len(self.plan.slots) + 1, self.n_accounts), nothing)
+    def _dense(self, column: str, events: EventSet) -> NDArray[Any]:
+        """(slots + 1, accounts): the cells of a set united."""
+        kind, nothing, unite = _OVER_SLOTS[column]
+        dense = np.full((len(self.plan.slots) + 1, self.n_accounts), nothing, dtype=kind)
         flat = dense.ravel()
         for code in self.plan.needs.codes_of(events):
             rows = slice(*self._starts[code : code + 2])
             # Of its own type: numpy is many times slower where it must convert value by value.
-            unite.at(flat, self._place[rows], self._cells[column][rows].astype(flat.dtype, copy=False))
+            unite.at(flat, self._place[rows], self._cells[column][rows].astype(kind, copy=False))
         return dense
 
 
@@ -152,7 +151,7 @@ def _by_user(
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     words = {}
     for i, events in enumerate(plan.needs.users):
-        found = np.column_stack([users[f"u{i}_{n}"].to_numpy() for n in range(plan.n_words)])
+        found = np.column_stack([users[f"u{i}_{n}"].to_numpy() for n in range(plan.slots.n_words)])
         words[events] = np.bitwise_or.reduceat(found[order], starts) if len(starts) else found
     return account[order][starts], words
 
@@ -164,11 +163,3 @@ def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:
 
 def _column(column: pa.ChunkedArray) -> NDArray[Any]:
     return np.asarray((column.cast("int64") if pa.types.is_timestamp(column.type) else column).to_numpy())
-
-
-def slot_mask(lower: int, upper: int, n_words: int) -> Integers:
-    """Bits of the slots [lower, upper) over the words that hold them, (n_words,)."""
-    mask = np.zeros(n_words, dtype=np.int64)
-    for slot in range(lower, upper):
-        mask[slot // SLOTS_PER_WORD] |= np.int64(1) << np.int64(slot % SLOTS_PER_WORD)
-    return mask

@@ -16,7 +16,7 @@ from features.declaration import Data
 from features.engines import engine_of
 from features.equality import holds
 from features.errors import DataError
-from features.kept import Fresh, Increment, Kept, current_files, summed
+from features.kept import Counting, FileEvents, Kept, Shelf, current_files, summed
 from features.log import Log
 from features.rejection import (
     EXCLUDED,
@@ -36,27 +36,45 @@ LATE_IN_THE_DAY = pd.Timedelta(hours=18)
 
 
 def open_log(
-    data: Data,
-    folder: Path,
-    now: pd.Timestamp | None = None,
-    known_at: pd.Timestamp | None = None,
-    keeping: bool = False,
-    kept: tuple[Kept, ...] = (),
+    data: Data, folder: Path, now: pd.Timestamp | None = None, known_at: pd.Timestamp | None = None
 ) -> Log:
     """Open every declared table; `folder` is what relative sources start from, `now` ends the past.
 
-    With `known_at` (naive UTC) the log is as it was knowable at that instant (`features.recording`). Where counts are to
-    be kept (`keeping`), files of events that are `kept` are not checked again. Raises DataError when a source cannot
-    be read or no usable row is left.
+    With `known_at` (naive UTC) the log is as it was knowable at that instant (`features.recording`). Raises DataError
+    when a source cannot be read or no usable row is left.
     """
-    now = now if now is not None else pd.Timestamp.now("UTC").tz_localize(None)
+    now = now if now is not None else _now()
     if known_at is not None and known_at > now:
         raise DataError(f"nobody knows yet what will be known at {known_at}: choose a date that has passed")
-    # What was known at an instant is no part of what is known now, and is not kept.
-    files = current_files(data, folder) if keeping and known_at is None else None
     reader = _Reader(data, folder, now, known_at)
     accounts = reader.accounts()
-    events, spans, increment = reader.events(accounts, files, kept)
+    return _log(reader, accounts, *reader.events(accounts))
+
+
+def open_increment(
+    data: Data, folder: Path, shelf: Shelf, now: pd.Timestamp | None = None, *, anew: bool = False
+) -> tuple[Log, Counting | None]:
+    """The same as of now, and what of its events is counted already, whose files are not checked again.
+
+    None where counts of a file cannot stand for it. With `anew` nothing that was kept is used.
+    """
+    reader = _Reader(data, folder, now if now is not None else _now(), None)
+    files = current_files(data, folder)
+    accounts = reader.accounts()
+    if files is None:
+        return _log(reader, accounts, *reader.events(accounts)), None
+    usable, counting = reader.events_in_files(accounts, files, shelf, () if anew else shelf.parts())
+    return _log(reader, accounts, usable, counting.whole.spans), counting
+
+
+def _now() -> pd.Timestamp:
+    return pd.Timestamp.now("UTC").tz_localize(None)
+
+
+def _log(reader: "_Reader", accounts: pd.DataFrame, events: Any, spans: pd.DataFrame) -> Log:
+    """The log of usable events, of whose rows `spans` (features.kept.SPANS) say what became."""
+    data, known_at = reader.data, reader.known_at
+    used = spans[spans["reason"].isna()]
     return Log(
         events=events,
         accounts=_there(accounts, known_at),
@@ -64,11 +82,10 @@ def open_log(
         states=reader.states(accounts),
         outcomes=reader.outcomes(accounts),
         eligibility=reader.eligibility(lambda: _named(events, data)),
-        data_from=spans["first"].min().floor("D"),
-        data_through=_data_through(data, spans["final"].max(), known_at),
+        data_from=used["first"].min().floor("D"),
+        data_through=_data_through(data, used["final"].max(), known_at),
         known_at=known_at,
-        increment=increment,
-        n_events=int(spans["n"].sum()),
+        n_events=int(used["n"].sum()),
         **reader.closed(),
     )
 
@@ -167,37 +184,44 @@ class _Reader(SmallTables):
             excluded |= hit
         return excluded
 
-    def events(
-        self, accounts: pd.DataFrame, files: dict[str, str] | None, kept: tuple[Kept, ...]
-    ) -> tuple[Any, pd.DataFrame, Increment]:
-        """The usable events, the span of their times, and which of them are counted already."""
+    def events(self, accounts: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+        """The usable events, and what became of all rows (SPANS)."""
         raw = self._open("events")
         known = _known_accounts(raw, accounts)
         usable = self._usable_events(raw, known)
-        kept = tuple(part for part in kept if files is not None and part.holds(files, accounts))
-        fresh: Fresh | None = None
-        if not kept or files is None:
-            whole = fresh = Fresh(files or {}, usable, self._spans(raw, usable, known))
-        else:
-            if new := files.keys() - set().union(*(part.files for part in kept)):
-                raw_fresh = self._open("events", only=new)
-                events = self._usable_events(raw_fresh, known)
-                spans = self._spans(raw_fresh, events, known)
-                fresh = Fresh({name: files[name] for name in new}, events, spans)
-            parts = [part.spans for part in (*kept, fresh) if part is not None]
-            whole = Fresh(files, usable, summed(parts))
-        self._count_events(whole.spans)
+        spans = self._spans(raw, usable, known)
+        self._close_events(raw, known, spans)
+        return self._without_copies(usable, spans) if self.data.events.deduplicate else (usable, spans)
+
+    def events_in_files(
+        self, accounts: pd.DataFrame, files: dict[str, str], shelf: Shelf, kept: tuple[Kept, ...]
+    ) -> tuple[Any, Counting]:
+        """The usable events, and which of them are counted already; only the rows of other files are checked."""
+        raw = self._open("events")
+        known = _known_accounts(raw, accounts)
+        usable = self._usable_events(raw, known)
+        kept = tuple(part for part in kept if part.holds(files, accounts))
+        fresh: FileEvents | None = None
+        if not kept:
+            fresh = FileEvents(files, usable, self._spans(raw, usable, known))
+        elif new := files.keys() - set[str]().union(*(part.files for part in kept)):
+            rows = self._open("events", only=new)
+            events = self._usable_events(rows, known)
+            fresh = FileEvents({name: files[name] for name in new}, events, self._spans(rows, events, known))
+        parts = [part.spans for part in (*kept, fresh) if part is not None]
+        whole = FileEvents(files, usable, summed(parts))
+        self._close_events(raw, known, whole.spans)
+        return usable, Counting(shelf, whole, accounts, kept, fresh)
+
+    def _close_events(self, raw: Any, known: Any, spans: pd.DataFrame) -> None:
+        """Enter the events into the books. Raises DataError where none can be used."""
+        self._count_events(spans)
         joined = self._joined(raw, known)
         self.rejected["events"] = self._as_given(
             "events", joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET)))
         )
-        found = whole.spans[whole.spans["reason"].isna()]
-        if found.empty:
-            raise DataError(self._none_yet(whole.spans) or self._nothing_usable("events"))
-        increment = Increment(whole if files is not None else None, accounts, kept, fresh)
-        if self.data.events.deduplicate:
-            usable, found = self._without_copies(usable, found)
-        return usable, found, increment
+        if spans["reason"].notna().all():
+            raise DataError(self._none_yet(spans) or self._nothing_usable("events"))
 
     def _usable_events(self, raw: Any, known: Any) -> Any:
         """The events that can be used: those of `_joined` without a reason, by a leaner way.
@@ -255,13 +279,14 @@ class _Reader(SmallTables):
         self.quarantined["events"] = dict(sorted(counts.items()))
 
     def _without_copies(self, events: Any, spans: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
-        """The distinct ones, and the span of the usable rows with as many as they are."""
+        """The distinct ones, and the spans with as many as they are."""
         distinct = events.distinct()
         n = int(to_frame(distinct.aggregate(lambda t: t.count().name("n")))["n"].iloc[0])
-        copies = int(spans["n"].sum()) - n
+        usable = spans["reason"].isna()
+        copies = int(spans.loc[usable, "n"].sum()) - n
         if copies:
             self.excluded.setdefault("events", {})[COPIES] = copies
-        return distinct, spans.assign(n=n)
+        return distinct, spans.assign(n=spans["n"].mask(usable, n))
 
     def _none_yet(self, spans: pd.DataFrame) -> str:
         """Why no event can be used at the instant asked for; nothing where that is not the reason."""

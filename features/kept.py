@@ -6,11 +6,11 @@ first and last times are the least and the greatest: the parts that are kept and
 all files.
 """
 
+import fcntl
 import json
 import shutil
-import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +22,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from features.blocks import Streams
 from features.declaration import Data
 from features.document import content_hash
 from features.elementary import Plan
 from features.engines import engine_of
-from features.errors import DataError
+from features.errors import DataError, StoreError
 from features.fingerprints import of_code, of_files
 from features.rejection import IN_THE_FUTURE, LEFT_OUT, UNKNOWN_ACCOUNT
+from features.scan import Scan
 from features.sources import is_files
 from features.windows import Days
-from features.workspace import Workspace, set_aside, write_text
+from features.workspace import Workspace, reason_of, set_aside, write_text
 
 SPANS = ("reason", "n", "first", "final")
 ACCOUNTS = ("account_id", "signed_up_at", LEFT_OUT)
 NOTE = "part.json"
-A_DAY = 86_400.0
 MOST_PARTS = 32  # of more, say one a day, all is counted again into one: each costs a little
 
 
 @dataclass(frozen=True)
-class Fresh:
+class FileEvents:
     """Events of some files: the usable ones as `features.log.Log` has them, and SPANS of all their rows.
 
     files: fingerprints by name. spans: what became of the rows by reason, missing for the usable ones.
@@ -56,7 +57,7 @@ class Fresh:
 class Kept:
     """What a scan of some files of events counted, in a folder of its own.
 
-    files, spans: as `Fresh` has them. accounts: ACCOUNTS, in the order of their codes. edges: of the slots.
+    files, spans: as `FileEvents` has them. accounts: ACCOUNTS, in the order of their codes. edges: of the slots.
     """
 
     folder: Path
@@ -80,8 +81,8 @@ class Kept:
         """Whether the counts lie in the first slots of a plan, with the very same edges."""
         return np.array_equal(plan.slots.edges[: len(self.edges)], self.edges)
 
-    def stream(self, name: str, accounts: pd.DataFrame) -> pa.RecordBatchReader:
-        """`cells` or `users` as `features.scan.Scan` has them, under the codes that their accounts have now, by account.
+    def stream(self, name: str, asked: pa.Schema, accounts: pd.DataFrame) -> pa.RecordBatchReader:
+        """`cells` or `users` as `features.scan.Scan` asks for them, under the codes their accounts have now, by account.
 
         Raises DataError where the file was taken away or damaged since it was found.
         """
@@ -95,29 +96,10 @@ class Kept:
         def batches() -> Iterator[pa.RecordBatch]:
             with _readable(path):
                 for batch in file.iter_batches():
-                    yield _recoded(batch, codes)
+                    yield _as_asked(batch, asked, codes)
 
-        reader = pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
+        reader = pa.RecordBatchReader.from_batches(asked, batches())
         return reader if in_order else reader.read_all().sort_by("account").to_reader()
-
-
-@dataclass(frozen=True)
-class Increment:
-    """A log's events, part of which may be counted already.
-
-    whole: all of them, None where counts of a file cannot stand for it. accounts: ACCOUNTS, by code. fresh: those that
-    are not `kept`, None where all are.
-    """
-
-    whole: Fresh | None
-    accounts: pd.DataFrame
-    kept: tuple[Kept, ...]
-    fresh: Fresh | None
-
-    def parts(self, plan: Plan) -> tuple[tuple[Kept, ...], Fresh | None]:
-        """What can be used of the kept counts in a plan, and what is to be counted."""
-        fitting = all(kept.fits(plan) for kept in self.kept)
-        return (self.kept, self.fresh) if fitting else ((), self.whole)
 
 
 @dataclass(frozen=True)
@@ -135,10 +117,39 @@ class Shelf:
         """The one for a data section."""
         return cls(workspace.kept, f"{content_hash(data)}-{of_code()}")
 
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Whether this run alone uses the shelf within the block; another one then counts for itself.
+
+        Raises StoreError when the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self.folder}: {reason_of(error)}; make the folder writable or choose another"
+            ) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+
     def parts(self) -> tuple[Kept, ...]:
-        """What earlier builds kept for this question; nothing where there are too many, to begin anew."""
-        found = tuple(kept for note in sorted(self.folder.glob(f"*/{NOTE}")) if (kept := self._read(note)))
-        return found if len(found) < MOST_PARTS else ()
+        """What earlier builds kept for this question, no file twice; nothing where there are too many, to begin anew."""
+        newest_first = sorted(self.folder.glob(f"*/{NOTE}"), key=lambda note: -note.stat().st_mtime_ns)
+        found: list[Kept] = []
+        taken: set[str] = set()
+        for note in newest_first:
+            kept = self._read(note)
+            # A run that was killed may have left what another part took the place of.
+            if kept and taken.isdisjoint(kept.files):
+                found.append(kept)
+                taken |= kept.files.keys()
+        return tuple(found) if len(found) < MOST_PARTS else ()
 
     def _read(self, path: Path) -> Kept | None:
         folder = path.parent
@@ -154,10 +165,9 @@ class Shelf:
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None  # it can always be counted again
 
-    def add(self, cells: Any, users: Any, fresh: Fresh, accounts: pd.DataFrame, edges: Days) -> Kept:
-        """Count fresh events and keep it; `cells` and `users` as `features.scan.Scan` has them."""
-        folder = self.folder / uuid.uuid4().hex
-        asked = {name: table for name, table in (("cells", cells), ("users", users)) if table is not None}
+    def add(self, scan: Scan, fresh: FileEvents, accounts: pd.DataFrame, edges: Days) -> Kept:
+        """Run a scan of fresh events and keep what it counts."""
+        folder, asked = self.folder / uuid.uuid4().hex, scan.tables()
         for name, table in asked.items():
             with set_aside(folder / f"{name}.parquet") as path:
                 engine_of(table).write(table.order_by("account"), path)
@@ -169,12 +179,44 @@ class Shelf:
         return Kept(folder, fresh.files, accounts, fresh.spans, edges)
 
     def remove_all_but(self, parts: Sequence[Kept]) -> None:
-        """Remove what no build can use any more, and what a killed run left; never what another run is writing."""
+        """Remove what no build can use any more, and what a killed run left."""
         used = {part.folder for part in parts}
-        for folder in self.folder.glob("*"):
-            whole = (folder / NOTE).exists()
-            if folder not in used and (whole or time.time() - folder.stat().st_mtime > A_DAY):
+        for folder in self.folder.iterdir():
+            if folder.is_dir() and folder not in used:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """The events of a log in files, part of which may be counted already.
+
+    whole: all of them. accounts: ACCOUNTS, by code. kept: parts that hold. fresh: what is in none of them, None where
+    all is counted.
+    """
+
+    shelf: Shelf
+    whole: FileEvents
+    accounts: pd.DataFrame
+    kept: tuple[Kept, ...]
+    fresh: FileEvents | None
+
+    def streams(self, asked: Scan, until_day: int, scan_of: Callable[[Any], Scan]) -> dict[str, Streams]:
+        """`cells` and `users` of all events as they are asked for: of kept parts, and of a scan of the rest, which is
+        kept in turn with the slots that end by `until_day`.
+
+        Raises DataError or StoreError where the events cannot be read or the counts not be written.
+        """
+        fitting = all(kept.fits(asked.plan) for kept in self.kept)
+        parts, fresh = (self.kept, self.fresh) if fitting else ((), self.whole)
+        if fresh is not None:
+            edges = asked.plan.slots.edges
+            part = self.shelf.add(scan_of(fresh.events), fresh, self.accounts, edges[edges <= until_day])
+            parts = (*parts, part)
+            self.shelf.remove_all_but(parts)
+        return {
+            name: [part.stream(name, table.schema().to_pyarrow(), self.accounts) for part in parts]
+            for name, table in asked.tables().items()
+        }
 
 
 def current_files(data: Data, folder: Path) -> dict[str, str] | None:
@@ -195,10 +237,17 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _recoded(batch: pa.RecordBatch, codes: NDArray[np.int32]) -> pa.RecordBatch:
-    place = batch.schema.get_field_index("account")
-    account = pa.array(codes[batch.column(place).to_numpy()])
-    return batch.set_column(place, batch.schema.field(place), account)
+def _as_asked(batch: pa.RecordBatch, asked: pa.Schema, codes: NDArray[np.int32]) -> pa.RecordBatch:
+    """With the codes of today; in slots that came since, which may need words of their own, nobody did anything."""
+
+    def column(field: pa.Field) -> pa.Array:
+        if field.name == "account":
+            return pa.array(codes[batch["account"].to_numpy()])
+        if field.name in batch.schema.names:
+            return batch[field.name].cast(field.type)
+        return pa.array(np.zeros(len(batch), dtype=np.int64))
+
+    return pa.RecordBatch.from_arrays([column(field) for field in asked], schema=asked)
 
 
 def summed(spans: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -8,10 +8,9 @@ import pandas as pd
 
 from features.columns import to_frame
 from features.engines import engine_of
-from features.kept import Increment
 from features.workspace import discard, set_aside
 
-Counts = dict[str, dict[str, int]]  # by table, by reason
+CountsByReason = dict[str, dict[str, int]]  # by table
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,10 @@ class Log:
     data_through: pd.Timestamp
     known_at: pd.Timestamp | None
     n_events: int
-    increment: Increment
     read: dict[str, int]
-    quarantined: Counts
-    excluded: Counts
-    withheld: Counts
+    quarantined: CountsByReason
+    excluded: CountsByReason
+    withheld: CountsByReason
     notes: tuple[str, ...]
     rejected: dict[str, Any]
 

@@ -18,9 +18,9 @@ from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
-from features.kept import Shelf
+from features.kept import Counting
 from features.log import Log
-from features.observations import IDENTITY, Question, observe_in_batches, quarterly, with_coming
+from features.observations import IDENTITY, Question, observe_in_blocks, quarterly, with_coming
 from features.progress import ProgressCallback
 from features.rejection import CHANGE_WITH_TIME
 from features.specs import FeatureSpec
@@ -48,15 +48,19 @@ class Matrix:
 
 
 def build_matrix(
-    log: Log, data: Data, folder: Path, workspace: Workspace, progress: ProgressCallback | None = None
+    log: Log,
+    data: Data,
+    workspace: Workspace,
+    progress: ProgressCallback | None = None,
+    counting: Counting | None = None,
 ) -> dict[str, Any]:
     """Write the matrix and its manifest into the workspace; returns the manifest."""
     specs = catalogue_of(log, data)
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
-    batches = observe_in_batches(log, data, question, progress, Shelf.of(workspace, data))
+    batches = observe_in_blocks(log, data, question, progress, counting)
     with set_aside(workspace.features / "matrix.parquet") as path:
         n_rows = write_frames(path, (_with_names(log, data, batch) for batch in batches))
-    manifest = _manifest(log, data, folder, specs, n_rows)
+    manifest = _manifest(log, data, workspace.root, specs, n_rows)
     write_text(
         workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     )
@@ -98,7 +102,7 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
     """The same matrix in memory alone, for a look that leaves the workspace as it is."""
     specs = catalogue_of(log, data)
     question = Question(specs, quarterly(log, data), alive_only=True)
-    batches = [_with_names(log, data, batch) for batch in observe_in_batches(log, data, question, progress)]
+    batches = [_with_names(log, data, batch) for batch in observe_in_blocks(log, data, question, progress)]
     frame = pd.concat(batches, ignore_index=True)
     return Matrix(frame, _manifest(log, data, folder, specs, len(frame)), data.sources.events)
 

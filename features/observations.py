@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from features.ahead import ahead
 from features.attributes import Level, State
-from features.blocks import Recipe
-from features.declaration import Data
+from features.blocks import Columns, Recipe
+from features.declaration import LONGEST_WINDOW_DAYS, Data
 from features.eligibility import Eligibility
 from features.engines import engine_of
-from features.engines.engine import Columns
-from features.kept import Shelf
+from features.kept import Counting
 from features.log import Log
 from features.outcomes import Labels, outcome_specs
 from features.progress import ProgressCallback
@@ -36,8 +33,8 @@ class Question:
     alive_only: bool = False
 
 
-# A window is at most ten years long: closes that far ahead ask of the log that is there now.
-CLOSES_AHEAD = 84
+# Of closes that are farther ahead no window reaches back to today: a trend looks back over two of the longest.
+CLOSES_AHEAD = 2 * LONGEST_WINDOW_DAYS // 90 + 1
 
 
 def quarterly(log: Log, data: Data) -> Grid:
@@ -63,20 +60,20 @@ def observe(
     log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
     """Every observation of the question in one frame: IDENTITY columns, then a column per feature."""
-    batches = list(observe_in_batches(log, data, question, progress))
+    batches = list(observe_in_blocks(log, data, question, progress))
     return pd.concat(batches, ignore_index=True)
 
 
-def observe_in_batches(
+def observe_in_blocks(
     log: Log,
     data: Data,
     question: Question,
     progress: ProgressCallback | None = None,
-    shelf: Shelf | None = None,
+    counting: Counting | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The same by batches of accounts, so that the whole is never needed in memory.
 
-    With `shelf` it starts from the counts that the log found kept there, and keeps those of the rest.
+    With `counting` it starts from the counts of the log's files that are kept, and keeps those of the rest.
     """
     of_outcome = outcome_specs(data)
     states, eligibility = _states(log, data, question.specs), Eligibility.of(log, data)
@@ -96,7 +93,7 @@ def observe_in_batches(
         eligibility,
     )
     labels = Labels.of(log, data)
-    for block, columns in enumerate(ahead(_composed(log, specs, asked, recipe, shelf))):
+    for block, columns in enumerate(ahead(_composed(log, specs, asked, recipe, counting))):
         observed = labels.label(_asked(log, recipe, block, columns))
         if question.alive_only:
             observed = observed[observed["alive"]]
@@ -122,23 +119,16 @@ def _asked(log: Log, recipe: Recipe, block: int, columns: Columns) -> pd.DataFra
 
 
 def _composed(
-    log: Log, specs: tuple[FeatureSpec, ...], asked: Scan, recipe: Recipe, shelf: Shelf | None
+    log: Log, specs: tuple[FeatureSpec, ...], asked: Scan, recipe: Recipe, counting: Counting | None
 ) -> Iterator[Columns]:
-    """What the recipe makes of the events: of counts that are kept and a scan of what was not counted yet."""
-    increment, coming, edges = log.increment, recipe.grid.coming_days, asked.plan.slots.edges
-    if shelf is None or increment.whole is None or not coming:
+    """What the recipe makes of the events, wherever they are counted."""
+    coming = recipe.grid.coming_days
+    if counting is None or not coming:
         return engine_of(log.events).composed(asked.cells, asked.users, recipe)
-    parts, fresh = increment.parts(asked.plan)
-    if fresh is not None:
-        scanned = scan(replace(log, events=fresh.events), specs, recipe.grid)
-        before = edges[edges <= coming[0]]
-        parts = (*parts, shelf.add(scanned.cells, scanned.users, fresh, increment.accounts, before))
-        shelf.remove_all_but(parts)
-
-    def streams(name: str, table: Any) -> list[pa.RecordBatchReader]:
-        return [] if table is None else [part.stream(name, increment.accounts) for part in parts]
-
-    return recipe.blocks(streams("cells", asked.cells), streams("users", asked.users))
+    found = counting.streams(
+        asked, coming[0], lambda events: scan(replace(log, events=events), specs, recipe.grid)
+    )
+    return recipe.blocks(found.get("cells", []), found.get("users", []))
 
 
 def _levels(log: Log) -> dict[Aggregation, Level]:

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.elementary import SLOTS_PER_WORD, Plan
+from features.elementary import Plan
 from features.engines import bit_or
 from features.log import Log
 from features.needs import UNNAMED, EventSet, Needs
 from features.specs import FeatureSpec
 from features.windows import DAY_US, Grid, Slots, day_number
 
-BATCH_BYTES = 40e6
+BLOCK_BYTES = 40e6  # of one block; while it is written two more are in work
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Scan:
     cells: Any | None
     users: Any | None
 
+    def tables(self) -> dict[str, Any]:
+        """What is asked for, by name."""
+        both = {"cells": self.cells, "users": self.users}
+        return {name: table for name, table in both.items() if table is not None}
+
 
 def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Scan:
     """The scans that the specs need, on the log's engine: nothing runs yet."""
@@ -48,7 +53,7 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Scan:
     coded = _code(log, placed, needs)
     # Whoever asks for the users of all events alone needs no codes.
     of_users = placed if set(needs.users) <= {None} else coded
-    size = _batch_size(needs, slots, len(specs) * len(grid.as_of_days))
+    size = _block_size(needs, slots, len(specs) * len(grid.as_of_days))
     return Scan(
         Plan(needs, slots, size),
         _cells(coded, needs) if needs.scanned else None,
@@ -56,10 +61,10 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Scan:
     )
 
 
-def _batch_size(needs: Needs, slots: Slots, n_values: int) -> int:
+def _block_size(needs: Needs, slots: Slots, n_values: int) -> int:
     """Accounts whose running sums and observations together stay within the budget."""
     per_account = 8 * ((len(slots) + 1) * (len(needs.scanned) + 1) + n_values)
-    return max(1, int(BATCH_BYTES // per_account))
+    return max(1, int(BLOCK_BYTES // per_account))
 
 
 def _narrowest(n: int) -> type[np.int16] | type[np.int32]:
@@ -70,8 +75,6 @@ def _narrowest(n: int) -> type[np.int16] | type[np.int32]:
 def _place(log: Log, grid: Grid, slots: Slots) -> Any:
     """Every event with its slot, the slot's word and bit, and the bit of its day; others fall away."""
     calendar = pd.DataFrame(slots.calendar()).astype({"slot": _narrowest(len(slots))})
-    calendar["word"] = calendar["slot"] // SLOTS_PER_WORD
-    calendar["slot_bit"] = np.left_shift(np.int64(1), calendar["slot"] % SLOTS_PER_WORD)
     events = log.events
     if grid.origin == "calendar":
         calendar["day"] = pd.to_datetime(calendar["day"], unit="D").astype(pd.ArrowDtype(pa.date32()))
@@ -111,7 +114,7 @@ def _cells(coded: Any, needs: Needs) -> Any:
 
 def _users(events: Any, needs: Needs, slots: Slots) -> Any:
     known = events.filter(events.user_id.notnull())
-    words = range(-(-len(slots) // SLOTS_PER_WORD))
+    words = range(slots.n_words)
 
     def word(i: int, events: EventSet, number: int) -> Any:
         within = [known.word == number] if len(words) > 1 else []

@@ -21,7 +21,9 @@ Origin = Literal["calendar", "tenure"]
 Days = NDArray[np.int64]
 
 DAY_US = 86_400_000_000  # a day in microseconds, the unit of every time here
-LONGEST_SLOT_DAYS = 60  # the days of one slot are bits of a signed 64-bit integer
+# Days of one slot, and slots of one word, are bits of a signed 64-bit integer.
+LONGEST_SLOT_DAYS = 60
+SLOTS_PER_WORD = 62
 
 
 def day_number(time: pd.Timestamp) -> int:
@@ -138,8 +140,26 @@ class Slots:
             return np.zeros_like(stop), stop
         return np.searchsorted(self.edges, as_of_days + window.start_days), stop
 
+    @property
+    def n_words(self) -> int:
+        """How many words of bits hold all slots."""
+        return -(-len(self) // SLOTS_PER_WORD)
+
+    def mask(self, lower: int, upper: int) -> Days:
+        """The bits of the slots [lower, upper), word by word, (words,)."""
+        mask = np.zeros(self.n_words, dtype=np.int64)
+        for slot in range(lower, upper):
+            mask[slot // SLOTS_PER_WORD] |= np.int64(1) << np.int64(slot % SLOTS_PER_WORD)
+        return mask
+
     def calendar(self) -> dict[str, Days]:
-        """One row per day: its slot, and its bit within the slot."""
+        """One row per day: its slot, its bit within the slot, and the slot's word and bit within the word."""
         days = np.arange(self.edges[0], self.edges[-1])
         slot = np.searchsorted(self.edges, days, side="right") - 1
-        return {"day": days, "slot": slot, "bit": np.left_shift(np.int64(1), days - self.edges[slot])}
+        return {
+            "day": days,
+            "slot": slot,
+            "bit": np.left_shift(np.int64(1), days - self.edges[slot]),
+            "word": slot // SLOTS_PER_WORD,
+            "slot_bit": np.left_shift(np.int64(1), slot % SLOTS_PER_WORD),
+        }

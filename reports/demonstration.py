@@ -35,7 +35,7 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
     for line in log.books():
         console.say(f"2/6 check     {line}")
     with console.progress("3/6 features") as progress:
-        manifest = build_matrix(log, framework.data, root, place, progress)
+        manifest = build_matrix(log, framework.data, place, progress)
         write_adoption(place, framework.data, manifest)
     console.say(
         f"3/6 features  {len(manifest['features'])} features of {manifest['n_observations']:,} observations"

@@ -4,6 +4,7 @@ import re
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import pyarrow as pa
 
 from features.declaration import Calendar
 from features.engines.engine import Engine
-from features.errors import DataError, MilestonesError, StoreError
+from features.errors import DataError, StoreError
 
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
 ROWS_AT_ONCE = 122_880  # as many as DuckDB itself takes at a time
 BYTES_PER_THREAD = 400_000_000
+FULL = re.compile(r"no space left|could not write|cannot write", re.IGNORECASE)
 GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
 
 
@@ -64,30 +66,24 @@ class DuckDB(Engine):
 
     def fetch(self, table: Any) -> pa.Table:
         """As `Engine` says."""
-        try:
+        with told():
             return table.to_pyarrow()
-        except duckdb.Error as error:
-            raise explained(error) from error
 
     def stream(self, table: Any) -> pa.RecordBatchReader:
         """As `Engine` says."""
         backend, schema = table.get_backend(), table.schema().to_pyarrow()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            try:
+            with told():
                 for batch in backend.con.sql(backend.compile(table)).to_arrow_reader(ROWS_AT_ONCE):
                     yield batch.cast(schema)
-            except duckdb.Error as error:
-                raise explained(error) from error
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def write(self, table: Any, path: Path) -> None:
         """As `Engine` says, without a copy in memory."""
-        try:
+        with told():
             table.to_parquet(path, use_tmp_file=False)
-        except duckdb.Error as error:
-            raise explained(error) from error
 
     def since_1970(self, microseconds: Any) -> Any:
         """As `Engine` says."""
@@ -112,12 +108,29 @@ class DuckDB(Engine):
         )
 
 
-def explained(error: duckdb.Error) -> MilestonesError:
-    """What stopped DuckDB, in its own words, as an error for people."""
-    words = first_line(error)
-    if GONE.search(words):
-        return StoreError(f"a source was taken away while it was read ({words}): put it back and run again")
-    return DataError(f"the tables cannot be read: {words}")
+@contextmanager
+def told() -> Iterator[None]:
+    """What stopped DuckDB, in its own words, as errors for people; what it met while it streams comes as OSError."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise StoreError(
+            f"the log needs more memory, or more room for temporary files, than there is ({_first(error)}): free some,"
+            " or let TMPDIR name a folder on a larger disk"
+        ) from error
+    except (duckdb.Error, OSError, pa.ArrowException) as error:
+        words = first_line(error)
+        if GONE.search(words):
+            raise StoreError(
+                f"a source was taken away while it was read ({words}): put it back and run again"
+            ) from error
+        if FULL.search(words):
+            raise StoreError(f"{words}: free some space") from error
+        raise DataError(f"the tables cannot be read: {words}") from error
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error  # Ctrl-C, as DuckDB tells it
 
 
 def first_line(error: Exception) -> str:

@@ -1,41 +1,21 @@
 """What every engine must be able to do: lay small tables beside the events, fetch rows, and say a few words of SQL."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.datatypes as dt
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from features.declaration import Calendar
 from features.engines import texts
 
-Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
-Parts = Sequence[pa.RecordBatchReader]  # rows in the order of their accounts, each
-
-
-class Recipe(Protocol):
-    """What makes columns of the cells and users of accounts; it can be sent to executors."""
-
-    @property
-    def block_size(self) -> int:
-        """How many accounts make a block."""
-
-    @property
-    def n_blocks(self) -> int:
-        """How many blocks there are."""
-
-    def blocks(self, cells: Parts, users: Parts) -> Iterator[Columns]:
-        """The columns of every block, from all cells and users."""
-
-    def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
-        """The columns of one block, from its own cells and users."""
+if TYPE_CHECKING:
+    from features.blocks import Columns, Recipe
 
 
 class Engine(ABC):
@@ -61,10 +41,10 @@ class Engine(ABC):
         """The rows of an expression. Raises DataError where a value stops it, StoreError where the store is away."""
 
     def stream(self, table: Any) -> pa.RecordBatchReader:
-        """The same part by part; the store answers nothing else meanwhile."""
+        """The same part by part; the store answers nothing else meanwhile. Here all of it is fetched first."""
         return self.fetch(table).to_reader()
 
-    def composed(self, cells: Any, users: Any, recipe: Recipe) -> Iterator[Columns]:
+    def composed(self, cells: Any, users: Any, recipe: "Recipe") -> "Iterator[Columns]":
         """What a recipe makes of cells and users (expressions, or None), block by block; here, as they are fetched."""
         # One store streams one answer at a time: users are fewer than cells.
         of_users = [] if users is None else [self.fetch(users.order_by("account")).to_reader()]

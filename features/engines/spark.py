@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -17,8 +17,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.engines.engine import Columns, Engine, Recipe
+from features.engines.engine import Engine
 from features.engines.spark_session import told
+
+if TYPE_CHECKING:
+    from features.blocks import Columns, Recipe
 
 CODE = "milestones_features.zip"
 
@@ -60,7 +63,7 @@ class Spark(Engine):
         backend = table.get_backend()
         return backend._session.sql(ibis.to_sql(table, dialect="pyspark"))
 
-    def composed(self, cells: Any, users: Any, recipe: Recipe) -> Iterator[Columns]:
+    def composed(self, cells: Any, users: Any, recipe: "Recipe") -> "Iterator[Columns]":
         """As `Engine` says: both meet at an executor, block by block, and what it composed is streamed back."""
         asked = [expression for expression in (cells, users) if expression is not None]
         if not asked:
@@ -103,7 +106,7 @@ class Spark(Engine):
         return _since_1970(microseconds)
 
 
-def _composing(recipe: Recipe) -> Callable[[tuple[Any, ...], pa.Table, pa.Table], pa.Table]:
+def _composing(recipe: "Recipe") -> Callable[[tuple[Any, ...], pa.Table, pa.Table], pa.Table]:
     """The function that executors run for each block: its columns, packed into one value."""
 
     def compose(key: tuple[Any, ...], cells: pa.Table, users: pa.Table) -> pa.Table:

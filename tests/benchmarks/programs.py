@@ -94,7 +94,7 @@ def _streamed(folder: Path, out: Path, n_dates: int, asked: tuple[FeatureSpec, .
 
     from features.intake import open_log
     from features.matrix import write_frames
-    from features.observations import Question, observe_in_batches
+    from features.observations import Question, observe_in_blocks
     from features.windows import Grid
     from tests.benchmarks.log import as_of_days, declared
 
@@ -103,7 +103,7 @@ def _streamed(folder: Path, out: Path, n_dates: int, asked: tuple[FeatureSpec, .
     log = open_log(data, folder, now=pd.Timestamp(datetime(2030, 1, 1)))
     watch.mark("intake")
     question = Question(asked, Grid("calendar", as_of_days(n_dates)))
-    write_frames(out, observe_in_batches(log, data, question))
+    write_frames(out, observe_in_blocks(log, data, question))
     took = watch.mark("whole")
     return {**took, "features": took["whole"] - took["intake"]}
 

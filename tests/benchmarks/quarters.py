@@ -7,7 +7,7 @@ import duckdb
 import pandas as pd
 
 from features.declaration import Data
-from features.intake import open_log
+from features.intake import open_increment
 from features.kept import Shelf
 from features.matrix import build_matrix
 from features.workspace import Workspace
@@ -61,8 +61,8 @@ def build(place: Path) -> None:
     """What `milestones features` does: intake, features, matrix and manifest."""
     data = _declared()
     workspace = Workspace(place)
-    log = open_log(data, place, now=NOW, keeping=True, kept=Shelf.of(workspace, data).parts())
-    build_matrix(log, data, place, workspace)
+    log, counting = open_increment(data, place, Shelf.of(workspace, data), NOW)
+    build_matrix(log, data, workspace, counting=counting)
 
 
 def _declared() -> Data:

@@ -1,18 +1,18 @@
 """A build that starts from kept counts gives what a build from nothing gives, and notices when it must not."""
 
-from collections.abc import Collection
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from features.declaration import Data
-from features.intake import open_log
-from features.kept import Shelf
-from features.matrix import build_matrix, read_matrix
-from features.sources import Stores
+from features.intake import open_increment, open_log
+from features.kept import FileEvents, Kept, Shelf
+from features.matrix import build_frame, build_matrix, read_matrix
 from features.workspace import Workspace
 from tests.spec.drawn import NOW, data_for
 from tests.spec.test_engine import random_log
@@ -29,19 +29,16 @@ def whole(tmp_path: Path) -> pd.DataFrame:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The names of the files of events of each time they were opened for a scan of some of them."""
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The names of the files of every scan that was run for the counts."""
     found: list[set[str]] = []
-    original = Stores.open
+    original = Shelf.add
 
-    def recording(
-        self: Stores, source: str, folder: Path, table: str, only: Collection[str] | None = None
-    ) -> Any:
-        if only is not None:
-            found.append({Path(name).name for name in only})
-        return original(self, source, folder, table, only)
+    def recording(self: Shelf, scan: Any, fresh: FileEvents, *rest: Any) -> Kept:
+        found.append({Path(name).name for name in fresh.files})
+        return original(self, scan, fresh, *rest)
 
-    monkeypatch.setattr(Stores, "open", recording)
+    monkeypatch.setattr(Shelf, "add", recording)
     return found
 
 
@@ -71,15 +68,13 @@ def parts(whole: pd.DataFrame) -> list[pd.DataFrame]:
 
 def built(folder: Path, data: Data) -> pd.DataFrame:
     place = Workspace(folder)
-    log = open_log(data, folder, now=NOW, keeping=True, kept=Shelf.of(place, data).parts())
-    build_matrix(log, data, folder, place)
+    log, counting = open_increment(data, folder, Shelf.of(place, data), NOW)
+    build_matrix(log, data, place, counting=counting)
     return read_matrix(place, data).frame
 
 
 def from_nothing(folder: Path, data: Data) -> pd.DataFrame:
-    place = Workspace(folder / "elsewhere")
-    build_matrix(open_log(data, folder, now=NOW), data, folder, place)
-    return pd.read_parquet(place.features / "matrix.parquet")
+    return build_frame(open_log(data, folder, now=NOW), data, folder).frame
 
 
 def write(folder: Path, number: int, part: pd.DataFrame) -> None:
@@ -87,29 +82,29 @@ def write(folder: Path, number: int, part: pd.DataFrame) -> None:
 
 
 def test_a_file_that_was_added_is_the_only_one_that_is_scanned(
-    tmp_path: Path, whole: pd.DataFrame, opened: list[set[str]]
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]]
 ) -> None:
     data = declared(tmp_path)
     for number, part in enumerate(parts(whole)):
         write(tmp_path, number, part)
-        opened.clear()
+        counted.clear()
         found = built(tmp_path, data)
-        # Once for the books, and never the files that were there.
-        assert opened == ([{f"part_{number}.parquet"}] if number else [])
+        assert counted == [{f"part_{number}.parquet"}]
         pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
     assert len(found) > 40
 
 
 def test_nothing_is_scanned_where_only_another_table_changed(
-    tmp_path: Path, whole: pd.DataFrame, opened: list[set[str]]
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]]
 ) -> None:
     data = declared(tmp_path)
     write(tmp_path, 0, whole)
     before = built(tmp_path, data)
+    counted.clear()
     spells = pd.read_parquet(tmp_path / "subscriptions.parquet")
     spells.assign(seats=spells["seats"] + 1).to_parquet(tmp_path / "subscriptions.parquet", index=False)
     found = built(tmp_path, data)
-    assert opened == []
+    assert counted == []
     assert (found["seats"] != before["seats"]).any()
     pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
 
@@ -129,7 +124,7 @@ def test_events_out_of_the_order_of_files_are_counted_all_the_same(
 def test_what_is_kept_is_not_used_where_it_does_not_hold(
     tmp_path: Path,
     whole: pd.DataFrame,
-    opened: list[set[str]],
+    counted: list[set[str]],
     monkeypatch: pytest.MonkeyPatch,
     change: str,
 ) -> None:
@@ -139,6 +134,7 @@ def test_what_is_kept_is_not_used_where_it_does_not_hold(
         accounts.iloc[1:].to_parquet(tmp_path / "accounts.parquet", index=False)
     write(tmp_path, 0, whole)
     before = built(tmp_path, data)
+    counted.clear()
     if change == "old file":
         write(tmp_path, 0, whole.iloc[::2])
     elif change == "signup":
@@ -154,23 +150,24 @@ def test_what_is_kept_is_not_used_where_it_does_not_hold(
         )
     assert not Shelf.of(Workspace(tmp_path), data).parts() or change not in ("code", "question")
     found = built(tmp_path, data)
-    assert opened == []
+    assert counted == [{"part_0.parquet"}]
     pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
     if change != "code":
         assert not found.equals(before)
 
 
 def test_an_account_that_comes_first_in_the_table_moves_no_count(
-    tmp_path: Path, whole: pd.DataFrame, opened: list[set[str]]
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]]
 ) -> None:
     data = declared(tmp_path)
     write(tmp_path, 0, whole)
     built(tmp_path, data)
+    counted.clear()
     accounts = pd.read_parquet(tmp_path / "accounts.parquet")
     newcomer = accounts.iloc[:1].assign(account_id="a new one")
     pd.concat([newcomer, accounts]).to_parquet(tmp_path / "accounts.parquet", index=False)
     found = built(tmp_path, data)
-    assert opened == []
+    assert counted == []
     pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
 
 
@@ -182,3 +179,47 @@ def test_what_is_damaged_is_counted_again(tmp_path: Path, whole: pd.DataFrame) -
         for path in Workspace(tmp_path).kept.glob(f"*/{name}"):
             path.write_text("{")
         pd.testing.assert_frame_equal(built(tmp_path, data), before)
+
+
+def test_users_are_told_apart_when_later_slots_need_another_word(
+    tmp_path: Path, whole: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.windows.SLOTS_PER_WORD", 5)
+    data = declared(tmp_path)
+    for number, part in enumerate(parts(whole)):
+        write(tmp_path, number, part)
+        found = built(tmp_path, data)
+    pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
+    notes = Workspace(tmp_path).kept.glob("*/users.parquet")
+    words = {len(pq.read_schema(path).names) for path in notes}
+    assert len(words) > 1, "the log is long enough for another word"
+
+
+def test_a_part_that_a_killed_run_left_is_not_counted_twice(tmp_path: Path, whole: pd.DataFrame) -> None:
+    data = declared(tmp_path)
+    write(tmp_path, 0, whole)
+    before = built(tmp_path, data)
+    (part,) = Shelf.of(Workspace(tmp_path), data).parts()
+    shutil.copytree(part.folder, part.folder.with_name("left"))
+    pd.testing.assert_frame_equal(built(tmp_path, data), before)
+
+
+def test_many_parts_become_one(
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.kept.MOST_PARTS", 2)
+    data = declared(tmp_path)
+    for number, part in enumerate(parts(whole)[:3]):
+        write(tmp_path, number, part)
+        found = built(tmp_path, data)
+    assert [len(files) for files in counted] == [1, 1, 3]
+    assert len(list(Workspace(tmp_path).kept.glob("*/part.json"))) == 1
+    pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
+
+
+def test_one_run_at_a_time_uses_what_is_kept(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "kept", "a question")
+    with shelf.held() as first, shelf.held() as second:
+        assert (first, second) == (True, False)
+    with shelf.held() as third:
+        assert third

@@ -23,8 +23,8 @@ def test_an_attribute_that_was_collected_late_is_missing_before_and_breaks_no_ba
     log = open_log(data, tmp_path, now=NOW)
     whole = build_frame(log, data, tmp_path).frame
     assert whole["industry"].notna().mean() == pytest.approx(1 / 3, abs=0.15)
-    monkeypatch.setattr("features.scan.BATCH_BYTES", 1)  # an account at a time
-    build_matrix(log, data, tmp_path, Workspace(tmp_path))
+    monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)  # an account at a time
+    build_matrix(log, data, Workspace(tmp_path))
     written = pd.read_parquet(Workspace(tmp_path).features / "matrix.parquet")
     pd.testing.assert_frame_equal(written, whole, check_dtype=False)
 
