@@ -171,6 +171,21 @@ def test_an_account_that_comes_first_in_the_table_moves_no_count(
     pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
 
 
+def test_accounts_in_another_order_move_no_count(
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)  # an account a block
+    data = declared(tmp_path)
+    write(tmp_path, 0, whole)
+    built(tmp_path, data)
+    counted.clear()
+    accounts = pd.read_parquet(tmp_path / "accounts.parquet")
+    accounts.iloc[::-1].to_parquet(tmp_path / "accounts.parquet", index=False)
+    found = built(tmp_path, data)
+    assert counted == []
+    pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
+
+
 def test_what_is_damaged_is_counted_again(tmp_path: Path, whole: pd.DataFrame) -> None:
     data = declared(tmp_path)
     write(tmp_path, 0, whole)
