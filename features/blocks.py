@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.attributes import Level, State
 from features.composition import Beside, Moments, compose
-from features.elementary import Elementary, Plan
+from features.elementary import Elementary, Layout
 from features.eligibility import Eligibility
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
@@ -24,7 +24,7 @@ ONE_DAY = np.timedelta64(1, "D")
 class Recipe:
     """All that the features of a block are made from, but its events: plain data, which can travel to executors.
 
-    signed_up: (accounts,) of all accounts. `plan.block_size` accounts make a block. `specs` are asked of those that could
+    signed_up: (accounts,) of all accounts. `layout.block_size` accounts make a block. `specs` are asked of those that could
     use what they look at, `outcome_specs` of everybody: silence is silence, whatever its reason. `states` are by the
     name of the feature that looks them up.
     """
@@ -32,7 +32,7 @@ class Recipe:
     specs: tuple[FeatureSpec, ...]
     outcome_specs: tuple[FeatureSpec, ...]
     grid: Grid
-    plan: Plan
+    layout: Layout
     signed_up: NDArray[np.datetime64]
     data_from: np.datetime64
     levels: Mapping[Aggregation, Level]
@@ -46,7 +46,7 @@ class Recipe:
     @property
     def block_size(self) -> int:
         """How many accounts make a block."""
-        return self.plan.block_size
+        return self.layout.block_size
 
     @property
     def n_blocks(self) -> int:
@@ -71,7 +71,7 @@ class Recipe:
 
     def block(self, cells: pa.Table | None, users: pa.Table | None, number: int) -> Columns:
         """Every feature of a block, each (accounts x as-of dates,), account by account, from its cells and users."""
-        table, moments = Elementary(self.plan, cells, users, *self.accounts(number)), self.moments(number)
+        table, moments = Elementary(self.layout, cells, users, *self.accounts(number)), self.moments(number)
         found: Columns = {}
         for specs, rules in ((self.outcome_specs, Eligibility({})), (self.specs, self.eligibility)):
             access = rules.at(moments.account, moments.time, moments.signed_up)

@@ -10,7 +10,7 @@ from features.columns import read_column, to_frame
 from features.declaration import Data
 from features.errors import DataError
 from features.log import CountsByReason
-from features.rejection import NOT_YET, UNKNOWN_ACCOUNT, UNREAD, remedy
+from features.rejection import NOT_YET_RECORDED, UNKNOWN_ACCOUNT, UNREAD, remedy
 from features.sources import Stores
 from features.tables import RECORDED, TABLES
 
@@ -29,7 +29,7 @@ class Books:
     def __init__(self, data: Data, folder: Path, now: pd.Timestamp, known_at: pd.Timestamp | None) -> None:
         self.stores, self.data, self.folder = Stores(data.engine), data, folder
         self.now, self.known_at = now, known_at
-        self.not_yet = f"{NOT_YET} at {known_at}"
+        self.not_yet = f"{NOT_YET_RECORDED} at {known_at}"
         self.read: dict[str, int] = {}
         self.quarantined: CountsByReason = {}
         self.excluded: CountsByReason = {}

@@ -27,7 +27,7 @@ COMPACT_DATES = (19_000_101, 21_001_231)  # whole numbers in here are dates: as 
 # Beyond these, and for an infinite one, a time is drawn in: pandas has no word for infinity, and "9999-12-31" is
 # how many systems write "has not ended".
 EARLIEST, LATEST = "0001-01-01", "9999-12-31"
-UTC = Calendar()
+UTC_CALENDAR = Calendar()
 
 
 def read_column(raw: Any, physical: str, kind: Kind, calendar: Calendar) -> Any:
@@ -113,7 +113,7 @@ def _from_number(number: Any, calendar: Calendar, engine: Engine) -> Any:
 def _compact(digits: Any, calendar: Calendar, engine: Engine) -> Any:
     """A date of eight digits, 20240331."""
     text = digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2)
-    return engine.in_utc(engine.time(text, UTC), calendar.timezone)
+    return engine.in_utc(engine.time(text, UTC_CALENDAR), calendar.timezone)
 
 
 def _from_epoch(value: Any, engine: Engine) -> Any:

@@ -73,7 +73,7 @@ def compose(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Besi
 
 
 def _between(running: Floats, table: Elementary, moments: Moments, window: Window) -> Floats:
-    start, stop = table.plan.slots.bounds(moments.as_of_days, window)
+    start, stop = table.layout.slots.bounds(moments.as_of_days, window)
     return np.asarray((running[stop] - running[start]).T)
 
 
@@ -108,7 +108,7 @@ def _in_order(measure: Measure) -> "Composer":
 
 
 def _distinct_users(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
-    start, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    start, stop = table.layout.slots.bounds(moments.as_of_days, spec.window)
     return table.users(spec.events, start, stop)
 
 
@@ -121,7 +121,7 @@ def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Besi
 
 
 def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
-    _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    _, stop = table.layout.slots.bounds(moments.as_of_days, spec.window)
     last = table.last_times(spec.events)[stop].T
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
@@ -132,7 +132,7 @@ def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: 
 
 
 def _days_to_first(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
-    _, stop = table.plan.slots.bounds(moments.as_of_days, spec.window)
+    _, stop = table.layout.slots.bounds(moments.as_of_days, spec.window)
     first = table.first_times(spec.events)[stop].T
     signed_up = moments.as_of_days[None, :] - moments.tenure_days
     # Whoever came before tracking began may have done it unseen.

@@ -34,7 +34,7 @@ _OVER_SLOTS: Mapping[str, tuple[type[np.generic], int, np.ufunc]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
     """What elementary tables hold, and of how many accounts one is."""
 
     needs: Needs
@@ -51,11 +51,11 @@ class Elementary:
     """
 
     def __init__(
-        self, plan: Plan, cells: pa.Table | None, users: pa.Table | None, first: int, stop: int
+        self, layout: Layout, cells: pa.Table | None, users: pa.Table | None, first: int, stop: int
     ) -> None:
-        self.plan, self.n_accounts = plan, stop - first
-        self._place, self._cells, self._starts = _by_code(plan, cells, first, self.n_accounts)
-        self._user_account, self._words = _by_user(plan, users, first)
+        self.layout, self.n_accounts = layout, stop - first
+        self._place, self._cells, self._starts = _by_code(layout, cells, first, self.n_accounts)
+        self._user_account, self._words = _by_user(layout, users, first)
         self._made: dict[tuple[str, EventSet], Any] = {}
 
     def counts(self, events: EventSet) -> Floats:
@@ -74,7 +74,7 @@ class Elementary:
         """Each day on which an account did one of a set of events; accounts count from the first of the block."""
 
         def make() -> ActiveDays:
-            return ActiveDays.of(self._bits(events)[1:].T, self.plan.slots.edges[:-1])
+            return ActiveDays.of(self._bits(events)[1:].T, self.layout.slots.edges[:-1])
 
         found: ActiveDays = self._once("active days", events, make)
         return found
@@ -92,7 +92,7 @@ class Elementary:
         words = self._words[events]
         found = np.empty((self.n_accounts, len(start)))
         for column, (lower, upper) in enumerate(zip(start, stop, strict=True)):
-            present = (words & self.plan.slots.mask(lower, upper)).any(axis=1)
+            present = (words & self.layout.slots.mask(lower, upper)).any(axis=1)
             found[:, column] = np.bincount(self._user_account[present], minlength=self.n_accounts)
         return found
 
@@ -114,9 +114,9 @@ class Elementary:
     def _dense(self, column: str, events: EventSet) -> NDArray[Any]:
         """(slots + 1, accounts): the cells of a set united."""
         kind, nothing, unite = _OVER_SLOTS[column]
-        dense = np.full((len(self.plan.slots) + 1, self.n_accounts), nothing, dtype=kind)
+        dense = np.full((len(self.layout.slots) + 1, self.n_accounts), nothing, dtype=kind)
         flat = dense.ravel()
-        for code in self.plan.needs.codes_of(events):
+        for code in self.layout.needs.codes_of(events):
             rows = slice(*self._starts[code : code + 2])
             # Of its own type: numpy is many times slower where it must convert value by value.
             unite.at(flat, self._place[rows], self._cells[column][rows].astype(kind, copy=False))
@@ -124,10 +124,10 @@ class Elementary:
 
 
 def _by_code(
-    plan: Plan, cells: pa.Table | None, first: int, n_accounts: int
+    layout: Layout, cells: pa.Table | None, first: int, n_accounts: int
 ) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], Integers]:
     """The cells in the order of codes: place in a flat array over the slots, the other columns, where codes start."""
-    n_codes = plan.needs.n_codes
+    n_codes = layout.needs.n_codes
     if cells is None:
         return np.empty(0, np.intp), {}, np.zeros(n_codes + 1, dtype=np.int64)
     columns = _columns(cells)
@@ -139,7 +139,7 @@ def _by_code(
 
 
 def _by_user(
-    plan: Plan, users: pa.Table | None, first: int
+    layout: Layout, users: pa.Table | None, first: int
 ) -> tuple[NDArray[np.intp], dict[EventSet, Integers]]:
     """The account of every user, counted from `first`, and per set (users, words) of the slots they acted in."""
     if users is None:
@@ -150,8 +150,8 @@ def _by_user(
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     words = {}
-    for i, events in enumerate(plan.needs.users):
-        found = np.column_stack([users[f"u{i}_{n}"].to_numpy() for n in range(plan.slots.n_words)])
+    for i, events in enumerate(layout.needs.users):
+        found = np.column_stack([users[f"u{i}_{n}"].to_numpy() for n in range(layout.slots.n_words)])
         words[events] = np.bitwise_or.reduceat(found[order], starts) if len(starts) else found
     return account[order][starts], words
 

@@ -17,12 +17,12 @@ from features.engines import engine_of
 from features.equality import holds
 from features.errors import DataError
 from features.kept import Counting, FileEvents, Kept, Shelf, current_files, summed
-from features.log import Log
+from features.log import Log, event_names
 from features.rejection import (
     EXCLUDED,
     LEFT_OUT,
     NO_EVENT,
-    NOT_YET,
+    NOT_YET_RECORDED,
     OF_ACCOUNTS,
     account_reasons,
     event_reason,
@@ -108,8 +108,7 @@ def _data_through(data: Data, final: pd.Timestamp, known_at: pd.Timestamp | None
 
 def _named(events: Any, data: Data) -> frozenset[str]:
     """What a row of the eligibility may name: the events of the log, those that the framework names, categories."""
-    in_log = to_frame(events.select("event").distinct())["event"]
-    return frozenset(in_log) | data.named_events() | frozenset(data.events.categories)
+    return event_names(events) | data.named_events() | frozenset(data.events.categories)
 
 
 def _known_accounts(raw: Any, accounts: pd.DataFrame) -> Any:
@@ -218,7 +217,8 @@ class _Reader(SmallTables):
         self._count_events(spans)
         joined = self._joined(raw, known)
         self.rejected["events"] = self._as_given(
-            "events", joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET)))
+            "events",
+            joined.filter(joined.reason.notnull(), joined.reason.notin((EXCLUDED, NOT_YET_RECORDED))),
         )
         if spans["reason"].notna().all():
             raise DataError(self._none_yet(spans) or self._nothing_usable("events"))
@@ -275,7 +275,7 @@ class _Reader(SmallTables):
         counts = {str(r): int(n) for r, n in zip(bad["reason"], bad["n"], strict=True)}
         if EXCLUDED in counts:
             self.excluded["events"] = {EXCLUDED: counts.pop(EXCLUDED)}
-        self._withhold("events", self.not_yet, counts.pop(NOT_YET, 0))
+        self._withhold("events", self.not_yet, counts.pop(NOT_YET_RECORDED, 0))
         self.quarantined["events"] = dict(sorted(counts.items()))
 
     def _without_copies(self, events: Any, spans: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
@@ -290,7 +290,7 @@ class _Reader(SmallTables):
 
     def _none_yet(self, spans: pd.DataFrame) -> str:
         """Why no event can be used at the instant asked for; nothing where that is not the reason."""
-        later = spans.loc[spans["reason"] == NOT_YET, "first"]
+        later = spans.loc[spans["reason"] == NOT_YET_RECORDED, "first"]
         if later.empty:
             return ""
         return (

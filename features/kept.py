@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from features.blocks import Streams
 from features.declaration import Data
 from features.document import content_hash
-from features.elementary import Plan
+from features.elementary import Layout
 from features.engines import engine_of
 from features.errors import DataError, StoreError
 from features.fingerprints import of_code, of_files
@@ -77,9 +77,9 @@ class Kept:
         changes = {IN_THE_FUTURE} | ({UNKNOWN_ACCOUNT} if len(accounts) > len(self.accounts) else set())
         return same_files and same_accounts and not reasons & changes
 
-    def fits(self, plan: Plan) -> bool:
-        """Whether the counts lie in the first slots of a plan, with the very same edges."""
-        return np.array_equal(plan.slots.edges[: len(self.edges)], self.edges)
+    def fits(self, layout: Layout) -> bool:
+        """Whether the counts lie in the first slots of a layout, with the very same edges."""
+        return np.array_equal(layout.slots.edges[: len(self.edges)], self.edges)
 
     def stream(self, name: str, asked: pa.Schema, accounts: pd.DataFrame) -> pa.RecordBatchReader:
         """`cells` or `users` as `features.scan.Scan` asks for them, under the codes their accounts have now, by account.
@@ -206,10 +206,10 @@ class Counting:
 
         Raises DataError or StoreError where the events cannot be read or the counts not be written.
         """
-        fitting = all(kept.fits(asked.plan) for kept in self.kept)
+        fitting = all(kept.fits(asked.layout) for kept in self.kept)
         parts, fresh = (self.kept, self.fresh) if fitting else ((), self.whole)
         if fresh is not None:
-            edges = asked.plan.slots.edges
+            edges = asked.layout.slots.edges
             part = self.shelf.add(scan_of(fresh.events), fresh, self.accounts, edges[edges <= until_day])
             parts = (*parts, part)
             self.shelf.remove_all_but(parts)

@@ -62,7 +62,7 @@ class Log:
 
     def event_names(self) -> frozenset[str]:
         """Every event of the log."""
-        return frozenset(to_frame(self.events.select("event").distinct())["event"])
+        return event_names(self.events)
 
     def books(self) -> list[str]:
         """What became of every row, in sentences."""
@@ -90,3 +90,8 @@ class Log:
                         rows.to_parquet(path, index=False)
                     else:
                         engine_of(rows).write(rows, path)
+
+
+def event_names(events: Any) -> frozenset[str]:
+    """Every event that rows of events name. Asks for a scan of its own."""
+    return frozenset(to_frame(events.select("event").distinct())["event"])

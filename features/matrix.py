@@ -94,8 +94,10 @@ def up_to_date(
         "n_observations": rows, "known_at": _instant(known_at),
     }  # fmt: skip
     same = all(manifest.get(key) == value for key, value in asked.items())
-    ahead = any(CHANGE_WITH_TIME & reasons.keys() for reasons in manifest.get("quarantined", {}).values())
-    return manifest if same and not ahead else None
+    may_change = any(
+        CHANGE_WITH_TIME & reasons.keys() for reasons in manifest.get("quarantined", {}).values()
+    )
+    return manifest if same and not may_change else None
 
 
 def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback | None = None) -> Matrix:

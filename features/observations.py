@@ -85,7 +85,7 @@ def observe_in_blocks(
         question.specs,
         of_outcome,
         question.grid,
-        asked.plan,
+        asked.layout,
         log.accounts["signed_up_at"].to_numpy("datetime64[us]"),
         np.datetime64(log.data_from, "us"),
         _levels(log),

@@ -21,7 +21,7 @@ IN_THE_FUTURE = "in the future"
 SIGNUP_IN_THE_FUTURE = "signup in the future"
 CHANGE_WITH_TIME = frozenset({IN_THE_FUTURE, SIGNUP_IN_THE_FUTURE})  # what lies ahead now may be usable later
 UNKNOWN_FEATURE = "names neither an event nor a category"
-NOT_YET = "not yet recorded"
+NOT_YET_RECORDED = "not yet recorded"
 UNREAD_RECORDING = "recorded_at unreadable"
 UNREAD = "unread_"  # prefix of the flag that a value was there and could not be read
 CONTRADICTED = "another value from the same time on"
@@ -117,7 +117,11 @@ def sound_event(joined: Any, now: pd.Timestamp, known_at: pd.Timestamp | None = 
 
     Filters of this plain kind reach the scan and turn the left join of the accounts into an inner one.
     """
-    sound = {} if known_at is None else {NOT_YET: _recorded(joined, ibis.timestamp(known_at.to_pydatetime()))}
+    sound = (
+        {}
+        if known_at is None
+        else {NOT_YET_RECORDED: _recorded(joined, ibis.timestamp(known_at.to_pydatetime()))}
+    )
     sound |= {
         NO_ACCOUNT: joined.account_id.notnull(),
         NO_EVENT: joined.event.notnull(),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.elementary import Plan
+from features.elementary import Layout
 from features.engines import bit_or
 from features.log import Log
 from features.needs import UNNAMED, EventSet, Needs
@@ -33,7 +33,7 @@ class Scan:
     users: (account, user_id, u{i}_{w}...), one row per user of an account, with the slots of set i in bits of word w.
     """
 
-    plan: Plan
+    layout: Layout
     cells: Any | None
     users: Any | None
 
@@ -55,7 +55,7 @@ def scan(log: Log, specs: tuple[FeatureSpec, ...], grid: Grid) -> Scan:
     of_users = placed if set(needs.users) <= {None} else coded
     size = _block_size(needs, slots, len(specs) * len(grid.as_of_days))
     return Scan(
-        Plan(needs, slots, size),
+        Layout(needs, slots, size),
         _cells(coded, needs) if needs.scanned else None,
         _users(of_users, needs, slots) if needs.users else None,
     )

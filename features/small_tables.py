@@ -98,10 +98,10 @@ class SmallTables(Books):
         contract = TABLES[table]
         unborn = frame["account"].map(accounts["signed_up_at"] >= instant).eq(True)
         unrecorded = ~recorded_by(frame, contract, instant) | unborn
-        ahead = to_come(frame, contract, instant) & ~unrecorded
+        to_come_then = to_come(frame, contract, instant) & ~unrecorded
         self._withhold(table, self.not_yet, int(unrecorded.sum()))
-        self._withhold(table, f"{TO_COME} at {instant}", int(ahead.sum()))
-        return frame[~(unrecorded | ahead)].reset_index(drop=True)
+        self._withhold(table, f"{TO_COME} at {instant}", int(to_come_then.sum()))
+        return frame[~(unrecorded | to_come_then)].reset_index(drop=True)
 
     def _read(self, table: str) -> pd.DataFrame:
         raw = self._open(table)
