@@ -32,6 +32,8 @@ from features.small_tables import SmallTables
 from features.tables import RECORDED, TABLES
 
 COPIES = "exact duplicate (data.events.deduplicate)"
+# A day whose last event comes in its last quarter is taken as whole: else a log that runs to the very end of a quarter
+# would never close it.
 LATE_IN_THE_DAY = pd.Timedelta(hours=18)
 
 
@@ -83,7 +85,7 @@ def _log(reader: "_Reader", accounts: pd.DataFrame, events: Any, spans: pd.DataF
         outcomes=reader.outcomes(accounts),
         eligibility=reader.eligibility(lambda: _named(events, data)),
         data_from=used["first"].min().floor("D"),
-        data_through=_data_through(data, used["final"].max(), known_at),
+        data_through=_data_through(data, used["final"].max(), reader.now if known_at is None else known_at),
         known_at=known_at,
         n_events=int(used["n"].sum()),
         **reader.closed(),
@@ -98,12 +100,19 @@ def _there(accounts: pd.DataFrame, known_at: pd.Timestamp | None) -> pd.DataFram
     return accounts[there].drop(columns=LEFT_OUT)
 
 
-def _data_through(data: Data, final: pd.Timestamp, known_at: pd.Timestamp | None) -> pd.Timestamp:
-    # A day whose last event comes in its last quarter is taken as whole: else a log that runs to the very end of a
-    # quarter would never close it.
-    whole_day = data.calendar.resolution == "day" or final - final.floor("D") >= LATE_IN_THE_DAY
-    through = final.floor("D") + pd.Timedelta(days=1) if whole_day else final
-    return through if known_at is None else min(through, known_at)
+def _data_through(data: Data, final: pd.Timestamp, instant: pd.Timestamp) -> pd.Timestamp:
+    """Where knowledge ends: with the day of the final event where that is whole, and never after `instant`."""
+    through = final.floor("D") + pd.Timedelta(days=1) if _is_whole(data, final) else final
+    return min(through, instant)
+
+
+def _is_whole(data: Data, final: pd.Timestamp) -> bool:
+    return data.calendar.resolution == "day" or final - final.floor("D") >= LATE_IN_THE_DAY
+
+
+def ends_within_its_day(data: Data, through: pd.Timestamp) -> bool:
+    """Whether `data_through` was cut short by the instant it was read at: that day holds more once it is over."""
+    return through != through.floor("D") and _is_whole(data, through)
 
 
 def _named(events: Any, data: Data) -> frozenset[str]:

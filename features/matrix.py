@@ -18,6 +18,7 @@ from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
+from features.intake import ends_within_its_day
 from features.kept import Counting
 from features.log import Log
 from features.observations import IDENTITY, Question, observe_in_blocks, quarterly, with_coming
@@ -59,7 +60,8 @@ def build_matrix(
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
     batches = observe_in_blocks(log, data, question, progress, counting)
     with set_aside(workspace.features / "matrix.parquet") as path:
-        n_rows = write_frames(path, (_with_names(log, data, batch) for batch in batches))
+        frames = (_with_names(log, data, batch) for batch in batches)
+        n_rows = write_frames(path, frames, _fixed_types(log, data))
     manifest = _manifest(log, data, workspace.root, specs, n_rows)
     write_text(
         workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
@@ -67,17 +69,28 @@ def build_matrix(
     return manifest
 
 
-def write_frames(path: Path, frames: Iterable[pd.DataFrame]) -> int:
-    """Stream frames of one schema into a Parquet file, each while the next is made; returns how many rows."""
+def write_frames(path: Path, frames: Iterable[pd.DataFrame], types: Iterable[pa.Field] = ()) -> int:
+    """Stream frames of one schema into a Parquet file, each while the next is made; returns how many rows.
+
+    `types` are the columns whose type a frame alone does not tell: one of objects, all of them missing.
+    """
     with ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
         n_rows = 0
         for frame in ahead(frames):
             table = pa.Table.from_pandas(frame, preserve_index=False)
-            writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema, compression="zstd"))
+            if writer is None:
+                schema = _with_types(table.schema, types)
+                writer = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
             writer.write_table(table.cast(writer.schema))
             n_rows += len(frame)
     return n_rows
+
+
+def _with_types(schema: pa.Schema, types: Iterable[pa.Field]) -> pa.Schema:
+    for field in types:
+        schema = schema.set(schema.get_field_index(field.name), field)
+    return schema
 
 
 def up_to_date(
@@ -93,11 +106,14 @@ def up_to_date(
         "data_hash": content_hash(data), "inputs": of_inputs(data, workspace.root), "code": of_code(),
         "n_observations": rows, "known_at": _instant(known_at),
     }  # fmt: skip
-    same = all(manifest.get(key) == value for key, value in asked.items())
+    if any(manifest.get(key) != value for key, value in asked.items()):
+        return None
     may_change = any(
         CHANGE_WITH_TIME & reasons.keys() for reasons in manifest.get("quarantined", {}).values()
     )
-    return manifest if same and not may_change else None
+    # What was known at an instant ends there for good.
+    goes_on = known_at is None and ends_within_its_day(data, pd.Timestamp(manifest["data_through"]))
+    return None if may_change or goes_on else manifest
 
 
 def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback | None = None) -> Matrix:
@@ -151,15 +167,15 @@ def attributes_at(log: Log, data: Data, frame: pd.DataFrame) -> dict[str, Any]:
 
     Arrays of as many entries as the frame has rows, by name. Raises DataError for a column that is not there.
     """
+    # Arrays of the columns' own types: a batch in which all of one is missing must look like the others.
     found: dict[str, Any] = {}
     if log.subscriptions is not None and "plan" in log.subscriptions:
-        found["plan"] = in_force(log.subscriptions, frame, "plan")["plan"].astype("string").to_numpy()
+        found["plan"] = in_force(log.subscriptions, frame, "plan")["plan"].astype("str").array
     for column in data.fixed_at_signup:
         if column not in log.accounts:
             raise DataError(f"data.fixed_at_signup: the accounts table has no column {column!r}")
         if column in found:
             raise DataError(_taken(column))
-        # An array of the column's own type: a batch in which all of it is missing must look like the others.
         found[column] = log.accounts[column].take(frame["account"].to_numpy()).array
     return found
 
@@ -175,6 +191,11 @@ def _with_names(log: Log, data: Data, batch: pd.DataFrame) -> pd.DataFrame:
         if column in batch or column in names:
             raise DataError(_taken(column))
     return pd.concat([pd.DataFrame({**names, **attributes}), batch.drop(columns="account")], axis=1)
+
+
+def _fixed_types(log: Log, data: Data) -> pa.Schema:
+    """What Arrow takes the attributes that signup fixed for, in the light of every account."""
+    return pa.Schema.from_pandas(log.accounts[list(data.fixed_at_signup)], preserve_index=False)
 
 
 def _taken(column: str) -> str:
