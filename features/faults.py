@@ -3,11 +3,15 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 MOST_SHOWN = 120  # characters of a refused value
-PASSWORD = re.compile(r"(://[^@/:]*):[^@/]*@")
+# Clients differ on where a password ends that holds a / or a ?: up to the last @, it can be no longer.
+PASSWORD = re.compile(r"(://[^:]*):.*@", re.DOTALL)
+QUERY = re.compile(r"(://[^?]*\?)(.*)", re.DOTALL)
+SECRET_KEYS = ("password", "sslpassword")
 
 KEYS_AND_VALUES = "must hold `key: value` lines"
 # Faults that pydantic tells in Python's words, by their type.
@@ -33,9 +37,26 @@ OF_PYTHON = re.compile(r"^Value error, |^(Input|String|Tuple|Dictionary) (?=shou
 Place = tuple[str | int, ...]
 
 
-def explain(error: Any, *within: str) -> str:
+def explain(error: ValidationError, *within: str) -> str:
     """The messages of a pydantic ValidationError, one line each: place, what to write, value; `within` is the part read."""
     return "\n".join(_line(item, within) for item in error.errors())
+
+
+def holds_password(text: str) -> bool:
+    """Whether an address in the text holds a password: before its last @, or in its query."""
+    return PASSWORD.search(text) is not None or _asks_with_secret(text)
+
+
+def masked(text: str) -> str:
+    """The text with *** for what would show a password."""
+    shown = PASSWORD.sub(r"\1:***@", text)
+    return QUERY.sub(r"\1***", shown) if _asks_with_secret(shown) else shown
+
+
+def _asks_with_secret(text: str) -> bool:
+    query = QUERY.search(text)
+    asked = parse_qsl(query[2], keep_blank_values=True) if query else []
+    return any(key.strip().lower() in SECRET_KEYS for key, _ in asked)
 
 
 def _line(item: Mapping[str, Any], within: Place) -> str:
@@ -72,5 +93,5 @@ def _found(item: Mapping[str, Any]) -> str:
         return f" (found {what})" if kind in WORDS else ""
     if value is None:
         return " (found nothing)"
-    text = PASSWORD.sub(r"\1:***@", repr(value))
+    text = repr(masked(value) if isinstance(value, str) else value)
     return f" (found {text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'})"

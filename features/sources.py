@@ -19,6 +19,8 @@ from features.errors import DataError
 DUCKDB_SUFFIXES = (".duckdb", ".ddb", ".db")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+# A text in a folder is as likely a README.txt as a table: whoever means one names it, or a glob.
+FOLDER_SUFFIXES = tuple(s for s in (*PARQUET_SUFFIXES, *CSV_SUFFIXES) if s != ".txt")
 DUCKDB = "duckdb"
 POSTGRES = re.compile("postgres(ql)?://")
 
@@ -158,14 +160,14 @@ def source_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file()]
+        found, kinds = [p for p in path.rglob("*") if p.is_file()], FOLDER_SUFFIXES
     else:
         anchor = path
         while "*" in str(anchor) or "?" in str(anchor):
             anchor = anchor.parent
         pattern = str(path.relative_to(anchor)) if anchor != path else ""
         found = [p for p in anchor.glob(pattern) if p.is_file()] if pattern and anchor.is_dir() else []
-    kinds = (".parquet", ".pq", ".csv", ".tsv")
+        kinds = (*PARQUET_SUFFIXES, *CSV_SUFFIXES)
     return sorted(p for p in found if not p.name.startswith((".", "_")) and suffix_of(p) in kinds)
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from features.faults import PASSWORD
+from features.faults import holds_password
 
 
 def known_zone(zone: str) -> str:
@@ -36,7 +36,7 @@ def named_source(source: str) -> str:
         raise ValueError(
             "name a file, a folder, a glob, file.duckdb::table or postgresql://user@host/database::schema.table"
         )
-    if PASSWORD.search(source):
+    if holds_password(source):
         raise ValueError(
             "it holds a password, which would be copied into every record: leave it out, and put it into the variable"
             " PGPASSWORD or the file ~/.pgpass"

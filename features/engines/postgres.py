@@ -14,6 +14,7 @@ import pyarrow.csv
 
 from features.engines.engine import Engine
 from features.errors import DataError, StoreError
+from features.faults import masked
 
 _CONNECTED: dict[str, Any] = {}  # one connection an address, closed when the program ends
 
@@ -21,13 +22,14 @@ _CONNECTED: dict[str, Any] = {}  # one connection an address, closed when the pr
 def connect(address: str) -> Any:
     """The connection to `postgresql://user@host:port/database`, all times in UTC.
 
-    Raises DataError where the extra is not installed, StoreError when the server is away or refuses.
+    Raises DataError where the extra is not installed or the address is none, StoreError when the server is away or refuses.
     """
+    shown = masked(address)
     try:
         import psycopg
     except ImportError as error:
         raise DataError(
-            f"{address}: reading Postgres needs the extra `postgres` and libpq ({_words(error)}): run `make engines` and"
+            f"{shown}: reading Postgres needs the extra `postgres` and libpq ({_words(error)}): run `make engines` and"
             " install libpq5, or pip install psycopg[binary]"
         ) from error
     known = _CONNECTED.get(address)
@@ -37,9 +39,14 @@ def connect(address: str) -> Any:
         backend = ibis.connect(address)
         for setting in ("TIME ZONE 'UTC'", "datestyle TO 'ISO, YMD'"):
             backend.con.execute(f"SET {setting}")
+    except ValueError as error:  # of the parts of the address, before anything is asked of a server
+        raise DataError(
+            f"{shown} is no address of a database ({_words(error)}): write"
+            " postgresql://user@host:port/database, the port a number up to 65535"
+        ) from error
     except psycopg.Error as error:
         raise StoreError(
-            f"{address} cannot be reached: {_words(error)}; start the server or correct the address (a password comes"
+            f"{shown} cannot be reached: {_words(error)}; start the server or correct the address (a password comes"
             " from the variable PGPASSWORD or the file ~/.pgpass)"
         ) from error
     atexit.register(backend.con.close)

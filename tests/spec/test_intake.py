@@ -12,12 +12,12 @@ from features.discovery import provisional
 from features.engines import fetch
 from features.errors import DataError
 from features.faults import explain
-from features.intake import open_log
+from features.intake import ends_within_its_day, open_log
 from features.log import Log
-from features.observations import Question, observe
+from features.observations import Question, observe, quarterly
 from features.sources import Stores
 from features.specs import Aggregation, FeatureSpec
-from features.windows import EVER, Grid
+from features.windows import EVER, Grid, day_number
 from tests.spec.drawn import NOW, data_for, draw, table
 
 ACCOUNTS = """
@@ -89,6 +89,41 @@ def test_an_event_at_the_instant_of_reading_is_no_future(tmp_path: Path) -> None
     log = open_log(data, tmp_path, now=pd.Timestamp("2024-06-01T10:00"))
     assert log.n_events == 1
     assert log.quarantined["events"] == {"in the future": 1}
+
+
+@pytest.mark.parametrize(
+    ("now", "through"),
+    [
+        ("2024-03-31T19:05", "2024-03-31T19:05"),
+        ("2024-03-31T23:59:59.999999", "2024-03-31T23:59:59.999999"),
+        ("2024-04-01", "2024-04-01"),
+        ("2024-05-01", "2024-04-01"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("final", "resolution"), [("2024-03-31T19:00", "instant"), ("2024-03-31T09:00", "day")]
+)
+def test_a_day_is_whole_once_it_is_over(
+    tmp_path: Path, now: str, through: str, final: str, resolution: str
+) -> None:
+    tables = {"accounts": table(ACCOUNTS), "events": table(f"{EVENTS}a | login | {final}")}
+    data = data_for(tmp_path, tables, calendar={"resolution": resolution})
+    log = open_log(data, tmp_path, now=pd.Timestamp(now))
+    assert log.data_through == pd.Timestamp(through)
+    # The first quarter closes on 1 April at midnight.
+    closes = [day_number(pd.Timestamp("2024-04-01"))] if now >= "2024-04-01" else []
+    assert [
+        d for d in quarterly(log, data).as_of_days if pd.Timestamp(d, unit="D") <= log.data_through
+    ] == closes
+    assert ends_within_its_day(data, log.data_through) == (not closes)
+
+
+def test_a_day_that_ends_early_is_as_long_as_its_last_event(tmp_path: Path) -> None:
+    tables = {"accounts": table(ACCOUNTS), "events": table(f"{EVENTS}a | login | 2024-03-31T17:59")}
+    data = data_for(tmp_path, tables)
+    log = open_log(data, tmp_path, now=NOW)
+    assert log.data_through == pd.Timestamp("2024-03-31T17:59")
+    assert not ends_within_its_day(data, log.data_through)
 
 
 def test_the_quarantine_keeps_what_could_not_be_read(tmp_path: Path) -> None:
@@ -433,6 +468,16 @@ def test_a_folder_and_a_glob_are_read_as_one_table(folder: Path) -> None:
     assert opened(folder, "log [1]/x*.parquet").n_events == 2
 
 
+def test_a_text_is_a_table_where_it_is_meant(folder: Path) -> None:
+    (folder / "log").mkdir()
+    (folder / "log" / "README.txt").write_text("What these files are.")
+    for name in ("may.csv", "june.txt", "july.txt"):
+        (folder / "log" / name).write_text("account_id,event,occurred_at\n1,e,2024-07-01\n")
+    assert opened(folder, "log/june.txt").n_events == 1
+    assert opened(folder, "log/ju*.txt").n_events == 2
+    assert opened(folder, "log").n_events == 1
+
+
 def test_two_tables_of_one_duckdb_file(folder: Path) -> None:
     import duckdb
 
@@ -478,13 +523,52 @@ def test_a_source_that_cannot_be_read_is_named(folder: Path) -> None:
             opened(folder, source)
 
 
-def test_a_password_is_no_part_of_a_source() -> None:
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:secret@host/x::events", "me:***@host/x::events"),
+        ("postgresql://me:/secret@host/x::events", "me:***@host"),
+        ("postgresql://me:a?secret/b@host/x::events", "me:***@host"),
+        ("postgresql://me:a@secret@host/x::events", "me:***@host"),
+        ("postgresql://me@corp:secret@host/x::events", "me@corp:***@host"),
+        ("postgresql://me:secret::1@host/x", "me:***@host"),
+        ("postgresql://me@host/x?password=secret::events", "me@host/x?***"),
+        ("postgresql://me@host/x?user=me&pass%77ord=secret::events", "me@host/x?***"),
+        ("postgresql://host/x?sslmode=require&sslpassword=secret::events", "host/x?***"),
+        ("mysql://me:secret@host/x::events", "me:***@host"),
+    ],
+)
+def test_a_password_is_no_part_of_a_source(address: str, shown: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Sources(events="postgresql://me:secret@host/x::events", accounts="a.csv")
+        Sources(events=address, accounts="a.csv")
     words = explain(caught.value)
     assert "PGPASSWORD" in words
-    assert "me:***@host" in words
+    assert shown in words
     assert "secret" not in words
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "postgresql://me@host:5432/x::public.events",
+        "postgresql://me@host/x?sslmode=require&passfile=p::events",
+        "postgres://[::1]:5432/x::events",
+        "log?password=1/*.csv",
+        "data/me:you@home.csv",
+    ],
+)
+def test_what_holds_no_password_is_a_source(source: str) -> None:
+    assert Sources(events=source, accounts="a.csv").events == source
+
+
+@pytest.mark.parametrize("place", ["host:54x", "host:99999", "host:-1", "[::1"])
+def test_an_address_that_is_none_is_named_with_what_to_correct(place: str) -> None:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed (make engines)")
+    address = f"postgresql://me@{place}/x"
+    with pytest.raises(DataError) as refused:
+        Stores().open(f"{address}::events", Path(), "events")
+    assert str(refused.value).startswith(f"{address} is no address of a database (")
+    assert "write postgresql://user@host:port/database, the port a number up to 65535" in str(refused.value)
 
 
 def test_events_that_are_used_are_as_many_as_the_books_say(tmp_path: Path) -> None:

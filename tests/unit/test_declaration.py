@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
 
 from features.declaration import Data
 from features.document import content_hash, parse_yaml, read_data, read_document, read_yaml, validate
@@ -223,14 +225,12 @@ def test_a_place_counts_entries_from_one(loc: tuple[str | int, ...], expected: s
 
 
 def test_explain_shows_no_value_for_what_is_missing_or_large() -> None:
-    class Fault:
-        def errors(self) -> list[dict[str, Any]]:
-            return [
-                {"loc": ("a",), "type": "missing", "msg": "", "input": {"secret": 1}},
-                {"loc": (), "type": "x", "msg": "Value error, wrong", "input": ["secret"]},
-            ]
-
-    assert explain(Fault()) == "a: is missing: add it\nwrong"
+    faults: list[InitErrorDetails] = [
+        {"loc": ("a",), "type": "missing", "input": {"secret": 1}},
+        {"loc": (), "type": "value_error", "ctx": {"error": ValueError("wrong")}, "input": ["secret"]},
+    ]
+    caught = ValidationError.from_exception_data("Data", faults)
+    assert explain(caught) == "a: is missing: add it\nwrong"
 
 
 def test_the_data_half_alone(tmp_path: Path) -> None:
