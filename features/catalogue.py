@@ -49,16 +49,23 @@ def slugs(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> dict[
 
 def catalogue_of(log: Log, data: Data) -> tuple[FeatureSpec, ...]:
     """Every feature that a log can carry."""
-    return catalogue(data, has_users=log.has_users, has_seats=log.has_seats, states=States.of(log, data))
+    has_revenue = log.subscriptions is not None and "mrr" in log.subscriptions
+    return catalogue(
+        data,
+        has_users=log.has_users,
+        has_seats=log.has_seats,
+        has_revenue=has_revenue,
+        states=States.of(log, data),
+    )
 
 
 def catalogue(
-    data: Data, *, has_users: bool, has_seats: bool, states: States | None = None
+    data: Data, *, has_users: bool, has_seats: bool, has_revenue: bool, states: States | None = None
 ) -> tuple[FeatureSpec, ...]:
     """Every feature of this product, each name once. Raises DataError where one asks for what is not there."""
     known = states or States({})
     specs = [*_overall(data), *_by_category(data), *_by_event(data), *_states(data, known)]
-    specs += _extras(data, has_users=has_users, has_seats=has_seats, states=known)
+    specs += _extras(data, has_users=has_users, has_seats=has_seats, has_revenue=has_revenue, states=known)
     if has_users:
         specs += _users(data)
     if has_seats:
@@ -210,7 +217,9 @@ def _states(data: Data, states: States) -> list[FeatureSpec]:
     ]
 
 
-def _extras(data: Data, *, has_users: bool, has_seats: bool, states: States) -> list[FeatureSpec]:
+def _extras(
+    data: Data, *, has_users: bool, has_seats: bool, has_revenue: bool, states: States
+) -> list[FeatureSpec]:
     specs = []
     for extra in data.features.extras:
         users = extra.aggregation is Aggregation.DISTINCT_USERS or extra.per is Per.USER
@@ -219,6 +228,10 @@ def _extras(data: Data, *, has_users: bool, has_seats: bool, states: States) -> 
         seats = extra.aggregation is Aggregation.SEATS or extra.per is Per.SEAT
         if seats and not has_seats:
             raise DataError(f"data.features.extras: {extra.name!r} asks for seats, and no table has them")
+        if extra.aggregation is Aggregation.REVENUE and not has_revenue:
+            raise DataError(
+                f"data.features.extras: {extra.name!r} asks for revenue, and no subscriptions have an mrr"
+            )
         if extra.attribute is not None:
             asked_by = f"data.features.extras: {extra.name!r}"
             states.require(extra.attribute, asked_by)

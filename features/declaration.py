@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from features.faults import place
 from features.quarters import Quarters
-from features.specs import Aggregation, FeatureSpec, Per, unit_of
+from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, unit_of
 from features.tables import TABLES
 from features.validators import (
     feature_name,
@@ -143,8 +143,8 @@ class ExtraFeature(Declared):
             raise ValueError("aggregation 'groups' is for milestones: count the events of a category instead")
         if self.events and self.category:
             raise ValueError(f"events and category {self.category!r}: give one of the two")
-        if self.aggregation is Aggregation.STATE and self.category:
-            raise ValueError("aggregation 'state' looks at no event: leave out the category")
+        if self.aggregation in EVENTLESS and self.category:
+            raise ValueError(f"aggregation '{self.aggregation}' looks at no event: leave out the category")
         self.spec(self.events or None)
         return self
 
@@ -217,7 +217,6 @@ class Data(Declared):
 
     @model_validator(mode="after")
     def _mapping_fits(self) -> Self:
-        declared = self.sources.declared()
         for table, columns in self.mapping.items():
             if table not in TABLES:
                 raise ValueError(f"mapping names the table {table!r}; tables are {', '.join(TABLES)}")
@@ -227,18 +226,26 @@ class Data(Declared):
                     raise ValueError(
                         f"mapping {table}.{column}: the columns of {table} are {', '.join(known)}"
                     )
-        for table in declared:
+        for table in self.sources.declared():
             missing = [c for c in TABLES[table].required if c not in self.mapping.get(table, {})]
             if missing:
                 raise ValueError(f"mapping {table}: say which columns hold {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _extras_name_categories(self) -> Self:
         for i, extra in enumerate(self.features.extras):
             if extra.category is not None and extra.category not in self.events.categories:
                 raise ValueError(
                     f"{place(('features', 'extras', i, 'category'))} {extra.category!r}: the categories are"
                     f" {', '.join(self.events.categories) or 'none'}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _outcome_has_a_source(self) -> Self:
         needs = {"outcomes": "outcomes", "subscription_end": "subscriptions"}.get(self.outcomes.kind)
-        if needs and needs not in declared:
+        if needs and needs not in self.sources.declared():
             raise ValueError(f"outcomes kind {self.outcomes.kind!r} needs a source for the table {needs!r}")
         return self
 

@@ -22,7 +22,7 @@ class Aggregation(StrEnum):
     IRREGULARITY = "irregularity"  # how much the gaps between active days vary, over their mean
     DISTINCT_USERS = "distinct_users"
     GROUPS = "groups"  # how many groups of events have at least so many events
-    DAYS_SINCE = "days_since"  # from the last event of the window to the as-of date
+    DAYS_SINCE = "days_since"  # from the last event before the as-of date to it
     DAYS_TO_FIRST = "days_to_first"  # from signup to the first event ever
     TENURE = "tenure"  # days since signup; looks at no event
     SEATS = "seats"  # seats in force at the as-of date, or their change over a window; looks at no event
@@ -35,6 +35,8 @@ SEQUENCES = (Aggregation.ACTIVE_WEEKS, Aggregation.STREAK, Aggregation.IRREGULAR
 LEVELS = (Aggregation.SEATS, Aggregation.REVENUE)
 # What looks at no event at all.
 EVENTLESS = (Aggregation.TENURE, Aggregation.STATE, *LEVELS)
+# What looks at all history, however long ago.
+WINDOWLESS = (Aggregation.DAYS_SINCE, Aggregation.DAYS_TO_FIRST, Aggregation.TENURE)
 
 
 class Per(StrEnum):
@@ -118,15 +120,25 @@ class FeatureSpec:
             raise ValueError(f"feature {self.name!r}: only a count can be a rate per {self.per}")
         if self.per and self.trend:
             raise ValueError(f"feature {self.name!r}: a trend is relative already, leave out 'per'")
-        if (self.trend or self.per is Per.SEAT) and self.window.start_days is None:
-            raise ValueError(f"feature {self.name!r}: needs a window with a start, not all history")
-        if self.aggregation is Aggregation.DAYS_TO_FIRST and self.window != EVER:
-            raise ValueError(f"feature {self.name!r}: days to the first event look at all history")
-        if self.aggregation in SEQUENCES and self.window.end_days != 0:
-            raise ValueError(f"feature {self.name!r}: the order of days is read back from the as-of date")
         if self.trend and self.aggregation not in (Aggregation.COUNT, Aggregation.ACTIVE_DAYS):
             raise ValueError(f"feature {self.name!r}: a trend compares counts or active days")
+        self._sound_reach()
         self._sound_state()
+
+    def _sound_reach(self) -> None:
+        """Whether it looks at the events and the stretch of time that its aggregation can look at."""
+        if (self.trend or self.per is Per.SEAT) and self.window.start_days is None:
+            raise ValueError(f"feature {self.name!r}: needs a window with a start, not all history")
+        if self.aggregation in WINDOWLESS and self.window != EVER:
+            raise ValueError(
+                f"feature {self.name!r}: {self.aggregation} looks at all history, leave out the window"
+            )
+        if self.aggregation in EVENTLESS and self.events is not None:
+            raise ValueError(
+                f"feature {self.name!r}: {self.aggregation} looks at no event, leave out 'events'"
+            )
+        if self.aggregation in SEQUENCES and self.window.end_days != 0:
+            raise ValueError(f"feature {self.name!r}: the order of days is read back from the as-of date")
 
     def _sound_state(self) -> None:
         if self.aggregation is not Aggregation.STATE:
@@ -137,8 +149,6 @@ class FeatureSpec:
             return
         if not self.attribute:
             raise ValueError(f"feature {self.name!r}: say which attribute of the states table")
-        if self.events is not None:
-            raise ValueError(f"feature {self.name!r}: a state looks at no event, leave out 'events'")
         if self.window != EVER:
             raise ValueError(f"feature {self.name!r}: a state is the one in force, leave out the window")
 

@@ -36,7 +36,7 @@ def test_an_event_never_takes_the_name_of_an_overall_feature(tmp_path: Path) -> 
         events={"core": names, "categories": {"x": ["a.b", "a_b"], "y": ["a b", "events"]}},
         features={"events": names, "windows_days": [30], "event_windows_days": [30, 90]},
     )
-    found = catalogue(data, has_users=True, has_seats=True)
+    found = catalogue(data, has_users=True, has_seats=True, has_revenue=False)
     specs = {spec.name: spec for spec in found}
     assert len(specs) == len(found)
     assert specs["events_30d"].events is None
@@ -73,7 +73,8 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
             "description": "First day",
         },
     )
-    found = {row["name"]: row for row in described(catalogue(data, has_users=False, has_seats=False))}
+    specs = catalogue(data, has_users=False, has_seats=False, has_revenue=False)
+    found = {row["name"]: row for row in described(specs)}
     assert found["entry_share"] == {
         "name": "entry_share", "description": "Entry share", "unit": "share", "category": "entry",
         "aggregation": "count", "per": "events", "trend": False, "equals": None, "when_nothing": "0",
@@ -99,7 +100,29 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
         ({"name": "x", "aggregation": "days_since", "per": "seat"}, "only a count can be a rate per seat"),
         ({"name": "x", "aggregation": "count", "trend": True}, "needs a window with a start"),
         ({"name": "x", "aggregation": "streak", "per": "user"}, "only a count can be a rate per user"),
-        ({"name": "x", "aggregation": "days_to_first", "window_days": 30}, "look at all history"),
+        (
+            {"name": "x", "aggregation": "days_to_first", "window_days": 30},
+            "days_to_first looks at all history",
+        ),
+        (
+            {"name": "x", "aggregation": "days_since", "window_days": 30},
+            "days_since looks at all history, leave",
+        ),
+        ({"name": "x", "aggregation": "tenure", "window_days": 30}, "tenure looks at all history, leave out"),
+        ({"name": "x", "aggregation": "tenure", "events": ["login"]}, "tenure looks at no event, leave out"),
+        ({"name": "x", "aggregation": "seats", "events": ["login"]}, "seats looks at no event, leave out"),
+        (
+            {"name": "x", "aggregation": "revenue", "events": ["login"]},
+            "revenue looks at no event, leave out",
+        ),
+        (
+            {"name": "x", "aggregation": "seats", "category": "entry"},
+            "looks at no event: leave out the category",
+        ),
+        (
+            {"name": "x", "aggregation": "state", "attribute": "a", "events": ["login"]},
+            "state looks at no event, leave out",
+        ),
         ({"name": "x", "aggregation": "count", "window_days": 0}, "features.extras, entry 1, window_days: "),
         ({"name": "x", "aggregation": "count", "windows": 3}, "is not a key here"),
     ],
@@ -118,13 +141,14 @@ def test_an_extra_that_means_nothing_is_refused_in_words(
         ({"name": "events_30d", "aggregation": "count"}, "'events_30d' is the name of 2 features"),
         ({"name": "x", "aggregation": "distinct_users"}, "'x' asks for users"),
         ({"name": "x", "aggregation": "count", "window_days": 9, "per": "seat"}, "'x' asks for seats"),
+        ({"name": "x", "aggregation": "revenue"}, "'x' asks for revenue, and no subscriptions have an mrr"),
     ],
 )
 def test_an_extra_that_the_log_cannot_carry_is_refused_in_words(
     tmp_path: Path, extra: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
-        catalogue(data_with(tmp_path, extra), has_users=False, has_seats=False)
+        catalogue(data_with(tmp_path, extra), has_users=False, has_seats=False, has_revenue=False)
 
 
 def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) -> None:
@@ -157,4 +181,4 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
 def test_an_extra_named_like_a_column_of_the_matrix_is_refused(tmp_path: Path, name: str) -> None:
     data = data_with(tmp_path, {"name": name, "aggregation": "tenure"})
     with pytest.raises(DataError, match=f"'{name}' is the name of another column of the matrix"):
-        catalogue(data, has_users=False, has_seats=False)
+        catalogue(data, has_users=False, has_seats=False, has_revenue=False)
