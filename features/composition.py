@@ -134,10 +134,12 @@ def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: 
 def _days_to_first(spec: FeatureSpec, table: Elementary, moments: Moments, _beside: Beside) -> Floats:
     _, stop = table.layout.slots.bounds(moments.as_of_days, spec.window)
     first = table.first_times(spec.events)[stop].T
-    signed_up = moments.as_of_days[None, :] - moments.tenure_days
+    # Whole microseconds until the end: in days that were rounded, a first event seven days after signup is not at 7.
+    origin = moments.time - moments.as_of_days[None, :] * np.timedelta64(DAY_US, "us")
+    since_signup = first + (origin - moments.signed_up).astype(np.int64)
     # Whoever came before tracking began may have done it unseen.
     unknown = (first == NO_FIRST) | np.isfinite(moments.seen_days)
-    return np.where(unknown, np.nan, first.astype(np.float64) / DAY_US - signed_up)
+    return np.where(unknown, np.nan, since_signup / DAY_US)
 
 
 def _tenure(_spec: FeatureSpec, _table: Elementary, moments: Moments, _beside: Beside) -> Floats:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.declaration import Calendar, Data
+from features.declaration import Calendar, Data, Sources
 from features.discovery import provisional
 from features.intake import open_log
 from features.log import Log
@@ -26,7 +26,7 @@ NOW = pd.Timestamp("2030-01-01")
 
 
 def table(text: str) -> pd.DataFrame:
-    """A table drawn with a header line and columns apart by two spaces or `|`; '-' is nothing, dates are times."""
+    """A table drawn with a header line and columns apart by `|`; '-' is nothing, dates are times."""
     rows = [[cell.strip() for cell in line.strip().split("|")] for line in text.strip().splitlines()]
     frame = pd.DataFrame(rows[1:], columns=rows[0]).replace("-", None)
     for column in frame:
@@ -52,7 +52,7 @@ def data_for(folder: Path, tables: dict[str, pd.DataFrame], **changes: Any) -> D
         name: {column: column for column in TABLES[name].columns if column in frame}
         for name, frame in tables.items()
     }
-    base = provisional(Data.model_fields["sources"].annotation(**sources), mapping, Calendar())  # type: ignore[misc]
+    base = provisional(Sources(**sources), mapping, Calendar())
     return Data.model_validate({**base.model_dump(), **changes})
 
 

@@ -20,6 +20,7 @@ class Event:
     event: str
     at: datetime
     user: str | None
+    quantity: float = 1
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def measured(
 def plain(spec: FeatureSpec, account: Account, window: Window, t: datetime, origin: datetime) -> float:
     chosen = within(spec, account, window, t)
     if spec.aggregation is Aggregation.COUNT:
-        return len(chosen)
+        return sum(e.quantity for e in chosen)
     if spec.aggregation is Aggregation.ACTIVE_DAYS:
         return len({(e.at - origin) // DAY for e in chosen})
     if spec.aggregation in SEQUENCES:
@@ -117,8 +118,8 @@ def plain(spec: FeatureSpec, account: Account, window: Window, t: datetime, orig
     if spec.aggregation is Aggregation.DISTINCT_USERS:
         return len({e.user for e in chosen if e.user is not None})
     assert spec.aggregation is Aggregation.GROUPS
-    counts = [sum(e.event in g.events for e in within(spec, account, window, t)) for g in spec.groups]
-    return sum(n >= g.at_least for n, g in zip(counts, spec.groups, strict=True))
+    counts = [sum(e.quantity for e in chosen if e.event in group.events) for group in spec.groups]
+    return sum(n >= group.at_least for n, group in zip(counts, spec.groups, strict=True))
 
 
 def in_order(aggregation: Aggregation, days: list[int], as_of: int) -> float:
@@ -247,7 +248,8 @@ def denominator(spec: FeatureSpec, account: Account, t: datetime) -> float:
     if spec.per is Per.EVENTS:
         window = spec.window
         start = datetime.min if window.start_days is None else t + window.start_days * DAY
-        return max(sum(start <= e.at < t + window.end_days * DAY for e in account.events), 1)
+        stop = t + window.end_days * DAY
+        return max(sum(e.quantity for e in account.events if start <= e.at < stop), 1)
     if spec.per is Per.TENURE:
         lived = (t - account.signed_up) / DAY
         length = spec.window.length_days

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -181,6 +182,29 @@ def test_the_first_use_is_counted_in_days_from_signup(tmp_path: Path) -> None:
     assert math.isnan(found[("b", "2024-04-01")])  # at the very date: that is the future
     assert found[("b", "2024-04-02")] == 91
     assert math.isnan(found[("old", "2024-04-02")])  # may have done it before anybody looked
+
+
+@pytest.mark.parametrize("origin", ["calendar", "tenure"])
+def test_the_first_use_is_as_long_after_signup_as_it_was(tmp_path: Path, origin: str) -> None:
+    """Exactly: who did it seven days after signup is no later than that, whatever the second of signup."""
+    # The longer ago, the more are off where the signup is a rounded number of days.
+    since = np.random.default_rng(0).integers(0, 900 * 86_400_000_000, 300)
+    signups = pd.Timestamp("2018-01-01") + pd.to_timedelta(since, unit="us")
+    times = {f"s{i}": time for i, time in enumerate(signups)}
+    accounts = [f"{who} | {time.isoformat()}" for who, time in times.items()]
+    events = [
+        f"{who} | {event} | {(time + pd.Timedelta(days=days)).isoformat()}"
+        for who, time in times.items()
+        for event, days in (("at signup", 0), ("a week later", 7))
+    ]
+    accounts = ["account_id | signed_up_at", "clock | 2018-01-01", *accounts]
+    events = ["account_id | event | occurred_at", "clock | x | 2018-01-01", "clock | x | 2024-06-30", *events]
+    log, data = draw(tmp_path, {"accounts": "\n".join(accounts), "events": "\n".join(events)})
+    as_of = "2024-04-01" if origin == "calendar" else "30"
+    for event, days in (("at signup", 0.0), ("a week later", 7.0)):
+        first = spec(Aggregation.DAYS_TO_FIRST, EVER, events=(event,))
+        found = feature(log, data, first, as_of, origin=origin)
+        assert [value for (who, _), value in found.items() if who != "clock"] == [days] * len(times)
 
 
 def active_on(folder: Path, days: list[str]) -> tuple[Log, Data]:

@@ -59,9 +59,17 @@ read    | pro   | -                | -
 
 
 def random_log(
-    folder: Path, seed: int, n_accounts: int = 25, n_events: int = 1500, eligibility: str | None = None
+    folder: Path,
+    seed: int,
+    n_accounts: int = 25,
+    n_events: int = 1500,
+    eligibility: str | None = None,
+    quantities: bool = False,
 ) -> tuple[Log, Data]:
     tables = random_tables(seed, n_accounts, n_events)
+    if quantities:
+        halves = np.random.default_rng(seed).integers(0, 6, n_events)
+        tables["events"]["quantity"] = halves / 2
     if eligibility is not None:
         tables["eligibility"] = table(eligibility)
     data = data_for(
@@ -167,7 +175,7 @@ def accounts_of(log: Log) -> list[reference.Account]:
     assert log.subscriptions is not None
     assert log.states is not None
     tables = (
-        (events, ("event", "occurred_at", "user_id")),
+        (events, ("event", "occurred_at", "user_id", *(["quantity"] if "quantity" in events else []))),
         (log.subscriptions, ("started_at", "ended_at", "seats", "mrr", "plan")),
         (log.states, ("attribute", "value", "valid_from", "valid_to")),
     )
@@ -231,6 +239,13 @@ def test_every_feature_of_the_catalogue_on_the_calendar(
 def test_every_feature_of_the_catalogue_on_the_tenure_axis(tmp_path: Path) -> None:
     log, data = random_log(tmp_path, 2, eligibility=ELIGIBILITY)
     assert_equal_to_reference(log, data, catalogue_of(log, data), Grid("tenure", (30, 60, 97)))
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_feature_of_the_catalogue_where_events_have_quantities(tmp_path: Path) -> None:
+    log, data = random_log(tmp_path, 5, eligibility=ELIGIBILITY, quantities=True)
+    days = tuple(day_number(pd.Timestamp(START + timedelta(days=d))) for d in (40, 90, 200))
+    assert_equal_to_reference(log, data, catalogue_of(log, data), Grid("calendar", days))
 
 
 @pytest.mark.usefixtures("engine")

@@ -53,7 +53,7 @@ def test_an_attribute_has_one_type_in_every_batch(
     given = pa.array([None if i < 4 else value(i) for i in range(12)], kind)
     pq.write_table(accounts.append_column("given", given), tmp_path / "accounts.parquet")
     log = open_log(data, tmp_path, now=NOW)
-    monkeypatch.setattr("features.scan.BATCH_BYTES", 1)  # an account at a time
+    monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)  # an account at a time
     build_matrix(log, data, Workspace(tmp_path))
     written = pq.read_table(Workspace(tmp_path).features / "matrix.parquet", columns=["account_id", "given"])
     assert pa.types.is_null(written["given"].type) is False
@@ -71,7 +71,7 @@ def test_a_plan_that_came_late_is_missing_before_and_breaks_no_batch(
     tables["subscriptions"]["plan"] = [None] * 4 + ["pro"] * 8
     data = data_for(tmp_path, tables)
     log = open_log(data, tmp_path, now=NOW)
-    monkeypatch.setattr("features.scan.BATCH_BYTES", 1)
+    monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)
     build_matrix(log, data, Workspace(tmp_path))
     written = pd.read_parquet(Workspace(tmp_path).features / "matrix.parquet")
     assert set(written["plan"].dropna()) == {"pro"}
