@@ -91,7 +91,8 @@ class DuckDB(Engine):
 
     def number(self, text: Any) -> Any:
         """As `Engine` says."""
-        return text.try_cast("float64")
+        # DuckDB would read 1_000 as a thousand.
+        return ibis.ifelse(text.contains("_"), ibis.null("string"), text).try_cast("float64")
 
     def time(self, text: Any, calendar: Calendar) -> Any:
         """As `Engine` says."""

@@ -29,14 +29,29 @@ def open_files(backend: Any, files: list[Path], *, csv: bool, table: str) -> Any
 
 
 def _parquet(session: Any, files: list[Path]) -> Any:
+    """Files with the same times in nanoseconds are read together: Spark takes those for whole numbers."""
+    by_nanoseconds: dict[tuple[tuple[str, str], ...], list[Path]] = {}
+    for file in files:
+        by_nanoseconds.setdefault(_nanoseconds(file), []).append(file)
+    return _united([_in_microseconds(session, same, times) for times, same in by_nanoseconds.items()])
+
+
+def _nanoseconds(file: Path) -> tuple[tuple[str, str], ...]:
+    """The columns of a file that hold times in nanoseconds, and what Spark calls their kind."""
+    return tuple(
+        (field.name, "timestamp" if field.type.tz else "timestamp_ntz")
+        for field in pq.read_schema(file)
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
+    )
+
+
+def _in_microseconds(session: Any, files: list[Path], times: tuple[tuple[str, str], ...]) -> Any:
     from pyspark.sql.functions import expr
 
     frame = session.read.option("mergeSchema", "true").parquet(*map(_literally, files))
-    for field in pq.read_schema(files[0]):
-        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
-            kind = "timestamp" if field.type.tz else "timestamp_ntz"
-            quoted = field.name.replace("`", "``")
-            frame = frame.withColumn(field.name, expr(f"timestamp_micros(`{quoted}` div 1000)").cast(kind))
+    for name, kind in times:
+        quoted = name.replace("`", "``")
+        frame = frame.withColumn(name, expr(f"timestamp_micros(`{quoted}` div 1000)").cast(kind))
     return frame
 
 
@@ -45,10 +60,16 @@ def _csv(session: Any, files: list[Path]) -> Any:
     by_header: dict[str, list[Path]] = {}
     for file in files:
         by_header.setdefault(_header(file), []).append(file)
-    frames = [
-        session.read.options(**CSV, sep=_separator(header)).csv([_literally(f) for f in same])
-        for header, same in by_header.items()
-    ]
+    return _united(
+        [
+            session.read.options(**CSV, sep=_separator(header)).csv([_literally(f) for f in same])
+            for header, same in by_header.items()
+        ]
+    )
+
+
+def _united(frames: list[Any]) -> Any:
+    """All rows, columns matched by name; a column that a frame does not have is missing there."""
     whole = frames[0]
     for frame in frames[1:]:
         whole = whole.unionByName(frame, allowMissingColumns=True)

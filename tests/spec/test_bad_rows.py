@@ -41,6 +41,7 @@ a          | login | 2031-01-01                    | 1        | u1
 a          | login | 9999-12-31                    | 1        | u1
 a          | login | 2024-02-01                    | -1       | u1
 a          | login | 2024-02-01                    | many     | u1
+a          | login | 2024-02-01                    | 1_000    | u1
 a          | login | 2024-02-01                    | -        | u1
 a          | -     | 2024-02-01                    | 1        | u1
 c          | login | 2024-02-01                    | 1        | u1
@@ -65,13 +66,13 @@ def test_each_bad_row_has_its_reason(tmp_path: Path) -> None:
         tmp_path,
         now=NOW,
     )
-    assert log.read["events"] == 25
+    assert log.read["events"] == 26
     assert log.quarantined["events"] == {
         "before signup": 1,
         "in the future": 2,
         "no account_id": 2,
         "no event name": 1,
-        "quantity negative or not a number": 3,
+        "quantity negative or not a number": 4,
         "time missing or unreadable": 6,
         "unknown account": 1,
     }
@@ -92,8 +93,24 @@ def test_each_bad_row_has_its_reason(tmp_path: Path) -> None:
     assert used.loc[used["account"] == 1, "event"].tolist() == ['it\'s "odd"; DROP TABLE events --']
     log.write_quarantine(tmp_path / "aside")
     aside = pd.read_parquet(tmp_path / "aside" / "events.parquet")
-    assert len(aside) == 16
+    assert len(aside) == 17
     assert "tomorrow" in set(aside["occurred_at"])
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "spark"], indirect=True)
+def test_files_write_their_times_as_they_like(tmp_path: Path) -> None:
+    """What one file holds in nanoseconds, the next holds in microseconds, with a zone or without."""
+    whole = pd.DataFrame(
+        {"account_id": "a", "event": "e", "occurred_at": pd.date_range("2024-02-01", periods=4)}
+    )
+    data = data_for(tmp_path, {"events": whole, "accounts": table(ACCOUNTS)})
+    (tmp_path / "events").mkdir()
+    for i, unit in enumerate(("us", "ns", "us", "ns")):
+        part = whole.iloc[[i]].astype({"occurred_at": f"datetime64[{unit}]"})
+        part.to_parquet(tmp_path / "events" / f"{i}.parquet", index=False)
+    sources = data.sources.model_copy(update={"events": "events"})
+    log = open_log(data.model_copy(update={"sources": sources}), tmp_path, now=NOW)
+    assert sorted(fetch(log.events).to_pandas()["occurred_at"]) == whole["occurred_at"].tolist()
 
 
 def test_declared_ways_of_writing_times(tmp_path: Path) -> None:
@@ -157,7 +174,7 @@ def test_thousands_of_events_and_one_account_with_half_of_them(tmp_path: Path) -
         features={"events": names[:40], "windows_days": [30], "event_windows_days": [90]},
     )
     log = open_log(data, tmp_path, now=NOW)
-    specs = catalogue(data, has_users=False, has_seats=False)
+    specs = catalogue(data, has_users=False, has_seats=False, has_revenue=False)
     frame = observe(log, data, Question(specs, Grid("calendar", (19_814,))))
     counts = frame.set_index("account")["event_0_90d"]
     assert counts.loc[0] == 1
@@ -178,7 +195,7 @@ def test_a_table_without_a_usable_row_says_why(tmp_path: Path) -> None:
 
 def test_events_that_go_away_are_a_store_that_is_away(tmp_path: Path) -> None:
     log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": "account_id | event | occurred_at\na | e | 2024-02-01"})  # fmt: skip
-    specs = catalogue(data, has_users=False, has_seats=False)
+    specs = catalogue(data, has_users=False, has_seats=False, has_revenue=False)
     if ON.get().startswith("postgresql"):
         take_away(data.sources.events)
         words = "no longer there"
