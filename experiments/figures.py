@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from features.adoption import BY_DEFINITION
 from features.workspace import discard, set_aside
 from models.evaluation import label
 from models.sweep import SweepResult
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
-ENDS = ("niche", "ubiquitous")  # classes of adoption that propose no milestone
+ENDS = ("niche", "ubiquitous", BY_DEFINITION)  # classes of adoption that propose no milestone
 MOST_MARKED = 60  # cuts that get a dot each
 NAMES = ("auc", "importance", "cuts")  # every figure there can be
 
@@ -58,7 +59,7 @@ def auc(record: Mapping[str, Any]) -> Figure:
 
 
 def importance(ranking: list[dict[str, Any]]) -> Figure:
-    """AUC lost when a feature is shuffled, with its interval; hatched bars are niche or ubiquitous."""
+    """AUC lost when a feature is shuffled, with its interval; hatched bars are niche, ubiquitous or by definition."""
     rows = ranking[:MOST_FEATURES][::-1]
     figure = Figure(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -79,7 +80,9 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     if any(row["class"] in ENDS for row in rows):
-        hatched = Patch(facecolor="white", edgecolor=GREY, hatch="////", label="niche or ubiquitous")
+        hatched = Patch(
+            facecolor="white", edgecolor=GREY, hatch="////", label="niche, ubiquitous or by definition"
+        )
         figure.legend(handles=[hatched], loc="outside upper left", fontsize=8, frameon=False)
     return figure
 

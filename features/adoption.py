@@ -21,6 +21,7 @@ from features.specs import Aggregation
 Described = Mapping[str, Any]  # a feature as the manifest has it
 
 YEAR = 4  # quarters
+BY_DEFINITION = "by definition"
 BLOCK_CELLS = 8_000_000  # values looked at together: 64 MB of them
 
 # From which value on an account has adopted a feature (above it), by how its events became one number. None: the
@@ -58,20 +59,26 @@ def limits(features: Iterable[Described]) -> dict[str, float]:
     return {f["name"]: limit for f in features if (limit := adopted_above(f)) is not None}
 
 
-def classified(table: pd.DataFrame, declared: Features) -> NDArray[Any]:
+def implied(features: Iterable[Described]) -> list[str]:
+    """The names of the features that whoever is counted uses by definition."""
+    return [f["name"] for f in features if f["by_definition"]]
+
+
+def classified(table: pd.DataFrame, declared: Features, told: NDArray[np.bool_]) -> NDArray[Any]:
     """The class of every row of a table of shares, (rows,).
 
-    Niche features speak for a few customers, ubiquitous ones tell nobody apart; where too few accounts are eligible
-    it is unclear which.
+    told: (rows,) where the population tells the share already, whose size then says nothing. Niche features speak for
+    a few customers, ubiquitous ones tell nobody apart; where too few accounts are eligible it is unclear which.
     """
     share = table["adoption"].to_numpy()
     cases = {
+        BY_DEFINITION: told,
         "unclear": table["n_accounts"].to_numpy() < declared.minimum_support,
         "niche": share < declared.niche_below,
         "ubiquitous": share > declared.ubiquitous_above,
     }
     words = np.array([*cases, "representative"], dtype=object)
-    return np.asarray(words[np.select(list(cases.values()), range(3), default=3)])
+    return np.asarray(words[np.select(list(cases.values()), range(len(cases)), default=len(cases))])
 
 
 def newest_year(
@@ -84,14 +91,14 @@ def newest_year(
     """
     newest = frame[frame["as_of"].isin(np.sort(frame["as_of"].unique())[-YEAR:])]
     found: dict[str, dict[str, Any]] = {f["name"]: {"adoption": None, "class": None} for f in features}
-    above = limits(features)
+    above, told = limits(features), implied(features)
     account = pd.factorize(newest["account_id"])[0]
     cells = Cells.of(np.zeros(len(newest), dtype=np.intp), 1, account)
     for block in in_blocks(newest, list(above)):
         limit = np.array([above[name] for name in block.columns])
         shares = cells.shares(*flags(block.to_numpy(dtype=np.float64), limit))
         table = pd.DataFrame({key: value[0] for key, value in shares.items()})
-        words = classified(table, declared)
+        words = classified(table, declared, block.columns.isin(told))
         for name, share, word in zip(list(block.columns), table["adoption"], words, strict=True):
             found[name] = {"adoption": None if np.isnan(share) else float(share), "class": word}
     return found

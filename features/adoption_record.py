@@ -4,21 +4,24 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from features.adoption import batched, classified, limits
+from features.adoption import BY_DEFINITION, batched, classified, implied, limits
 from features.benchmark import Benchmark, benchmark
 from features.declaration import Data, Features
+from features.denominator import population
 from features.errors import DataError
 from features.matrix import require_unchanged
-from features.segments import UNKNOWN, size_columns
+from features.segments import UNKNOWN, size_columns, size_words
 from features.workspace import Workspace, discard, set_aside, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "adoption.json"
 COLUMNS = ("feature", "class", "adoption", "interval", "support", "by_plan", "by_size", "differs")
 MADE_OF = ("data_hash", "inputs", "code", "known_at")  # what the manifest says the matrix rests on
+IMPLIED = "whoever is counted uses it, or would not be counted, so it has no class by share and no interval"
 WORDS = ("name", "description", "unit", "category", "aggregation", "per")
 
 Row = dict[str, Any]
@@ -33,10 +36,10 @@ def write_adoption(workspace: Workspace, data: Data, manifest: Mapping[str, Any]
 
     folder = workspace.features
     found = _count(workspace, manifest)
-    summary = record(found, data.features, manifest)
+    summary = record(found, data, manifest)
     with set_aside(folder / "adoption.parquet") as path:
         found.by_quarter.to_parquet(path, index=False)
-    figure = adoption_figure(summary["features"], found.by_quarter, data.features)
+    figure = adoption_figure(summary, found.by_quarter, data.features)
     if figure is None:
         discard(folder / "adoption.png")  # what an earlier run drew
     else:
@@ -85,16 +88,24 @@ def _columns(path: Any, names: Sequence[str], n_rows: int) -> Iterator[pd.DataFr
         yield pq.read_table(path, columns=part).to_pandas()
 
 
-def record(found: Benchmark, declared: Features, manifest: Mapping[str, Any]) -> Row:
-    """adoption.json: of every feature the class, the newest year in all and by segment, and the first year before it."""
-    newest = _shares(found.newest, declared)
-    earliest = _shares(found.earliest, declared)
+def record(found: Benchmark, data: Data, manifest: Mapping[str, Any]) -> Row:
+    """adoption.json: of every feature the class, the newest year in all and by segment, and the first year before it.
+
+    population says whose use is counted, n_accounts how many of them there were in the newest year, n_signed_up how
+    many accounts had signed up by its end.
+    """
+    declared, told = data.features, implied(manifest["features"])
+    newest = _shares(found.newest, declared, told)
+    earliest = _shares(found.earliest, declared, told)
     return {
         "schema_version": SCHEMA_VERSION,
         **{key: manifest[key] for key in MADE_OF},
         "rule": declared.model_dump(include={"niche_below", "ubiquitous_above", "minimum_support"}),
         "quarters": list(found.quarters),
         "newest_year": list(found.newest_year),
+        "population": population(data),
+        "n_accounts": found.n_accounts,
+        "n_signed_up": manifest["n_signed_up"],
         "size_by": found.size_by,
         "features": [
             _feature(feature, newest.get(feature["name"], {}), earliest.get(feature["name"], {}), declared)
@@ -103,18 +114,19 @@ def record(found: Benchmark, declared: Features, manifest: Mapping[str, Any]) ->
     }
 
 
-def _shares(table: pd.DataFrame, declared: Features) -> dict[str, dict[str, list[Row]]]:
-    """The rows of a table by feature and dimension, in order."""
+def _shares(table: pd.DataFrame, declared: Features, told: Sequence[str]) -> dict[str, dict[str, list[Row]]]:
+    """The rows of a table by feature and dimension, in order; told: the features used by definition."""
     found: dict[str, dict[str, list[Row]]] = {}
     rows: Any = table.to_dict("records")
-    for row, word in zip(rows, classified(table, declared), strict=True):
-        eligible = row["n_observations"] > 0
+    for row, word in zip(
+        rows, classified(table, declared, table["feature"].isin(told).to_numpy()), strict=True
+    ):
         share = {
             "segment": row["segment"],
             "class": word,
-            "value": float(row["adoption"]) if eligible else None,
-            "lower": float(row["lower"]) if eligible else None,
-            "upper": float(row["upper"]) if eligible else None,
+            "value": _known(row["adoption"]),
+            "lower": _known(row["lower"]),
+            "upper": _known(row["upper"]),
             "n_observations": int(row["n_observations"]),
             "n_accounts": int(row["n_accounts"]),
             "support": int(row["n_adopters"]),
@@ -122,6 +134,10 @@ def _shares(table: pd.DataFrame, declared: Features) -> dict[str, dict[str, list
         }
         found.setdefault(row["feature"], {}).setdefault(row["dimension"], []).append(share)
     return found
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
 
 
 def _feature(
@@ -180,16 +196,23 @@ def heading(found: Mapping[str, Any]) -> list[str]:
         return ["No quarter has closed yet: nobody can be counted."]
     rule, year = found["rule"], found["newest_year"]
     said = [
-        f"Adoption {year[0]} to {year[-1]}, of the accounts that could use a feature and are known: niche below"
-        f" {100 * rule['niche_below']:g}%, ubiquitous above {100 * rule['ubiquitous_above']:g}%, unclear with fewer than"
-        f" {rule['minimum_support']} eligible accounts. Support is how many accounts use it, of those eligible."
+        f"Adoption {year[0]} to {year[-1]} is the share of account-quarters with use, of {found['population']}, that"
+        f" could use the feature and are known. Observed were {found['n_accounts']:,} accounts ever in the year, of"
+        f" {found['n_signed_up']:,} that had signed up by its end.",
+        f"Classes: niche below {100 * rule['niche_below']:g}%, ubiquitous above {100 * rule['ubiquitous_above']:g}%,"
+        f" unclear with fewer than {rule['minimum_support']} eligible accounts. Support counts accounts: those with use"
+        " ever in the year, of those eligible ever in the year.",
     ]
+    if any(feature["class"] == BY_DEFINITION for feature in found["features"]):
+        said.append(f"{BY_DEFINITION.capitalize()}: {IMPLIED}.")
     for by in ("plan", "size"):
         parts: list[Row] = next((f[f"by_{by}"] for f in found["features"] if f.get(f"by_{by}")), [])
         labels = " / ".join(part["segment"] for part in parts if part["segment"] != UNKNOWN)
         if labels:
             what = f" ({found['size_by']})" if by == "size" else ""
             said.append(f"By {by}{what}: {labels}.")
+    if words := size_words(found["size_by"]):
+        said.append(f"{words.capitalize()}.")
     return said
 
 
@@ -212,9 +235,9 @@ def _line(feature: Mapping[str, Any]) -> dict[str, str]:
         "class": feature["class"],
         "adoption": _percent(whole["value"]),
         "interval": f"{_percent(whole['lower'])} to {_percent(whole['upper'])}"
-        if whole["n_accounts"]
+        if whole["lower"] is not None
         else "",
-        "support": f"{whole['support']:,} of {whole['n_accounts']:,}",
+        "support": f"{whole['support']:,} of {whole['n_accounts']:,} accounts",
         "by_plan": _in_order(feature["by_plan"]),
         "by_size": _in_order(feature["by_size"]),
         "differs": ", ".join(f"{row['class']} in {row['segment']}" for row in feature["differs"]),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.adoption import YEAR, Described, in_blocks, limits
+from features.adoption import YEAR, Described, implied, in_blocks, limits
 from features.cells import Cells, Flags, flags
 from features.segments import Segmentation, by_plan, by_size, everybody, size_columns
 
@@ -20,7 +20,8 @@ class Benchmark:
     """Tables of one row per feature and segment: dimension, segment, shares; and what they rest on.
 
     by_quarter has a row per quarter too; newest is the newest year, earliest the first year before it in which
-    anybody was eligible (from, to: its quarters). size_by is the column that told the size, None without one.
+    anybody was eligible (from, to: its quarters). What is used by definition has no interval. size_by is the column
+    that told the size, None without one; n_accounts how many were observed in the newest year.
     """
 
     by_quarter: pd.DataFrame
@@ -28,6 +29,7 @@ class Benchmark:
     earliest: pd.DataFrame
     quarters: tuple[str, ...]
     size_by: str | None
+    n_accounts: int
 
     @property
     def newest_year(self) -> tuple[str, ...]:
@@ -52,7 +54,9 @@ def benchmark(
         for part, table in layout.tables(list(block.columns), known, used).items():
             found[part].append(table)
     tables = {part: pd.concat(pieces, ignore_index=True) for part, pieces in found.items()}
-    return Benchmark(**tables, quarters=layout.quarters, size_by=layout.size_by)
+    for table in tables.values():
+        table.loc[table["feature"].isin(implied(features)), ["lower", "upper"]] = np.nan
+    return Benchmark(**tables, quarters=layout.quarters, size_by=layout.size_by, n_accounts=layout.n_accounts)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class _Layout:
     """How the observations of a frame lie in quarters and segments: made once, counted in for every feature.
 
     quarter: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation its
-    cells by quarter and in the newest year; whole: all observations as one cell.
+    cells by quarter and in the newest year; whole: all observations as one cell; n_accounts: of the newest year.
     """
 
     names: list[str]
@@ -70,6 +74,7 @@ class _Layout:
     parts: list[tuple[Segmentation, Cells, Cells]]
     whole: Cells
     size_by: str | None
+    n_accounts: int
 
     @classmethod
     def of(cls, frame: pd.DataFrame, names: list[str]) -> "_Layout":
@@ -85,7 +90,8 @@ class _Layout:
             parts.append((part, by_quarter, Cells.of(within, n, account)))
         quarters = tuple(frame["quarter"].iloc[first].astype(str))
         whole = Cells.of(np.zeros(len(frame), dtype=np.intp), 1, account)
-        return cls(names, quarters, quarter, is_newest, parts, whole, size_by)
+        n_accounts = len(np.unique(account[recent]))
+        return cls(names, quarters, quarter, is_newest, parts, whole, size_by, n_accounts)
 
     def tables(self, block: list[str], known: Flags, used: Flags) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark for the features of one block; known, used: (n, k)."""

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from features.adoption import BY_DEFINITION
 from features.declaration import Features
+from features.segments import size_words
 
 Row = Mapping[str, Any]
 
@@ -23,44 +25,56 @@ MARKS = {  # told apart by shape as well as by colour
     "niche": ("^", ORANGE),
     "ubiquitous": ("s", PURPLE),
     "unclear": ("X", GREY),
+    BY_DEFINITION: ("D", GREY),
 }
 MOST_DRAWN = 50
 USUAL_WINDOW = (
     90  # days: of a feature that is there for several windows, the one nearest to a quarter is drawn
 )
 ROW, CELL, QUARTER = 0.24, 0.62, 0.17  # inches
-LEFT, DOTS, GAP, TOP, LETTER = 3.4, 3.6, 0.25, 0.75, 0.055
+LEFT, DOTS, GAP, TOP, LINE, LETTER = 3.4, 3.6, 0.25, 0.61, 0.14, 0.055
 LONGEST_NAME = 46
 MOST_QUARTERS_NAMED = 12
 
 
-def adoption_figure(features: Sequence[Row], by_quarter: pd.DataFrame, declared: Features) -> Figure | None:
+def adoption_figure(found: Row, by_quarter: pd.DataFrame, declared: Features) -> Figure | None:
     """A row per counted behaviour, most adopted first; None where nobody was eligible for any.
 
-    features: of adoption.json; by_quarter: adoption.parquet. Days, users and rates of the same events are left out,
+    found: adoption.json; by_quarter: adoption.parquet. Days, users and rates of the same events are left out,
     because they are above zero just where the count is.
     """
-    rows = drawn(features)
+    rows = drawn(found["features"])
     if not rows:
         return None
     over_time = _over_time(rows, by_quarter)
     segments = {by: labels for by in ("by_plan", "by_size") if (labels := _segments(rows, by))}
     widths = [DOTS, *(CELL * len(s) for s in segments.values()), QUARTER * max(over_time.shape[1], 4)]
     longest = max(len(label) for labels in [["1999Q9"], *segments.values()] for label in labels)
-    figure, panels = _panels(widths, ROW * len(rows), LETTER * longest + 0.5)
+    said = _said(found, sized="by_size" in segments)
+    figure, panels = _panels(widths, ROW * len(rows), LETTER * longest + 0.5, TOP + LINE * len(said))
     _dots(panels[0], rows, declared)
     for axes, (by, labels) in zip(panels[1:-1], segments.items(), strict=True):
         _by_segment(axes, rows, by, labels)
     _heat(panels[-1], over_time.to_numpy(dtype=float), "over time")
     named = range(0, over_time.shape[1], -(-over_time.shape[1] // MOST_QUARTERS_NAMED))
     panels[-1].set_xticks(named, [str(over_time.columns[i]) for i in named], rotation=90, fontsize=7)
-    _legend(figure, rows, over_time)
+    _legend(figure, rows, over_time, said)
     return figure
 
 
-def _panels(widths: Sequence[float], tall: float, bottom: float) -> tuple[Figure, list[Axes]]:
+def _said(found: Row, *, sized: bool) -> list[str]:
+    """What the picture shows, in lines that fit the narrowest one."""
+    size = size_words(found["size_by"]) if sized else ""
+    return [
+        f"Per cent of account-quarters, of {found['population']},",
+        "that could use it and are known; cells from white (0) to blue (100). In brackets: accounts with use ever in the year.",
+        *([size.capitalize() + "."] if size else []),
+    ]
+
+
+def _panels(widths: Sequence[float], tall: float, bottom: float, top: float) -> tuple[Figure, list[Axes]]:
     """A figure with a panel of each width side by side, all as tall; inches."""
-    width, height = LEFT + sum(widths) + GAP * len(widths), tall + TOP + bottom
+    width, height = LEFT + sum(widths) + GAP * len(widths), tall + top + bottom
     figure = Figure(figsize=(width, height))
     left, panels = LEFT, []
     for wide in widths:
@@ -120,7 +134,8 @@ def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
     for place, row in enumerate(rows):
         share = row["adoption"]
         marker, color = MARKS[row["class"]]
-        axes.hlines(place, 100 * share["lower"], 100 * share["upper"], color=color, linewidth=1.6)
+        if share["lower"] is not None:
+            axes.hlines(place, 100 * share["lower"], 100 * share["upper"], color=color, linewidth=1.6)
         axes.plot(100 * share["value"], place, marker=marker, color=color, markersize=5.5, gid=row["name"])
         if row["earliest"]:
             axes.plot(
@@ -133,8 +148,9 @@ def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
                 zorder=1.5,
             )
     axes.set_yticks(range(len(rows)), [_label(row) for row in rows], fontsize=7.5, parse_math=False)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(-1, 101)
+    axes.set_xlim(-2.5, 102.5)  # room for the marks of none and all
     axes.set_xlabel("newest year, %", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     axes.grid(axis="y", color=SHADE, linewidth=0.6)
@@ -186,7 +202,7 @@ def _heat(axes: Axes, values: Any, title: str) -> None:
     axes.set_title(title, fontsize=8.5, loc="left")
 
 
-def _legend(figure: Figure, rows: Sequence[Row], over_time: pd.DataFrame) -> None:
+def _legend(figure: Figure, rows: Sequence[Row], over_time: pd.DataFrame, said: Sequence[str]) -> None:
     present = {row["class"] for row in rows}
     look: dict[str, Any] = {"linestyle": "none"}
     handles: list[Any] = [
@@ -204,7 +220,6 @@ def _legend(figure: Figure, rows: Sequence[Row], over_time: pd.DataFrame) -> Non
         handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="....", label="nobody eligible"))
     figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.05 / figure.get_figheight()), ncols=len(handles),
-        fontsize=8, frameon=False, handletextpad=0.4,
-        title="Per cent of eligible observations; cells from white (0) to blue (100). In brackets: how many accounts use it.",
-        title_fontsize=8, alignment="left",
+        fontsize=8, frameon=False, handletextpad=0.4, columnspacing=1.4,
+        title="\n".join(said), title_fontsize=8, alignment="left",
     )  # fmt: skip

@@ -15,7 +15,9 @@ from features.ahead import ahead
 from features.attributes import in_force
 from features.catalogue import catalogue_of, described
 from features.declaration import Data
+from features.denominator import by_definition
 from features.document import content_hash
+from features.eligibility import Eligibility
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
 from features.intake import ends_within_its_day
@@ -27,7 +29,7 @@ from features.rejection import CHANGE_WITH_TIME
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,10 @@ def read_matrix(workspace: Workspace, data: Data, *, as_known_then: bool = False
     try:
         named = {"account_id", "quarter", *IDENTITY[1:], *(f["name"] for f in manifest["features"])}
         fits = named <= set(frame) and len(frame) == manifest["n_observations"] and "data_hash" in manifest
+        fits = fits and manifest["schema_version"] == SCHEMA_VERSION
     except (KeyError, TypeError):
         fits = False
-    if not fits:  # a run that was killed between the two files
+    if not fits:  # a run that was killed between the two files, or one of an earlier version
         raise workspace.damaged(workspace.features / "matrix.parquet", "features")
     require_unchanged(manifest, data, workspace)
     then = manifest.get("known_at")
@@ -205,6 +208,7 @@ def _taken(column: str) -> str:
 def _manifest(
     log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int
 ) -> dict[str, Any]:
+    ruled = Eligibility.of(log, data).rules
     return {
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),
@@ -215,6 +219,7 @@ def _manifest(
         "data_through": log.data_through.isoformat(),
         "known_at": _instant(log.known_at),
         "n_accounts": len(log.accounts),
+        "n_signed_up": _signed_up(log, data),
         "n_events": log.n_events,
         "n_observations": n_rows,
         "read": log.read,
@@ -226,8 +231,17 @@ def _manifest(
             "name": data.outcomes.name,
             "horizon_days": data.outcomes.horizon_days,
         },
-        "features": described(specs),
+        "features": [
+            {**words, "by_definition": by_definition(spec, data, ruled)}
+            for spec, words in zip(specs, described(specs), strict=True)
+        ],
     }
+
+
+def _signed_up(log: Log, data: Data) -> int:
+    """How many accounts had signed up by the newest close."""
+    close = pd.Timestamp(quarterly(log, data).as_of_days[-1], unit="D")
+    return int((log.accounts["signed_up_at"] < close).sum())
 
 
 def _instant(time: pd.Timestamp | None) -> str | None:

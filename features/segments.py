@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 MOST_PLANS = 12  # the others go together: a table by plan is for reading
 UNKNOWN, OTHER = "unknown", "other plans"
 SIZE_BANDS = 3
+BY_USE = "size by events is itself use: read it as light and heavy users"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ def size_columns(names: Collection[str]) -> list[str]:
     windows = [int(match[1]) for name in names if (match := re.fullmatch(r"events_(\d+)d", name))]
     longest = [f"events_{max(windows)}d"] if windows else []
     return [*(["seats"] if "seats" in names else []), *longest]
+
+
+def size_words(size_by: str | None) -> str:
+    """What has to be said of the column that told the size; nothing of seats."""
+    return "" if size_by in (None, "seats") else BY_USE
 
 
 def _bands(limits: NDArray[np.float64], unit: str) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from features.adoption import BY_DEFINITION
 from reports import ink, wording
 from reports.ink import svg
 from reports.labels import bin_labels, edge, place
@@ -141,6 +142,7 @@ _CLASSES: Mapping[str, tuple[str, str, str]] = {
     "niche": ("^", ink.ORANGE, "niche: few use it"),
     "ubiquitous": ("s", ink.PURPLE, "ubiquitous: nearly all use it"),
     "unclear": ("X", ink.GREY, "unclear"),
+    BY_DEFINITION: ("D", ink.GREY, "by definition"),
 }
 
 
@@ -183,7 +185,7 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
             axes.axvspan(left, right, color=ink.SHADE, zorder=0.2, linewidth=0, gid=word)
         for word, (marker, color, label) in _CLASSES.items():
             own = [row for row in rows if row["class"] == word]
-            if word == "unclear" and not own:
+            if word in ("unclear", BY_DEFINITION) and not own:
                 continue
             xs, ys = [_shown(row) for row in own], numbers(own, "importance")
             axes.vlines(
@@ -200,7 +202,7 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.03, 1.0),
-            ncols=4,
+            ncols=5,
             borderaxespad=0.25,
             handletextpad=0.3,
             handlelength=1.2,

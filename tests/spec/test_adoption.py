@@ -25,7 +25,14 @@ CLOSES |= {"2024Q1": "2024-04-01", "2024Q2": "2024-07-01", "2024Q3": "2024-10-01
 
 def counting(name: str, **changes: Any) -> dict[str, Any]:
     """A described feature."""
-    return {"name": name, "aggregation": "count", "per": None, "trend": False, **changes}
+    return {
+        "name": name,
+        "aggregation": "count",
+        "per": None,
+        "trend": False,
+        "by_definition": False,
+        **changes,
+    }
 
 
 def matrix(text: str) -> pd.DataFrame:

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from features import adoption as meaning
 from features.adoption_record import differs, listing, write_adoption
 from features.benchmark import benchmark
-from features.declaration import Features
+from features.declaration import Data, Features
 from features.document import read_data
 from features.figures import MOST_DRAWN, adoption_figure, drawn, save
+from features.tables import TABLES
 from features.workspace import Workspace
 from tests.unit.small_log import run, small_log, sources
 
@@ -110,6 +111,7 @@ def test_the_listing_says_what_is_missing_damaged_or_out_of_date(made: Workspace
         made.framework.write_text(framework)
         whole = json.loads(kept)
         halves = [{**whole, "features": [1]}, {**whole, "rule": None}, {"features": []}]
+        halves.append({key: value for key, value in whole.items() if key != "population"})
         for text in ("[]", "half", *map(json.dumps, halves)):
             path.write_text(text)
             assert "adoption.json is damaged" in run("features", "--adoption", "-w", made.root).words
@@ -175,7 +177,21 @@ def test_a_segment_differs_where_it_is_surely_of_another_class(
     assert differs(inside, whole, Features()) is expected
 
 
-def premium(folder: Path) -> Any:
+def declared(kind: str, horizon: int = 180, core: tuple[str, ...] = ("login",)) -> Data:
+    """A data section with one kind of outcome."""
+    tables = ("events", "accounts", "subscriptions", "outcomes")
+    mapping = {table: {c: c for c in TABLES[table].columns} for table in tables}
+    return Data.model_validate(
+        {
+            "sources": {table: f"{table}.csv" for table in tables},
+            "mapping": mapping,
+            "outcomes": {"kind": kind, "horizon_days": horizon},
+            "events": {"core": core},
+        }
+    )
+
+
+def premium(folder: Path, kind: str = "silent") -> Any:
     """adoption.json of 1,000 accounts of which 40 are on the premium plan, the only ones that use sla."""
     n = 1000
     frame = pd.DataFrame({"account_id": [f"a{i}" for i in range(n)], "quarter": "2024Q4"})
@@ -185,10 +201,11 @@ def premium(folder: Path) -> Any:
     frame["gone_90d"] = np.nan
     frame["days"] = 1.0
     words = {"description": "x", "unit": "events", "category": "c", "per": None, "trend": False}
+    words |= {"by_definition": False}
     names = {"days": "days_since", "gone_90d": "count", "sla_90d": "count"}
     features = [{"name": name, "aggregation": kind, **words} for name, kind in names.items()]
     place = Workspace(folder)
-    place.features.mkdir(parents=True)
+    place.features.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(place.features / "matrix.parquet")
     manifest: dict[str, Any] = {
         "features": features,
@@ -196,8 +213,9 @@ def premium(folder: Path) -> Any:
         "inputs": {},
         "code": "c",
         "known_at": None,
+        "n_signed_up": n + 7,
     }
-    data = type("Data", (), {"features": Features()})()
+    data = declared(kind)
     return write_adoption(place, data, manifest)
 
 
@@ -220,10 +238,10 @@ def test_the_listing_puts_the_most_used_first_and_says_where_adoption_does_not_a
         ("sla_90d", "niche"), ("days", "not applicable"), ("gone_90d", "unclear"),
     ]  # fmt: skip
     assert rows[0] | {"interval": ""} == {
-        "feature": "sla_90d", "class": "niche", "adoption": "2.0%", "interval": "", "support": "20 of 1,000",
+        "feature": "sla_90d", "class": "niche", "adoption": "2.0%", "interval": "", "support": "20 of 1,000 accounts",
         "by_plan": "0.0% / 50.0%", "by_size": "", "differs": "representative in premium",
     }  # fmt: skip
-    assert (rows[2]["adoption"], rows[2]["interval"], rows[2]["support"]) == ("-", "", "0 of 0")
+    assert (rows[2]["adoption"], rows[2]["interval"], rows[2]["support"]) == ("-", "", "0 of 0 accounts")
 
 
 # --- the picture ---
@@ -232,7 +250,7 @@ def test_the_listing_puts_the_most_used_first_and_says_where_adoption_does_not_a
 def test_the_picture_has_a_row_per_behaviour_and_frames_what_differs(tmp_path: Path) -> None:
     found = premium(tmp_path)
     table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
-    figure = adoption_figure(found["features"], table, Features())
+    figure = adoption_figure(found, table, Features())
     assert isinstance(figure, Figure)
     dots, plans, time = figure.axes
     assert [text.get_text() for text in dots.get_yticklabels()] == ["x  (20)"]
@@ -245,14 +263,15 @@ def test_the_picture_has_a_row_per_behaviour_and_frames_what_differs(tmp_path: P
 
 def test_a_matrix_in_which_nobody_was_eligible_has_no_picture(tmp_path: Path) -> None:
     found = premium(tmp_path)
-    gone = [feature for feature in found["features"] if feature["name"] == "gone_90d"]
+    gone = {**found, "features": [f for f in found["features"] if f["name"] == "gone_90d"]}
     assert adoption_figure(gone, pd.DataFrame(), Features()) is None
 
 
 def test_a_name_that_no_font_has_is_drawn_in_one_line_without_a_warning(tmp_path: Path) -> None:
     found = premium(tmp_path)
     table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
-    hostile = [{**f, "description": "a\n$x^\0\x1b[31m \u4e2d\ue000"} for f in found["features"]]
+    named = [{**f, "description": "a\n$x^\0\x1b[31m \u4e2d\ue000"} for f in found["features"]]
+    hostile = {**found, "features": named}
     figure = adoption_figure(hostile, table, Features())
     assert figure is not None
     assert figure.axes[0].get_yticklabels()[0].get_text().startswith("a $x^ [31m \u4e2d")

@@ -1,0 +1,51 @@
+"""The denominator of adoption: of whom the outcome is asked, in words, and which features all of them use.
+
+Worked example: lost means no core event in 180 days, so accounts are observed that had one in the 180 days before the
+close. Core events in the last 365 days, or days with any event in the last 180, are then above zero for all of them;
+core events in the last 90 days need not be.
+"""
+
+from collections.abc import Collection
+
+from features.declaration import Data
+from features.needs import EventSet
+from features.specs import Aggregation, FeatureSpec
+
+# Above zero just where there is an event. Users are not: an event need not name one.
+OF_ANY_EVENT = (
+    Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.ACTIVE_WEEKS, Aggregation.GROUPS,
+)  # fmt: skip
+
+
+def population(data: Data) -> str:
+    """Whose use is counted: the accounts alive at each close, in the sense of the declared outcome."""
+    if data.outcomes.kind != "silent":
+        return "accounts that were customers at each close"
+    what = "a core event" if data.events.core else "an event"
+    return f"accounts active in the last {data.outcomes.horizon_days} days before each close (with {what})"
+
+
+def by_definition(spec: FeatureSpec, data: Data, ruled: Collection[str] = ()) -> bool:
+    """Whether every account that is counted has adopted the feature, because it would not be counted otherwise.
+
+    ruled: events with rules of eligibility. Where a core event is one of them an account may be observed without any,
+    so that nothing follows.
+    """
+    core, horizon = data.events.core, data.outcomes.horizon_days
+    if data.outcomes.kind != "silent" or spec.aggregation not in OF_ANY_EVENT or spec.trend:
+        return False
+    start, end = spec.window.start_days, spec.window.end_days
+    covers = end == 0 and (start is None or -start >= horizon)
+    return covers and _holds(_looked_at(spec), core or None) and not set(core) & set(ruled)
+
+
+def _looked_at(spec: FeatureSpec) -> EventSet:
+    """The events of which a single one puts a feature above zero."""
+    if not spec.groups:
+        return spec.events
+    return tuple(event for group in spec.groups if group.at_least <= 1 for event in group.events)
+
+
+def _holds(events: EventSet, others: EventSet) -> bool:
+    """Whether all the others are among the events; None is every event."""
+    return events is None or (others is not None and set(others) <= set(events))
