@@ -5,7 +5,7 @@ close. Core events in the last 365 days, or days with any event in the last 180,
 core events in the last 90 days need not be.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 from features.declaration import Data
 from features.needs import EventSet
@@ -28,22 +28,23 @@ def population(data: Data) -> str:
 def by_definition(spec: FeatureSpec, data: Data, ruled: Collection[str] = ()) -> bool:
     """Whether every account that is counted has adopted the feature, because it would not be counted otherwise.
 
-    ruled: events with rules of eligibility. Where a core event is one of them an account may be observed without any,
-    so that nothing follows.
+    ruled: events with rules of eligibility. An event that an account could not use makes no kind of event, although it
+    was seen.
     """
     core, horizon = data.events.core, data.outcomes.horizon_days
     if data.outcomes.kind != "silent" or spec.aggregation not in OF_ANY_EVENT or spec.trend:
         return False
     start, end = spec.window.start_days, spec.window.end_days
     covers = end == 0 and (start is None or -start >= horizon)
-    return covers and _holds(_looked_at(spec), core or None) and not set(core) & set(ruled)
+    return covers and _holds(_looked_at(spec, set(ruled)), core or None)
 
 
-def _looked_at(spec: FeatureSpec) -> EventSet:
-    """The events of which a single one puts a feature above zero."""
+def _looked_at(spec: FeatureSpec, ruled: Set[str]) -> EventSet:
+    """The events of which a single one puts a feature above zero for whoever has a value."""
     if not spec.groups:
         return spec.events
-    return tuple(event for group in spec.groups if group.at_least <= 1 for event in group.events)
+    sure = [group.events for group in spec.groups if group.at_least <= 1 and not ruled >= set(group.events)]
+    return tuple(event for events in sure for event in events)
 
 
 def _holds(events: EventSet, others: EventSet) -> bool:

@@ -174,8 +174,10 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
     rows = complete({"ranking": rows})["ranking"]
     rows = [row for row in rows if wording.known(row["importance"]) and wording.known(row["adoption"])]
     niche, ubiquitous = zones or _zones(rows)
+    crowded = any(row["class"] == BY_DEFINITION for row in rows)  # the legend needs a second line
     with ink.style():
-        figure, (axes,) = ink.canvas(4.4, margins={"left": 0.5, "right": 0.12, "top": 0.62, "bottom": 0.48})
+        top = 0.8 if crowded else 0.62
+        figure, (axes,) = ink.canvas(4.4, margins={"left": 0.5, "right": 0.12, "top": top, "bottom": 0.48})
         axes.set_xscale("function", functions=(_logit, _expit))
         axes.set_xlim(*_ENDS)
         for left, right, word in (
@@ -198,11 +200,11 @@ def ranking(rows: Sequence[Row], zones: tuple[float, float] | None = None, *, na
         axes.set_xticks(_SHARES, [f"{share} %" for share in _SHARES], minor=False)
         axes.set_xticks([], minor=True)
         axes.set_xlabel("adoption among eligible accounts")
-        axes.set_title("Importance on held-out accounts", pad=25)
+        axes.set_title("Importance on held-out accounts", pad=38 if crowded else 25)
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.03, 1.0),
-            ncols=5,
+            ncols=3 if crowded else 4,
             borderaxespad=0.25,
             handletextpad=0.3,
             handlelength=1.2,

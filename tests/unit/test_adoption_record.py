@@ -1,6 +1,7 @@
 """The benchmark in the workspace: the three files, what the listing says of them, and what it says without them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from features import adoption as meaning
-from features.adoption_record import differs, listing, write_adoption
+from features.adoption import newest_year
+from features.adoption_record import differs, heading, listing, write_adoption
 from features.benchmark import benchmark
 from features.declaration import Data, Features
 from features.document import read_data
-from features.figures import MOST_DRAWN, adoption_figure, drawn, save
+from features.figures import MARKS, MOST_DRAWN, adoption_figure, drawn, save
 from features.tables import TABLES
 from features.workspace import Workspace
 from tests.unit.small_log import run, small_log, sources
@@ -302,3 +304,131 @@ def test_of_too_many_those_that_differ_are_kept() -> None:
     ]
     assert len(drawn(rows)) == MOST_DRAWN
     assert drawn(rows)[-1]["name"] == "last"
+
+
+# --- whose use is counted, and what is used by definition ---
+
+
+def test_the_heading_says_whose_use_is_counted_and_in_which_units(tmp_path: Path) -> None:
+    found = premium(tmp_path)
+    assert found["population"] == "accounts active in the last 180 days before each close (with a core event)"
+    assert (found["n_accounts"], found["n_signed_up"]) == (1000, 1007)
+    first, second, *_ = heading(found)
+    assert "share of account-quarters with use, of accounts active in the last 180 days before each" in first
+    assert "1,000 accounts ever in the year, of 1,007 that had signed up by its end" in first
+    assert "Support counts accounts: those with use ever in the year" in second
+    customers = premium(tmp_path, "subscription_end")
+    assert "of accounts that were customers at each close, that could use" in heading(customers)[0]
+
+
+def test_the_accounts_of_the_heading_are_those_of_the_newest_year() -> None:
+    closes = pd.date_range("2023-04-01", periods=5, freq="QS")
+    frame = pd.DataFrame(
+        {"account_id": list("abcde"), "as_of": closes, "quarter": closes.astype(str), "x": 1.0}
+    )
+    words = {"name": "x", "aggregation": "count", "per": None, "trend": False, "by_definition": False}
+    assert benchmark(frame, [words]).n_accounts == 4
+
+
+def silent(folder: Path, made: Workspace) -> Workspace:
+    """The small product without subscriptions, where lost means silent."""
+    tables = {name: frame for name, frame in small_log().items() if name != "subscriptions"}
+    assert run("init", folder / "product", *sources(folder / "data", tables)).code == 0
+    assert run("features", "-w", folder / "product").code == 0
+    return Workspace(folder / "product")
+
+
+def test_what_is_used_by_definition_has_no_class_by_share_and_no_interval(
+    made: Workspace, tmp_path: Path
+) -> None:
+    place = silent(tmp_path, made)
+    found = summary(place)
+    assert "days before each close" in found["population"]
+    manifest = json.loads((place.features / "manifest.json").read_text())
+    told = {f["name"] for f in manifest["features"] if f["by_definition"]}
+    assert "events_365d" in told
+    assert "events_7d" not in told
+    for row in found["features"]:
+        if row["applies"]:
+            shares = [row["adoption"], *filter(None, [row["earliest"]]), *row["by_plan"], *row["by_size"]]
+            words = {row["class"], *(part["class"] for part in row["by_size"])}
+            assert (words == {"by definition"}) is (row["name"] in told)
+            none = {
+                share["lower"] is None and share["upper"] is None
+                for share in shares
+                if share["value"] is not None
+            }
+            assert none == {row["name"] in told}
+        if row["name"] in told:
+            assert (row["adoption"]["value"], row["differs"]) == (1.0, [])
+    table = pd.read_parquet(place.features / "adoption.parquet")
+    table = table[table["n_observations"] > 0]
+    assert set(table.loc[table["lower"].isna(), "feature"]) == told == set(table["feature"]) & told
+    said = run("features", "--adoption", "-w", place.root).out
+    (line,) = [line for line in said.splitlines() if line.startswith("events_365d ")]
+    assert re.match(r"events_365d +by definition +100\.0% +(\d+) of \1 accounts", line)
+    assert "By definition: whoever is counted uses it" in said
+    assert "Size by events is itself use: read it as light and heavy users." in said
+    assert not any("By definition" in words or "itself use" in words for words in heading(summary(made)))
+    frame = pd.read_parquet(place.features / "matrix.parquet")
+    shares = newest_year(frame, manifest["features"], Features())
+    assert shares["events_365d"] == {"adoption": 1.0, "class": "by definition"}
+    assert {name for name, share in shares.items() if share["class"] == "by definition"} == told
+
+
+def boxes(figure: Figure) -> list[Any]:
+    """Every text of a figure as it is drawn: names, titles, ticks, and the legend as a whole."""
+    figure.draw_without_rendering()
+    texts = [text for axes in figure.axes for text in (axes.title, axes.xaxis.label, axes._left_title)]  # type: ignore[attr-defined]
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        texts += [text for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high]
+        texts += axes.get_yticklabels()
+    found = [text.get_window_extent() for text in texts if text.get_text()]
+    return [*found, *(legend.get_window_extent() for legend in figure.legends)]
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_nothing_in_the_picture_overlaps_or_is_cut_off(tmp_path: Path, long: bool) -> None:
+    found = premium(tmp_path)
+    table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
+    if long:
+        sla = next(f for f in found["features"] if f["name"] == "sla_90d")
+        parts = [{**sla["by_plan"][0], "segment": s} for s in ("up to 12,345 events", "over 12,345 events")]
+        rows = [
+            {
+                **sla,
+                "name": f"{word}_90d",
+                "class": word,
+                "description": word * 20,
+                "by_size": parts,
+                "earliest": sla["adoption"],
+            }
+            for word in MARKS
+        ]
+        parts[0]["value"] = None
+        table = pd.concat([table[table["feature"] == "sla_90d"].assign(feature=row["name"]) for row in rows])
+        found = {**found, "features": rows, "size_by": "events_365d"}
+    figure = adoption_figure(found, table, Features())
+    assert figure is not None
+    drawn_boxes = boxes(figure)
+    page = figure.bbox
+    for i, box in enumerate(drawn_boxes):
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1
+        assert not any(box.overlaps(other) for other in drawn_boxes[i + 1 :])
+    title = figure.legends[0].get_title().get_text()
+    assert "Per cent of account-quarters, of accounts active in the last 180 days" in title
+    assert ("light and heavy users" in title) is long
+
+
+def test_what_is_used_by_definition_is_drawn_without_an_interval(tmp_path: Path) -> None:
+    found = premium(tmp_path)
+    table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
+    (sla,) = [f for f in found["features"] if f["name"] == "sla_90d"]
+    bare = {**sla, "class": "by definition", "adoption": {**sla["adoption"], "lower": None, "upper": None}}
+    for row, lines in ((sla, 1), (bare, 0)):
+        figure = adoption_figure({**found, "features": [row]}, table, Features())
+        assert figure is not None
+        assert len(figure.axes[0].collections) == lines
+    assert figure.legends[0].get_texts()[0].get_text() == "by definition"

@@ -232,6 +232,17 @@ def test_ranking_marks_what_is_unclear_only_where_something_is() -> None:
     (axes,) = figure.axes
     assert line_of(axes, "X") == ([100 * rows[0]["adoption"]], [rows[0]["importance"]])
     assert axes.get_legend_handles_labels()[1][3:] == ["unclear"]
+    figure = figures.ranking(
+        [{**rows[0], "class": "by definition"}, {**rows[1], "class": "unclear"}, *rows[2:]]
+    )
+    (axes,) = figure.axes
+    assert line_of(axes, "D") == ([100 * rows[0]["adoption"]], [rows[0]["importance"]])
+    assert axes.get_legend_handles_labels()[1][3:] == ["unclear", "by definition"]
+    figure.draw_without_rendering()
+    legend, title = axes.get_legend().get_window_extent(), axes._left_title.get_window_extent()  # type: ignore[attr-defined, union-attr]
+    assert legend.x1 <= figure.bbox.x1
+    assert legend.y1 <= title.y0
+    assert title.y1 <= figure.bbox.y1
 
 
 def test_ranking_takes_declared_zones() -> None:

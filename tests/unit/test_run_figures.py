@@ -18,7 +18,7 @@ def test_a_picture_of_an_earlier_run_does_not_stay(tmp_path: Path) -> None:
 
 
 def test_what_few_and_what_nearly_all_use_is_hatched_and_what_has_no_class_is_not() -> None:
-    words = ["niche", "representative", "ubiquitous", "unclear", None]
+    words = ["niche", "representative", "ubiquitous", "unclear", None, "by definition"]
     rows = [
         {
             "description": str(i),
@@ -32,4 +32,4 @@ def test_what_few_and_what_nearly_all_use_is_hatched_and_what_has_no_class_is_no
     ]
     (axes,) = figures.importance(rows).axes
     hatched = [bool(bar.get_hatch()) for bar in axes.patches]
-    assert hatched[::-1] == [True, False, True, False, False]
+    assert hatched[::-1] == [True, False, True, False, False, True]
