@@ -76,7 +76,7 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
             fontsize=8,
         )
     axes.set_yticks(range(len(rows)), [row["description"] for row in rows], fontsize=8)
-    axes.set_xlabel("AUC lost when shuffled, held out\n(in per cent: the share of accounts that use it)")
+    axes.set_xlabel("AUC lost when shuffled, held out\n(in per cent: the share of account-quarters with use)")
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     if any(row["class"] in ENDS for row in rows):

@@ -50,13 +50,20 @@ active days or weeks, a streak, users, kinds of event or a state where the value
 trends (zero is steady use and no use alike), days since the last event, days to the first (missing is "never" and
 "not knowable" alike; a `count` without `window_days` tells), irregularity, tenure, seats and revenue.
 
-- The denominator is the *eligible* observations: those with a value. Missing means that the account could not use the
-  feature, or that nobody can know.
+- Adoption is a share of account-quarters, of accounts that were customers at each close; with a silent outcome, of
+  accounts active in the last `horizon_days` days before each close (with a core event; or of which too little was tracked
+  to say). It is no share of all that signed up: the heading and `adoption.json` give both numbers. Support counts
+  accounts: those with use ever in the year, of those eligible ever in the year.
+- The denominator is the *eligible* observations of these: those with a value. Missing means that the account could not
+  use the feature, or that nobody can know.
+- With a silent outcome, features that all of these accounts use, or would not be counted, are `by definition`: a count,
+  rate or share, active days or weeks or kinds, of all core events or more, over the horizon or longer. They have no class
+  by share and no interval. This is told from the declaration, not from a share of 100%.
 - The class is that of the newest four quarters: `niche` below `niche_below`, `ubiquitous` above `ubiquitous_above`,
   `unclear` with fewer than `minimum_support` different eligible accounts ([why](decisions/0008-a-class-needs-accounts.md)).
 - The interval is Wilson's, on the number of observations that independent accounts would need.
 - Size is thirds of the newest year's observations by seats in force, or by the events of the longest window where seats
-  are not known; equal sizes stay together. Size by events is itself use: read it as "light and heavy users".
+  are not known; equal sizes stay together. Size by events is itself use: read it as light and heavy users.
 - A feature *differs* in a plan or size where the whole interval there lies within another class, and apart from the
   interval of all: niche overall and representative in one plan is a premium feature.
 

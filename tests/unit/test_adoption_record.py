@@ -371,9 +371,9 @@ def test_what_is_used_by_definition_has_no_class_by_share_and_no_interval(
     assert "Size by events is itself use: read it as light and heavy users." in said
     assert not any("By definition" in words or "itself use" in words for words in heading(summary(made)))
     frame = pd.read_parquet(place.features / "matrix.parquet")
-    shares = newest_year(frame, manifest["features"], Features())
-    assert shares["events_365d"] == {"adoption": 1.0, "class": "by definition"}
-    assert {name for name, share in shares.items() if share["class"] == "by definition"} == told
+    ranked = newest_year(frame, manifest["features"], Features())
+    assert ranked["events_365d"] == {"adoption": 1.0, "class": "by definition"}
+    assert {name for name, share in ranked.items() if share["class"] == "by definition"} == told
 
 
 def boxes(figure: Figure) -> list[Any]:
@@ -431,4 +431,4 @@ def test_what_is_used_by_definition_is_drawn_without_an_interval(tmp_path: Path)
         figure = adoption_figure({**found, "features": [row]}, table, Features())
         assert figure is not None
         assert len(figure.axes[0].collections) == lines
-    assert figure.legends[0].get_texts()[0].get_text() == "by definition"
+        assert figure.legends[0].get_texts()[0].get_text() == row["class"]
