@@ -68,14 +68,9 @@ def test_what_is_used_by_definition_is_above_zero_for_everybody_and_the_rest_nee
     log, data = drawn(tmp_path)
     made = build_frame(log, data, tmp_path)
     told = {f["name"] for f in made.manifest["features"] if f["by_definition"]}
-    names = (
-        "events_{}d",
-        "active_days_{}d",
-        "events_{}d_per_tenure",
-        "core_events_{}d",
-        "core_active_days_{}d",
-    )
-    names += ("distinct_events_{}d", "distinct_categories_{}d")
+    of_events = ("events_{}d", "active_days_{}d", "events_{}d_per_tenure", "core_events_{}d")
+    of_days_and_kinds = ("core_active_days_{}d", "distinct_events_{}d", "distinct_categories_{}d")
+    names = [*of_events, *of_days_and_kinds]
     expected = {name.format(days) for name in names for days in (60, 90)}
     assert told == expected | {"category_mail_90d"}
     values = made.frame.loc[made.frame["quarter"] == "2024Q2", sorted(told)]
