@@ -11,7 +11,7 @@ from features.declaration import Data
 from features.document import content_hash
 from features.errors import DataError, StoreError
 from features.fingerprints import of_inputs
-from features.matrix import read_matrix
+from features.matrix import SCHEMA_VERSION, read_matrix
 from features.workspace import Workspace, discard, set_aside, write_text
 from tests.spec.drawn import data_for
 
@@ -127,7 +127,7 @@ def workspace(tmp_path: Path, data: Data) -> Workspace:
         "x": 1.0,
     }
     manifest = {"features": [{"name": "x"}], "n_observations": 1, "data_hash": content_hash(data)}
-    manifest["inputs"] = of_inputs(data, tmp_path)
+    manifest |= {"inputs": of_inputs(data, tmp_path), "schema_version": SCHEMA_VERSION}
     with set_aside(place.features / "matrix.parquet") as path:
         pd.DataFrame(row).to_parquet(path)
     write_text(place.features / "manifest.json", json.dumps(manifest))
@@ -167,6 +167,7 @@ def test_a_damaged_matrix_names_the_command_that_makes_it(
         {"n_observations": 2},
         {"features": None},
         {"features": [1]},
+        {"schema_version": SCHEMA_VERSION - 1},
     ],
 )
 def test_a_matrix_and_a_manifest_of_two_runs_do_not_go_together(
