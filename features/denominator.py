@@ -34,6 +34,8 @@ def by_definition(spec: FeatureSpec, data: Data, ruled: Collection[str] = ()) ->
     core, horizon = data.events.core, data.outcomes.horizon_days
     if data.outcomes.kind != "silent" or spec.aggregation not in OF_ANY_EVENT or spec.trend:
         return False
+    if spec.groups and "quantity" in data.mapping["events"]:
+        return False  # half an event is use, and not yet a kind of event
     start, end = spec.window.start_days, spec.window.end_days
     covers = end == 0 and (start is None or -start >= horizon)
     return covers and _holds(_looked_at(spec, set(ruled)), core or None)
