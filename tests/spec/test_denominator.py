@@ -141,9 +141,7 @@ def test_an_event_that_could_not_be_used_is_no_kind_of_event_so_that_kinds_are_n
 
 
 def test_half_an_event_is_use_and_no_kind_of_event(tmp_path: Path) -> None:
-    events = (
-        "account_id | event | occurred_at | quantity\na | send | 2024-06-10 | 0.5\na | open | 2024-07-02 | 1"
-    )
+    events = "account_id | event | occurred_at | quantity\nb | open | 2024-01-06 | 1\na | send | 2024-06-10 | 0.5\na | open | 2024-07-02 | 1"
     log, data = drawn(tmp_path, tables={"events": events})
     made = build_frame(log, data, tmp_path)
     (a,) = made.frame[made.frame["quarter"] == "2024Q2"].to_dict("records")

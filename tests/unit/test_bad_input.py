@@ -307,9 +307,10 @@ def test_a_killed_run_leaves_nothing_half_written_under_a_final_name(workspace: 
     program = (
         "import os, signal, sys, milestones, pyarrow.parquet as pq\n"
         "write = pq.ParquetWriter.write_table\n"
-        "def half(self, table):\n"
-        "    write(self, table)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def half(self, table, *rest, **more):\n"
+        "    write(self, table, *rest, **more)\n"
+        "    if 'tenure_days' in table.column_names:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "pq.ParquetWriter.write_table = half\n"
         f"sys.argv = ['milestones', 'features', '-w', {str(workspace)!r}]\n"
         "milestones.main()\n"
