@@ -55,7 +55,7 @@ def late_rows(
     rows = rows.left_join(lost, [rows.account == lost.loser, rows.as_of == lost.before])
     allowed = ibis.interval(microseconds=lag // pd.Timedelta(microseconds=1))
     late, unknown = (rows[RECORDED] > since + allowed for since in (rows.began, rows.as_of))
-    after_loss = late & (rows[RECORDED] > rows.lost_at).fill_null(value=False)  # most rows stand before none
+    after_loss = late & (rows[RECORDED] > rows.lost_at).fill_null(False)  # most rows stand before none
     return _counted(rows, late=late, unknown=unknown, after_loss=after_loss)
 
 

@@ -149,4 +149,6 @@ def test_the_error_of_an_auc_holds_where_strata_have_a_single_loss() -> None:
     value, error = np.array([one.value for one in found]), np.array([one.error for one in found])
     assert value.mean() == pytest.approx(0.8, abs=0.01)
     assert 0.9 < error.mean() / value.std() < 1.3
-    assert (value - 2.326 * error > 0.8).mean() < 0.04  # nominally 0.01; away from their own strata it is above 0.1
+    assert (
+        value - 2.326 * error > 0.8
+    ).mean() < 0.04  # nominally 0.01; away from their own strata it is above 0.1
