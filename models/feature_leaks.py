@@ -104,7 +104,7 @@ class Fading:
     def words(self) -> str:
         """The figures for people."""
         close, week, fortnight = (auc.value for auc in self.by_lag)
-        equals = f"{self.among_equals.value:.2f}" if self.among_equals else "not comparable"
+        equals = f"{self.among_equals.value:.2f}" if self.among_equals else "too few to compare"
         return (
             f"AUC {close:.2f} at the close, {week:.2f} a week before, {fortnight:.2f} two weeks before,"
             f" {equals} among accounts equally recent"
