@@ -16,7 +16,7 @@ CLOSE = pd.Timestamp("2024-04-01")
 
 
 def material(frame: pd.DataFrame, specs: tuple[FeatureSpec, ...] = ()) -> Material:
-    kinds = tuple(c.removeprefix(SEEN) for c in frame if c.startswith(SEEN))
+    kinds = tuple(str(c).removeprefix(SEEN) for c in frame if str(c).startswith(SEEN))
     unused: Any = None
     return Material(
         unused, Path(), unused, specs, kinds, frame, np.random.default_rng(0), lambda _what, _share: None
