@@ -14,6 +14,7 @@ from features.states import States
 from features.windows import EVER, Window, last
 
 RECENCY = "days_since_last_event"
+CORE_RECENCY = "days_since_last_core_event"
 KEYS = ("account_id", "quarter", "plan", *IDENTITY)  # what the matrix holds beside features
 
 
@@ -121,7 +122,7 @@ def _overall(data: Data) -> list[FeatureSpec]:
     if data.events.core:
         specs.append(
             FeatureSpec(
-                "days_since_last_core_event", "Days since the last core event", Aggregation.DAYS_SINCE, EVER,
+                CORE_RECENCY, "Days since the last core event", Aggregation.DAYS_SINCE, EVER,
                 events=data.events.core, unit="days", category="recency",
             )
         )  # fmt: skip

@@ -27,12 +27,20 @@ def has_recorded(data: Data, table: str) -> bool:
 
 
 def late_rows(
-    log: Log, data: Data, folder: Path, table: str, closes: list[pd.Timestamp], lag: pd.Timedelta
+    log: Log,
+    data: Data,
+    folder: Path,
+    table: str,
+    closes: list[pd.Timestamp],
+    lag: pd.Timedelta,
+    losses: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Rows per account, kind and the first close after they began: n, late and unknown of them.
+    """Rows per account, kind and the first close after they began: n, late, unknown and after_loss of them.
 
-    `late` were recorded more than `lag` after they began, `unknown` not until more than `lag` after that close. Columns:
-    account (code of the log), as_of, kind, n, late, unknown. Raises DataError where the source cannot be read.
+    `late` were recorded more than `lag` after they began, `unknown` not until more than `lag` after that close, and
+    `after_loss` are the late ones that were recorded after the loss that followed. `losses` has account, as_of, lost_at
+    of the observations that end in one. Columns: account (code of the log), as_of, kind, n, late, unknown, after_loss.
+    Raises DataError where the source cannot be read.
     """
     raw = Stores(data.engine).open(data.sources.declared()[table], folder, table)
     engine, backend = engine_of(raw), raw.get_backend()
@@ -43,8 +51,12 @@ def late_rows(
     rows = rows.mutate(day=rows.began.date())
     calendar = engine.lay_down(backend, "closes_to_come", _next_closes(log, closes))
     rows = rows.join(calendar, "day")
+    lost = engine.lay_down(backend, "losses_to_come", losses.set_axis(["loser", "before", "lost_at"], axis=1))
+    rows = rows.left_join(lost, [rows.account == lost.loser, rows.as_of == lost.before])
     allowed = ibis.interval(microseconds=lag // pd.Timedelta(microseconds=1))
-    return _counted(rows, rows[RECORDED] > rows.began + allowed, rows[RECORDED] > rows.as_of + allowed)
+    late, unknown = (rows[RECORDED] > since + allowed for since in (rows.began, rows.as_of))
+    after_loss = late & (rows[RECORDED] > rows.lost_at).fill_null(False)  # most rows stand before none
+    return _counted(rows, late=late, unknown=unknown, after_loss=after_loss)
 
 
 def _first_versions(raw: Any, data: Data, table: str) -> Any:
@@ -63,12 +75,9 @@ def _first_versions(raw: Any, data: Data, table: str) -> Any:
     return rows.group_by(["account_id", "began", "kind"]).aggregate(**{RECORDED: rows[RECORDED].min()})
 
 
-def _counted(rows: Any, late: Any, unknown: Any) -> pd.DataFrame:
-    found = to_frame(
-        rows.group_by(["account", "as_of", "kind"]).aggregate(
-            n=rows.count(), late=rows.count(where=late), unknown=rows.count(where=unknown)
-        )
-    )
+def _counted(rows: Any, **sorts: Any) -> pd.DataFrame:
+    counts = {sort: rows.count(where=of_sort) for sort, of_sort in sorts.items()}
+    found = to_frame(rows.group_by(["account", "as_of", "kind"]).aggregate(n=rows.count(), **counts))
     return found.sort_values(["account", "as_of", "kind"], ignore_index=True)
 
 

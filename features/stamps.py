@@ -4,8 +4,10 @@ Worked example: a weekly count is dated Monday 2024-03-25 and sums the week to 2
 Wednesday 2024-03-27 counts the row, and with it what happened on the four days after.
 """
 
+import math
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ FEWEST_ROWS = 50
 DAY_SECONDS = 86_400
 APART = 10_000 * 366 * DAY_SECONDS
 WEEK_DAYS, MONTH_DAYS = 7, 30
+NEARLY_ALL = 0.99  # of the rows: corrections and late starts lie elsewhere
+WHEN = ("account", "occurred_at")
+WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 SAME_TIME_SECONDS = 3600  # midnight in a zone with summer time is two times of day
 
 
@@ -31,58 +36,65 @@ class Stamp:
 
     event: str
     period_days: int
-    day: str  # on which all rows lie, in words
+    day: str  # on which NEARLY_ALL rows lie, in words
     n: int
     opening: int
     closing: int
 
 
 def stamps(log: Log) -> list[Stamp]:
-    """The kinds of event whose rows all lie on one weekday, or one day of the month, at one time of day."""
-    kinds = _periods(log)
-    if kinds.empty:
+    """The kinds of event of which nearly all rows lie on one weekday, or one day of the month, at one time of day."""
+    days = _days(log)
+    rows = {event: to_frame(log.events.filter(log.events.event == event).select(*WHEN)) for event in days}
+    rows = {event: own for event, own in rows.items() if _at_one_time(own)}
+    if not rows:
         return []
-    other = to_frame(
-        log.events.filter(~log.events.event.isin(list(kinds.index))).select("account", "occurred_at")
-    )
-    timeline = _keys(other)
+    timeline = _keys(to_frame(log.events.filter(~log.events.event.isin(list(rows))).select(*WHEN)))
     found = []
-    for event, row in kinds.iterrows():
-        own = _keys(to_frame(log.events.filter(log.events.event == event).select("account", "occurred_at")))
-        period = int(row["period_days"]) * DAY_SECONDS
-        before = _any_between(timeline, own - period, own)
-        after = _any_between(timeline, own, own + period)
-        found.append(
-            Stamp(str(event), int(row["period_days"]), str(row["day"]), int(row["n"]),
-                  int((after & ~before).sum()), int((before & ~after).sum()))
-        )  # fmt: skip
+    for event, own in rows.items():
+        period_days, day = days[event]
+        at, period = _keys(own), period_days * DAY_SECONDS
+        before = _any_between(timeline, at - period, at)
+        after = _any_between(timeline, at, at + period)
+        opening, closing = int((after & ~before).sum()), int((before & ~after).sum())
+        found.append(Stamp(event, period_days, day, len(own), opening, closing))
     return found
 
 
-def _periods(log: Log) -> pd.DataFrame:
-    """By event: n, period_days, day."""
+def _days(log: Log) -> dict[str, tuple[int, str]]:
+    """By event: the period_days, and the day that nearly all its rows lie on, in words; none where they do not."""
     at = log.events.occurred_at
-    rows = log.events.mutate(
-        second=at.hour() * 3600 + at.minute() * 60 + at.second(),
-        weekday=at.day_of_week.index(),
-        date=at.day(),
+    dated = log.events.mutate(
+        weekday=at.day_of_week.index(), date=at.day(), final=(at + ibis.interval(days=1)).day() == 1
     )
-    seen = to_frame(
-        rows.group_by("event").aggregate(
-            n=rows.count(), first=rows.second.min(), final=rows.second.max(), weekdays=rows.weekday.nunique(),
-            weekday=rows.weekday.min(), dates=rows.date.nunique(), date=rows.date.min(),
-        )
-    ).set_index("event")  # fmt: skip
-    seen = seen[(seen["n"] >= FEWEST_ROWS) & (seen["final"] - seen["first"] <= SAME_TIME_SECONDS)]
-    names = np.array(["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"])
-    weekly = seen[seen["weekdays"] == 1]
-    monthly = seen[(seen["dates"] == 1) & (seen["weekdays"] > 1)]
-    return pd.concat(
-        [
-            weekly.assign(period_days=WEEK_DAYS, day=names[weekly["weekday"].to_numpy(int)]),
-            monthly.assign(period_days=MONTH_DAYS, day=[f"day {d} of the month" for d in monthly["date"]]),
-        ]
-    ).sort_index()
+    counts = to_frame(dated.group_by(["event", "weekday", "date", "final"]).aggregate(n=dated.count()))
+    found = {}
+    for event, own in counts.groupby("event"):
+        n = int(own["n"].sum())
+        day = _modal_day(own, NEARLY_ALL * n) if n >= FEWEST_ROWS else None
+        if day:
+            found[str(event)] = day
+    return found
+
+
+def _modal_day(counts: pd.DataFrame, enough: float) -> tuple[int, str] | None:
+    """Weekday, date or end of the month, whichever holds so many of the rows; the shortest period first."""
+    by_weekday, by_date = (counts.groupby(c)["n"].sum() for c in ("weekday", "date"))
+    if by_weekday.max() >= enough:
+        return WEEK_DAYS, WEEKDAYS[by_weekday.index[int(by_weekday.argmax())]]
+    if by_date.max() >= enough:
+        return MONTH_DAYS, f"day {by_date.idxmax()} of the month"
+    if counts.loc[counts["final"], "n"].sum() >= enough:
+        return MONTH_DAYS, "the last day of the month"
+    return None
+
+
+def _at_one_time(rows: pd.DataFrame) -> bool:
+    """Whether some hour of the day holds nearly all of the rows."""
+    at = rows["occurred_at"]
+    seconds = np.sort(((at - at.dt.floor("D")) // pd.Timedelta(seconds=1)).to_numpy(np.int64))
+    beyond = math.ceil(NEARLY_ALL * len(seconds)) - 1  # so many rows after the first
+    return bool((seconds[beyond:] - seconds[: len(seconds) - beyond]).min() <= SAME_TIME_SECONDS)
 
 
 def _keys(rows: pd.DataFrame) -> Integers:

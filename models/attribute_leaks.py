@@ -2,6 +2,9 @@
 
 Each account counts once, with its newest known outcome, beside accounts that signed up in the same quarter: older
 ones had longer to be lost, and other fields were asked for when they came.
+
+Plans are dated, so that a plan may go with the loss by right: whoever pays nothing leaves sooner. It was overwritten
+where it contradicts itself: the lost have what nobody who is still a customer ever had.
 """
 
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.log import Log
 from features.matrix import attributes_at
 from models.contrast import Shares, Strata, shares
 from models.estimates import BoolArray, FloatArray, IntArray
@@ -22,16 +26,21 @@ FEWEST_WITH_VALUE = 20  # accounts
 MOST_VALUES = 50
 FILLED = "has any value"
 ACCOUNTS = "accounts."
+PLAN = "subscriptions.plan"
 
 
 @dataclass(frozen=True, eq=False)
 class Accounts:
-    """Accounts with their newest known outcome: code, lost, quarter of signup (n,), and columns by name."""
+    """Accounts with their newest known outcome: code, lost, quarter of signup (n,), and columns by name.
+
+    `plans_of_customers` are those of all spells, (m,), of whoever has one that goes on at the end of the data.
+    """
 
     account: IntArray
     lost: BoolArray
     cohort: IntArray
     columns: dict[str, "pd.Series[Any]"]
+    plans_of_customers: "pd.Series[Any]"
 
 
 def attributes(material: Material) -> Checked:
@@ -52,8 +61,15 @@ def attributes(material: Material) -> Checked:
     found: dict[str, Finding] = {}
     for name, test in tests:
         words, evidence = _judge(test, accounts, z)
-        if words and name not in found:
-            found[name] = _finding(name, words, evidence, used=name in used)
+        if not words:
+            continue
+        finding = (
+            _of_plan(name, words, evidence, accounts.plans_of_customers)
+            if name == PLAN
+            else _of_column(name, words, evidence, used=name in used)
+        )
+        if name not in found or (finding.severity, found[name].severity) == ("alarm", "note"):
+            found[name] = finding
     return Checked("attributes", looked, tuple(found.values()))
 
 
@@ -64,12 +80,23 @@ def _accounts(material: Material) -> Accounts:
     dated = attributes_at(material.log, material.framework.data, newest)
     columns = {f"{ACCOUNTS}{c}": table[c] for c in table if c not in ("account_id", "signed_up_at")}
     if "plan" in dated and "plan" not in material.framework.data.fixed_at_signup:
-        columns["subscriptions.plan"] = pd.Series(dated["plan"])
+        columns[PLAN] = pd.Series(dated["plan"])
     signed_up = material.framework.data.calendar.quarters.of(table["signed_up_at"])
     cohort = np.unique(signed_up.to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
     return Accounts(
-        np.arange(len(newest), dtype=np.int64), ~newest["retained"].to_numpy(bool), cohort, columns
-    )
+        np.arange(len(newest), dtype=np.int64), ~newest["retained"].to_numpy(bool), cohort, columns,
+        _plans_of_customers(material.log),
+    )  # fmt: skip
+
+
+def _plans_of_customers(log: Log) -> "pd.Series[Any]":
+    """The plan of every spell of the accounts that have one which goes on."""
+    spells = log.subscriptions
+    if spells is None or "plan" not in spells:
+        return pd.Series(dtype="string")
+    over = spells["ended_at"] < log.data_through if "ended_at" in spells else pd.Series(False, spells.index)
+    customers = spells.loc[~over.to_numpy(bool), "account"]
+    return spells.loc[spells["account"].isin(customers), "plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +129,11 @@ def _tests(column: "pd.Series[Any]") -> Iterator[Trait | Order]:
     text = column.astype("string").str.strip()
     counts = text.value_counts()
     for value in counts[counts >= FEWEST_WITH_VALUE].index[:MOST_VALUES]:
-        yield Trait(f"is {value!r}", text.eq(value).fillna(False).to_numpy(bool))
+        yield Trait(_is(value), text.eq(value).fillna(False).to_numpy(bool))
+
+
+def _is(value: str) -> str:
+    return f"is {value!r}"
 
 
 def _judge(test: Trait | Order, accounts: Accounts, z: float) -> tuple[str, dict[str, Any]]:
@@ -135,13 +166,36 @@ def _share_evidence(value: str, seen: Shares) -> dict[str, Any]:
             "lost": list(seen.of_lost), "kept": list(seen.of_kept)}  # fmt: skip
 
 
-def _finding(name: str, words: str, evidence: dict[str, Any], *, used: bool) -> Finding:
+def _of_column(name: str, words: str, evidence: dict[str, Any], *, used: bool) -> Finding:
     if used:
-        remedy = (
-            "that is known of nobody at signup: take it out of data.fixed_at_signup, or give it with dates"
-            if name.startswith(ACCOUNTS)
-            else "was it overwritten when the account left? Give every change a row of its own"
-        )
-        return Finding("set after churn", name, f"{name} {words}: {remedy}", "alarm", evidence)
+        text = f"{name} {words}: that is known of nobody at signup: take it out of data.fixed_at_signup, or give it with dates"
+        return Finding("set after churn", name, text, "alarm", evidence)
     text = f"{name} {words}. It is not used; listed under data.fixed_at_signup it would be a leak"
     return Finding("would leak", name, text, "note", evidence)
+
+
+def _of_plan(name: str, words: str, evidence: dict[str, Any], of_customers: "pd.Series[Any]") -> Finding:
+    if _strange(evidence, of_customers):
+        text = (
+            f"{name} {words}, and nobody who is still a customer ever had that: it was overwritten when the account left."
+            " Give every change a row of its own"
+        )
+        return Finding("set after churn", name, text, "alarm", evidence)
+    text = (
+        f"{name} {words}. A plan that many leave looks so, and one that is changed when an account leaves: make sure that"
+        " every change has a row of its own"
+    )
+    return Finding("goes with the loss", name, text, "note", evidence)
+
+
+def _strange(evidence: dict[str, Any], of_customers: "pd.Series[Any]") -> bool:
+    """Whether what is more frequent among the lost was never seen of the accounts that are still there."""
+    if "value" not in evidence or of_customers.empty:
+        return False
+    seen = {_is(value) for value in of_customers.dropna().astype("string").str.strip()}
+    if of_customers.notna().any():
+        seen.add(FILLED)
+    if evidence["share_lost"] > evidence["share_kept"]:
+        return evidence["value"] not in seen
+    # The lost have no plan, and whoever stayed always had one.
+    return bool(evidence["value"] == FILLED and of_customers.notna().all())

@@ -61,6 +61,11 @@ class Strata:
         """Whether any stratum holds both classes."""
         return bool(self._weights.any())
 
+    @property
+    def compared(self) -> BoolArray:
+        """Which rows are in a stratum that holds both classes, (n,)."""
+        return np.asarray(self._weights[self.stratum] > 0)
+
     def auc(self, score: FloatArray) -> Ranked:
         """AUC of a score (n,), missing values lowest, with each account's influence.
 
@@ -93,11 +98,10 @@ class Strata:
         share = self._weights[self.stratum] / size
         wins = np.bincount(self.stratum, weights=np.where(self.good, won, 0.0))
         each = np.divide(wins, self._positives, out=np.full(len(wins), 0.5), where=self._positives > 0)
-        influence = share * (won - each[self.stratum])
-        return Ranked(
-            float((self._weights * each).sum()),
-            np.bincount(self.account, weights=influence).astype(np.float64),
-        )
+        value = float((self._weights * each).sum())
+        # Away from the whole, not from its stratum: the only lost row of a stratum is never away from itself.
+        influence = share * (won - value)
+        return Ranked(value, np.bincount(self.account, weights=influence).astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -156,28 +160,51 @@ def _wilson(rate: float, n: float, z: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Rates:
-    """The share of rows of one sort, among rows of lost and of kept accounts; z by account, 0 where nothing differs."""
+    """The share of rows of one sort among rows of lost and of kept accounts, as if both had their rows in the same strata.
+
+    z, by account, is how surely the lost have more than `times` the rate of the kept; 0 where nothing can be compared.
+    """
 
     lost: float
     kept: float
+    times: float
     z: float
     n_accounts: int  # with such a row
 
 
-def rates(hits: FloatArray, rows: FloatArray, lost: BoolArray, stratum: IntArray, account: IntArray) -> Rates:
+def rates(
+    hits: FloatArray, rows: FloatArray, lost: BoolArray, stratum: IntArray, account: IntArray, times: float
+) -> Rates:
     """Compare hits / rows, both (n,), between lost and kept observations: a score test within strata by account.
 
-    T = sum of (hits - rows x the stratum's rate) x (lost - the lost's share of the stratum's rows).
+    Strata weigh lost rows x kept rows / rows (Mantel & Haenszel 1959). Were the lost rate exactly `times` the kept one
+    in every stratum, each row would be expected to hold the stratum's hits / (times x lost rows + kept rows), the lost
+    ones `times` that; the score adds up what is beyond it. It is above z where the lower bound of the ratio is above
+    `times`.
     """
-    total = np.maximum(np.bincount(stratum, weights=rows), 1.0)
-    rate = np.bincount(stratum, weights=hits) / total
-    share = np.bincount(stratum, weights=rows * lost) / total
-    score = (hits - rows * rate[stratum]) * (lost - share[stratum])
-    by_account = np.bincount(account, weights=score)
+    of_lost, of_kept = (np.bincount(stratum, weights=rows * mine) for mine in (lost, ~lost))
+    weight = of_lost * of_kept / np.maximum(of_lost + of_kept, 1.0)
+    expected = np.bincount(stratum, weights=hits) / np.maximum(times * of_lost + of_kept, 1.0)
+    away = hits - rows * np.where(lost, times, 1.0) * expected[stratum]
+    per_row = weight[stratum] / np.maximum(np.where(lost, of_lost[stratum], of_kept[stratum]), 1.0)
+    by_account = np.bincount(account, weights=away * per_row * np.where(lost, 1.0, -times))
     spread = math.sqrt(float((by_account**2).sum()))
+    rate = [float((hits * per_row)[mine].sum() / max(weight.sum(), 1e-12)) for mine in (lost, ~lost)]
     return Rates(
-        lost=float(hits[lost].sum() / max(rows[lost].sum(), 1.0)),
-        kept=float(hits[~lost].sum() / max(rows[~lost].sum(), 1.0)),
+        lost=rate[0],
+        kept=rate[1],
+        times=times,
         z=float(by_account.sum() / spread) if spread > 0 else 0.0,
         n_accounts=len(np.unique(account[hits > 0])),
     )
+
+
+def share_of(hits: FloatArray, rows: FloatArray, account: IntArray, z: float) -> tuple[float, float]:
+    """hits / rows, both (n,), and its lower bound, with an account's rows as one; `rows` hold something.
+
+    Wilson's bound with the effective number of accounts (Kish 1965).
+    """
+    by_account = np.bincount(account, weights=rows)
+    effective = by_account.sum() ** 2 / (by_account**2).sum()
+    share = float(hits.sum() / rows.sum())
+    return share, _wilson(share, effective, z)[0]

@@ -6,25 +6,29 @@ with the outcome in sight sits in the last days before the close (it collapses w
 with the second), or ranks nearly perfectly whatever the recency, or exists before losses alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.catalogue import RECENCY
+from features.catalogue import CORE_RECENCY, RECENCY
 from features.observations import Question, observe
+from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
-from models.contrast import Ranked, shares
+from models.contrast import Ranked, Strata, shares
 from models.estimates import BoolArray, IntArray
 from models.leaks import SEEN, SEEN_DAYS, Checked, Finding, Material, strictness, too_few, within
 
 LAGS_DAYS = (7, 14)  # whole weeks, so that weekdays stay what they are
-STEEPEST = 0.10  # AUC lost with the first week beyond what the second costs
+STEEPEST = 0.10  # AUC lost with the first week, and lost with it beyond what the second costs
+STRONG = 0.60  # AUC at the close; below it there is nothing to collapse
 HIGHEST_AMONG_EQUALS = 0.85  # AUC among accounts equally recent
 RECENCY_BINS = 20
 TIMES = 5.0  # as frequent before losses as otherwise, beyond chance
 FEWEST_WITH_EVENT = 10  # lost accounts
+TENURE_BANDS_DAYS = (30, 90, 180)  # the last day of each; onboarding happens to the young, who leave most
 
 
 def events_before_losses(material: Material) -> Checked:
@@ -33,15 +37,16 @@ def events_before_losses(material: Material) -> Checked:
     if material.too_few:
         return Checked("events before losses", f"{looked}; {material.too_few}")
     z = strictness(len(material.kinds))
+    peers = _equally_old(material)
     found = []
     for kind in material.kinds:
         flag = material.frame[f"{SEEN}{kind}"].to_numpy(np.float64) > 0
-        seen = shares(flag, material.lost, material.quarter, material.account, z)
+        seen = shares(flag, material.lost, peers, material.account, z)
         if seen is None or seen.times_more_lost < TIMES or seen.of_lost[0] < FEWEST_WITH_EVENT:
             continue
         text = (
             f"{kind} happens in the {SEEN_DAYS} days before a close to {seen.lost:.1%} of those who are lost afterwards and to"
-            f" {seen.kept:.1%} of the others ({seen.of_lost[0]:,} and {seen.of_kept[0]:,} accounts): it announces the loss or"
+            f" {seen.kept:.1%} of the others of their quarter and tenure ({seen.of_lost[0]:,} and {seen.of_kept[0]:,} accounts): it announces the loss or"
             " was written with it. Make it the outcome, or leave it out of the events"
         )
         evidence = {"share_lost": seen.lost, "share_kept": seen.kept, "at_least_times": seen.times_more_lost,
@@ -50,44 +55,82 @@ def events_before_losses(material: Material) -> Checked:
     return Checked("events before losses", looked, tuple(found))
 
 
+def _equally_old(material: Material) -> IntArray:
+    """Strata of quarter and TENURE_BANDS_DAYS, (n,)."""
+    age = (material.frame["as_of"] - material.frame["signed_up_at"]).dt.days
+    band = np.searchsorted(TENURE_BANDS_DAYS, age.to_numpy(np.int64), side="left")
+    return np.asarray(material.quarter * (len(TENURE_BANDS_DAYS) + 1) + band, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A figure and its lower bound."""
+
+    value: float
+    lower: float
+
+    @classmethod
+    def of(cls, ranked: Ranked, z: float) -> "Bounded":
+        """The figure, and `z` standard errors below it."""
+        return cls(ranked.value, ranked.value - z * ranked.error)
+
+
 @dataclass(frozen=True)
 class Fading:
-    """How one feature ranks as the newest days are withheld: AUC at the close and each lag, and among the equally recent."""
+    """How one feature ranks as the newest days are withheld: AUC at the close and each lag, and among the equally recent.
+
+    `cost` is the AUC lost with the first week, `steepness` that less the AUC lost with the second; a trend has none,
+    as it is about the newest days and no others. `among_equals` is None where too few can be compared.
+    """
 
     feature: str
-    by_lag: tuple[float, ...]  # at the close, then at each lag
-    among_equals: float
-    steepness: float  # AUC lost with the first week less AUC lost with the second
-    steepness_lower: float
-    among_equals_lower: float
+    by_lag: tuple[Bounded, ...]  # at the close, then at each lag
+    cost: Bounded
+    steepness: Bounded | None
+    among_equals: Bounded | None
+
+    @property
+    def collapses(self) -> bool:
+        """Whether it is worth something at the close, and loses it with the first week alone."""
+        bend = self.steepness is not None and self.steepness.lower > STEEPEST
+        return bend and self.cost.lower > STEEPEST and self.by_lag[0].lower > STRONG
+
+    @property
+    def knows_beside_recency(self) -> bool:
+        """Whether it is nearly perfect among accounts equally recent."""
+        return self.among_equals is not None and self.among_equals.lower > HIGHEST_AMONG_EQUALS
 
     @property
     def words(self) -> str:
         """The figures for people."""
-        close, week, fortnight = self.by_lag
+        close, week, fortnight = (auc.value for auc in self.by_lag)
+        equals = f"{self.among_equals.value:.2f}" if self.among_equals else "too few to compare"
         return (
             f"AUC {close:.2f} at the close, {week:.2f} a week before, {fortnight:.2f} two weeks before,"
-            f" {self.among_equals:.2f} among accounts equally recent"
+            f" {equals} among accounts equally recent"
         )
 
     @property
     def evidence(self) -> dict[str, Any]:
         """The same as data."""
-        return {"auc": self.by_lag[0], "auc_lagged": dict(zip(map(str, LAGS_DAYS), self.by_lag[1:], strict=True)),
-                "auc_among_equals": self.among_equals, "among_equals_lower": self.among_equals_lower,
-                "steepness": self.steepness, "steepness_lower": self.steepness_lower}  # fmt: skip
+        close, *lagged = (auc.value for auc in self.by_lag)
+        bend, equals = self.steepness, self.among_equals
+        return {"auc": close, "auc_lagged": dict(zip(map(str, LAGS_DAYS), lagged, strict=True)),
+                "auc_among_equals": equals and equals.value, "among_equals_lower": equals and equals.lower,
+                "steepness": bend and bend.value, "steepness_lower": bend and bend.lower,
+                "first_week_lower": self.cost.lower}  # fmt: skip
 
 
 def single_features(material: Material) -> Checked:
     """Every feature alone, with and without the newest days, and among accounts equally recent."""
-    looked = f"{len(material.specs)} features, each alone"
+    looked = f"{len(_judged(material))} features, each alone"
     if material.too_few:
         return Checked("single features", f"{looked}; {material.too_few}")
     fadings = _fadings(material)
     if isinstance(fadings, str):
         return Checked("single features", f"{looked}; {fadings}")
     alarms = [finding for finding in map(_suspicious, fadings) if finding is not None]
-    strongest = max(fadings, key=lambda f: f.by_lag[0])
+    strongest = max(fadings, key=lambda f: f.by_lag[0].value)
     note = Finding(
         "strongest feature",
         strongest.feature,
@@ -99,9 +142,9 @@ def single_features(material: Material) -> Checked:
 
 
 def _suspicious(fading: Fading) -> Finding | None:
-    if fading.steepness_lower > STEEPEST:
+    if fading.collapses:
         why = "what it knows was written in the last days before the close; honest usage fades week by week"
-    elif fading.among_equals_lower > HIGHEST_AMONG_EQUALS:
+    elif fading.knows_beside_recency:
         why = "no usage knows that much beside recency. Look at when its rows were written"
     else:
         return None
@@ -110,42 +153,57 @@ def _suspicious(fading: Fading) -> Finding | None:
     )
 
 
+def _judged(material: Material) -> list[FeatureSpec]:
+    """Every feature but tenure: the future is in no signup, and the young leave most, recent or not."""
+    return [spec for spec in material.specs if spec.aggregation is not Aggregation.TENURE]
+
+
 def _fadings(material: Material) -> list[Fading] | str:
     """Every feature on the observations that can be looked at earlier too; words where nothing can be compared."""
     known, lagged = _lagged(material)
-    scarce = too_few(material.lost[known], material.account[known])
+    quarters = within(material, known, material.quarter)
+    scarce = _scarce(quarters)
     if scarce:
         return scarce
-    quarters = within(material, known, material.quarter)
     equals = within(material, known, _equally_recent(material, known))
-    z = strictness(2 * len(material.specs))
-    now = material.frame[known]
-    found = []
-    for spec in material.specs:
-        ranked = [quarters.auc(frame[spec.name].to_numpy(np.float64)) for frame in (now, *lagged)]
-        beside = equals.auc(now[spec.name].to_numpy(np.float64)) if equals.comparable else None
-        found.append(_fading(spec.name, ranked, beside, z))
-    return found
+    beside = None if _scarce(equals) else equals
+    specs = _judged(material)
+    z = strictness(2 * len(specs))
+    frames = (material.frame[known], *lagged)
+    return [_fading(spec, frames, quarters, beside, z) for spec in specs]
 
 
-def _fading(feature: str, ranked: list[Ranked], beside: Ranked | None, z: float) -> Fading:
+def _scarce(strata: Strata) -> str:
+    """What to say where too few rows stand beside rows of the other class."""
+    rows = strata.compared
+    return too_few(~strata.good[rows], strata.account[rows])
+
+
+def _fading(
+    spec: FeatureSpec, frames: Sequence[pd.DataFrame], quarters: Strata, equals: Strata | None, z: float
+) -> Fading:
+    """frames: the observations as of the close and of each lag."""
+    scores = [frame[spec.name].to_numpy(np.float64) for frame in frames]
+    ranked = [quarters.auc(score) for score in scores]
     if ranked[0].value < 0.5:
         ranked = [one.turned() for one in ranked]
-    if beside is not None and beside.value < 0.5:
-        beside = beside.turned()
     close, week, fortnight = ranked
+    cost = Ranked(close.value - week.value, close.influence - week.influence)
     bend = Ranked(
-        close.value - 2 * week.value + fortnight.value,
-        close.influence - 2 * week.influence + fortnight.influence,
+        cost.value - (week.value - fortnight.value),
+        cost.influence - (week.influence - fortnight.influence),
     )
     return Fading(
-        feature,
-        tuple(one.value for one in ranked),
-        beside.value if beside else 0.5,
-        bend.value,
-        bend.value - z * bend.error,
-        beside.value - z * beside.error if beside else 0.0,
+        spec.name,
+        tuple(Bounded.of(one, z) for one in ranked),
+        Bounded.of(cost, z),
+        None if spec.trend else Bounded.of(bend, z),
+        Bounded.of(_upright(equals.auc(scores[0])), z) if equals else None,
     )
+
+
+def _upright(ranked: Ranked) -> Ranked:
+    return ranked if ranked.value >= 0.5 else ranked.turned()
 
 
 def _lagged(material: Material) -> tuple[BoolArray, list[pd.DataFrame]]:
@@ -165,7 +223,13 @@ def _lagged(material: Material) -> tuple[BoolArray, list[pd.DataFrame]]:
 
 def _equally_recent(material: Material, known: BoolArray) -> IntArray:
     """Strata of quarter and recency, (n,): each quarter in RECENCY_BINS groups alike in size, and one of the unknown."""
-    recency = material.frame[RECENCY].where(pd.Series(known, index=material.frame.index))
+    recency = material.frame[_recency(material)].where(pd.Series(known, index=material.frame.index))
     rank = recency.groupby(material.quarter).rank(pct=True).fillna(0).to_numpy(np.float64)
     group = np.clip(np.ceil(rank * RECENCY_BINS), 0, RECENCY_BINS).astype(np.int64)
     return np.asarray(material.quarter * (RECENCY_BINS + 1) + group)
+
+
+def _recency(material: Material) -> str:
+    """The recency that the outcome goes with: silence is of core events, and mails that go to everybody are none."""
+    data = material.framework.data
+    return CORE_RECENCY if data.outcomes.kind == "silent" and data.events.core else RECENCY

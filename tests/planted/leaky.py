@@ -82,3 +82,14 @@ def add_events(tables: Tables, account_id: Any, event: str, occurred_at: Any, **
     signed_up = tables["accounts"].set_index("account_id")["signed_up_at"]
     rows = rows[rows["occurred_at"].to_numpy() >= signed_up.loc[rows["account_id"]].to_numpy()]
     tables["events"] = pd.concat([tables["events"], rows], ignore_index=True)
+
+
+def recorded_soon(tables: Tables, rng: np.random.Generator) -> None:
+    """Say of every event that it came into the system some ten minutes after it happened."""
+    delay = pd.to_timedelta(rng.exponential(600, len(tables["events"])), unit="s")
+    tables["events"]["recorded_at"] = tables["events"]["occurred_at"] + delay
+
+
+def with_feature(event: str) -> dict[str, Any]:
+    """The features of the company with one more event among them, few of the rest."""
+    return {"features": {"windows_days": [30, 90], "event_windows_days": [30, 90], "events": [event]}}

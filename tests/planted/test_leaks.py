@@ -20,16 +20,10 @@ from models import leaks
 from models.attribute_leaks import attributes
 from models.feature_leaks import events_before_losses, single_features
 from models.future_leaks import period_stamps, planting, windows
-from models.late_leaks import late_records
 from models.leak_audit import CHECKS
-from tests.planted.leaky import Tables, add_events, alarms, audited, ends, notes
+from tests.planted.leaky import Tables, add_events, alarms, audited, ends, notes, recorded_soon, with_feature
 
 DAY = pd.Timedelta(days=1)
-
-
-def recorded_soon(tables: Tables, rng: np.random.Generator) -> None:
-    delay = pd.to_timedelta(rng.exponential(600, len(tables["events"])), unit="s")
-    tables["events"]["recorded_at"] = tables["events"]["occurred_at"] + delay
 
 
 @pytest.mark.parametrize(
@@ -119,28 +113,6 @@ def test_backfilled_rows_are_found(tmp_path: Path) -> None:
     assert [f.where for f in notes(checked, "recorded after the close")] == ["events"]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_rows_that_come_late_for_everybody_alike_are_worth_a_note(tmp_path: Path, seed: int) -> None:
-    def plant(tables: Tables, rng: np.random.Generator) -> None:
-        recorded_soon(tables, rng)
-        late = rng.random(len(tables["events"])) < 0.03
-        delay = pd.to_timedelta(rng.uniform(15, 90, len(late)), unit="D")
-        tables["events"].loc[late, "recorded_at"] += delay[late]
-
-    checked = audited(tmp_path, seed, plant, [late_records])
-    assert alarms(checked) == []
-    assert len(notes(checked, "recorded after the close")) == 1
-
-
-def test_a_history_that_was_imported_in_one_go_tells_nothing(tmp_path: Path) -> None:
-    def plant(tables: Tables, rng: np.random.Generator) -> None:
-        tables["events"]["recorded_at"] = tables["events"]["occurred_at"].max()
-
-    checked = audited(tmp_path, 1, plant, [late_records])
-    assert alarms(checked) == []
-    assert notes(checked, "recorded after the close")[0].evidence["unknown"] > 100_000
-
-
 def with_reason(tables: Tables, rng: np.random.Generator) -> None:
     """A column that is filled in when an account leaves, mostly."""
     left = tables["accounts"]["account_id"].isin(ends(tables).index)
@@ -179,20 +151,6 @@ def test_a_plan_that_is_overwritten_after_churn_is_found(tmp_path: Path) -> None
 
     found = alarms(audited(tmp_path, 1, plant, [attributes]))
     assert [(f.kind, f.where) for f in found] == [("set after churn", "subscriptions.plan")]
-
-
-def test_a_signal_that_is_strong_and_honest_at_signup_is_no_alarm(tmp_path: Path) -> None:
-    def plant(tables: Tables, rng: np.random.Generator) -> None:
-        left = tables["accounts"]["account_id"].isin(ends(tables).index)
-        trial = rng.random(len(left)) < np.where(left, 0.6, 0.3)
-        tables["accounts"]["came_by"] = np.where(trial, "trial", "sales")
-
-    assert alarms(audited(tmp_path, 1, plant, [attributes], fixed_at_signup=["came_by"])) == []
-
-
-def with_feature(event: str) -> dict[str, Any]:
-    """The features of the company with one more event among them, few of the rest."""
-    return {"features": {"windows_days": [30, 90], "event_windows_days": [30, 90], "events": [event]}}
 
 
 def closes(tables: Tables) -> pd.DatetimeIndex:
@@ -246,41 +204,6 @@ def test_an_event_that_announces_the_loss_is_found(tmp_path: Path) -> None:
         if f.kind == "announces the loss"
     ]
     assert [f.where for f in found] == ["cancel_planned"]
-
-
-def quitting(tables: Tables, rng: np.random.Generator) -> None:
-    """A product used daily, from one day on never again: recency is a near-perfect predictor, and by right."""
-    accounts = tables["accounts"]
-    n = len(accounts)
-    stop = accounts["signed_up_at"] + pd.to_timedelta(rng.exponential(400, n), unit="D")
-    close = tables["events"]["occurred_at"].max()
-    kept = []
-    for account, start, final in zip(accounts["account_id"], accounts["signed_up_at"], stop, strict=True):
-        days = pd.date_range(start, min(final, close), freq="D")
-        kept.append(
-            pd.DataFrame(
-                {
-                    "account_id": account,
-                    "occurred_at": days + pd.to_timedelta(rng.random(len(days)), unit="D"),
-                }
-            )
-        )
-    daily = pd.concat(kept, ignore_index=True)
-    tables["events"] = daily[daily["occurred_at"] <= close].assign(event="conversation_started", user_id="u")
-
-
-def test_recency_that_is_nearly_perfect_is_no_leak(tmp_path: Path) -> None:
-    checked = audited(
-        tmp_path,
-        1,
-        quitting,
-        outcomes={"kind": "silent", "horizon_days": 90},
-        **with_feature("conversation_started"),
-    )
-    assert alarms(checked) == []
-    strongest = notes(checked, "strongest feature")[0].evidence
-    assert strongest["auc"] > 0.95  # as good as a leak, and yet it fades week by week
-    assert abs(strongest["steepness"]) < 0.05
 
 
 def test_a_window_that_reaches_into_the_outcome_is_found(

@@ -38,3 +38,24 @@ def test_a_monthly_kind_and_what_lies_exactly_at_its_edges(tmp_path: Path) -> No
     # 2024-10-31 is thirty days after 2024-10-01: no longer in its period, and before 2024-11-01.
     rows += [("use", pd.Timestamp(day)) for day in ("2023-02-01", "2023-11-01", "2024-10-31")]
     assert opened(tmp_path, rows) == [Stamp("monthly", 30, "day 1 of the month", 50, opening=2, closing=3)]
+
+
+def test_a_row_in_a_hundred_may_lie_elsewhere(tmp_path: Path) -> None:
+    days = pd.date_range("2023-01-02", periods=100, freq="7D")
+    noon, tuesday = pd.Timedelta(hours=12), pd.Timedelta(days=1)
+    used = [("use", day + (1 + i % 3) * tuesday) for i, day in enumerate(days)]
+    later = [("weekly", day + tuesday * int(i < 1)) for i, day in enumerate(days)]
+    timed = [("timed", day + noon * int(i < 1)) for i, day in enumerate(days)]
+    assert [s.day for s in opened(tmp_path / "one", [*used, *later, *timed])] == ["Mondays", "Mondays"]
+    later = [("weekly", day + tuesday * int(i < 2)) for i, day in enumerate(days)]
+    timed = [("timed", day + noon * int(i < 2)) for i, day in enumerate(days)]
+    assert opened(tmp_path / "two", [*used, *later, *timed]) == []
+
+
+def test_the_last_day_of_the_month_is_a_day_of_its_own(tmp_path: Path) -> None:
+    rows = [("monthly", day) for day in pd.date_range("2023-01-31", periods=50, freq="ME")]
+    rows += [("use", day - pd.Timedelta(days=9)) for _, day in rows[1:]]
+    found = opened(tmp_path, rows)
+    assert [(s.event, s.day, s.n, s.opening, s.closing) for s in found] == [
+        ("monthly", "the last day of the month", 50, 1, 1)
+    ]
