@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.engines.spark_session import told
-from features.errors import DataError
+from features.errors import DataError, StoreError
 
 CSV = {"header": "true", "quote": '"', "escape": '"', "multiLine": "true", "inferSchema": "false"}
 
@@ -38,9 +38,17 @@ def _parquet(session: Any, files: list[Path]) -> Any:
 
 def _nanoseconds(file: Path) -> tuple[tuple[str, str], ...]:
     """The columns of a file that hold times in nanoseconds, and what Spark calls their kind."""
+    try:
+        schema = pq.read_schema(file)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"a source was taken away while it was read ({file}): put it back and run again"
+        ) from error
+    except (pa.ArrowException, OSError) as error:  # Arrow has both for a file that is damaged
+        raise DataError(f"events: cannot read {file}: {error}") from error
     return tuple(
         (field.name, "timestamp" if field.type.tz else "timestamp_ntz")
-        for field in pq.read_schema(file)
+        for field in schema
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
     )
 

@@ -113,6 +113,16 @@ def test_files_write_their_times_as_they_like(tmp_path: Path) -> None:
     assert sorted(fetch(log.events).to_pandas()["occurred_at"]) == whole["occurred_at"].tolist()
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "spark"], indirect=True)
+@pytest.mark.parametrize("content", [b"PAR1 and nothing more", b"PAR1xxxxxxxx\x08\x00\x00\x00PAR1"])
+def test_a_file_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
+    whole = table("account_id | event | occurred_at\na | e | 2024-02-01")
+    data = data_for(tmp_path, {"events": whole, "accounts": table(ACCOUNTS)})
+    (tmp_path / "events.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"events: cannot read .*events\.parquet"):
+        open_log(data, tmp_path, now=NOW)
+
+
 def test_declared_ways_of_writing_times(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
