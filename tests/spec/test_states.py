@@ -184,7 +184,7 @@ def test_names_that_differ_by_their_marks_alone_stay_apart(tmp_path: Path) -> No
         ({"aggregation": "state", "attribute": "sso", "events": ["login"]}, "leave out 'events'"),
         ({"aggregation": "state", "attribute": "sso", "category": "one"}, "leave out the category"),
         ({"aggregation": "state", "attribute": "sso", "per": "seat"}, "only a count can be a rate"),
-        ({"aggregation": "state", "attribute": "sso", "trend": True}, "needs a window with a start"),
+        ({"aggregation": "state", "attribute": "sso", "trend": True}, "a trend compares counts"),
         ({"aggregation": "count", "attribute": "sso"}, "belong to the aggregation 'state', and only there"),
         ({"aggregation": "seats", "equals": "on"}, "belong to the aggregation 'state', and only there"),
     ],
