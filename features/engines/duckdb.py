@@ -21,7 +21,7 @@ from features.errors import DataError, StoreError
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
 ROWS_AT_ONCE = 122_880  # as many as DuckDB itself takes at a time
-BYTES_PER_THREAD = 400_000_000
+BYTES_PER_THREAD = 300_000_000
 FULL = re.compile(r"no space left|could not write|cannot write", re.IGNORECASE)
 GONE = re.compile(r"no such file|cannot open file|no files found", re.IGNORECASE)
 
@@ -50,10 +50,9 @@ def _stay_small(backend: Any) -> None:
     threads, memory = backend.raw_sql(
         "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
     ).fetchone()
-    room = (
-        Path(tempfile.gettempdir()) / f"milestones-{uuid.uuid4().hex}"
-    )  # made when needed, removed at the end
-    backend.raw_sql(f"SET memory_limit = '{min(memory, threads * BYTES_PER_THREAD)}B'")
+    # Made when it is needed, and removed at the end.
+    room = Path(tempfile.gettempdir()) / f"milestones-{uuid.uuid4().hex}"
+    backend.raw_sql(f"SET memory_limit = '{min(memory, max(threads, 2) * BYTES_PER_THREAD)}B'")
     backend.raw_sql(f"SET temp_directory = '{room}'")
 
 
