@@ -18,20 +18,18 @@ COLOURS = {"bare query": "#9aa5b1", "features": "#1f6feb", "sequences": "#8250df
 
 
 def seconds(entries: list[dict[str, Any]], kind: str, millions: int) -> dict[str, float]:
-    """Seconds by what took them, of one log."""
+    """Seconds by what took them, of one log; without what was not measured."""
     by_name = {entry["name"]: entry for entry in entries}
     label = f"98 features of {millions} M events, {kind}"
     order = f"98 sequence features of {millions} M events, {kind}, against the bare query"
-    bare = by_name.get(f"{label} against the bare query")
-    pandas = by_name.get(f"{label} against pandas")
-    if bare is None or pandas is None:
-        return {}
-    return {
-        "bare query": bare["baseline"],
-        "features": bare["value"],
-        "sequences": by_name[order]["value"],
-        "pandas": pandas["baseline"],
+    bare, pandas = (by_name.get(f"{label} against {other}") for other in ("the bare query", "pandas"))
+    known = {
+        "bare query": bare and bare["baseline"],
+        "features": bare and bare["value"],
+        "sequences": order in by_name and by_name[order]["value"],
+        "pandas": pandas and pandas["baseline"],
     }
+    return {what: value for what, value in known.items() if value}
 
 
 def draw(entries: list[dict[str, Any]]) -> Figure:
@@ -68,6 +66,8 @@ def _by_size(axes: Axes, entries: list[dict[str, Any]], sizes: list[int]) -> Non
         for what, colour in COLOURS.items():
             known = [(m, seconds(entries, kind, m)) for m in sizes]
             points = [(m, found[what] / m) for m, found in known if what in found]
+            if not points:
+                continue
             axes.plot(*zip(*points, strict=True), line, marker="o", color=colour, markersize=3)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
