@@ -32,7 +32,8 @@ PATIENCE_SECONDS = 5.0  # for a master to take a connection
 def connect(master: str) -> Any:
     """A session on a Spark master; a second call gives the same session.
 
-    Raises DataError where the extra is not installed, StoreError when the master is away.
+    Raises DataError where the extra is not installed or this process is in a session elsewhere, StoreError when the
+    master is away.
     """
     # PySpark 4 says of pandas 3 that some of pyspark.pandas may not work: nothing of it is used here.
     warnings.filterwarnings(
@@ -44,8 +45,15 @@ def connect(master: str) -> Any:
         raise DataError(
             f"data.engine {master}: Spark needs Java 17 and the extra `spark`: run `make engines`, or pip install pyspark"
         ) from error
-    if SparkSession.getActiveSession() is None:
-        require_answer(master)
+    require_answer(master)
+    running = SparkSession.getActiveSession()
+    if (
+        running is not None and running.sparkContext.master != master
+    ):  # it would be given instead, without a word
+        raise DataError(
+            f"data.engine {master}: this process already has a Spark session on {running.sparkContext.master}: stop that"
+            " one first, or run this command in a process of its own"
+        )
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     quiet = resources.files("features.engines") / "spark_log.properties"
     settings = SETTINGS | (ONE_MACHINE if master.startswith("local") else {})

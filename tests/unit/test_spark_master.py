@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from features.engines import spark_session
-from features.errors import StoreError
+from features.errors import DataError, StoreError
 from features.validators import known_engine
+from tests.stores import spark_cluster
 from tests.unit.small_log import run, small_log, sources
 
 
@@ -56,6 +57,14 @@ def test_a_command_ends_at_once_with_the_code_of_a_store_that_is_away(tmp_path: 
     said = run("check", "-w", tmp_path / "w")
     assert said.code == 3
     assert "no Spark master can be reached at 127.0.0.1:1" in said.words
+
+
+def test_a_session_elsewhere_is_not_taken_for_the_one_that_was_asked_for() -> None:
+    spark_session.connect(spark_cluster())
+    with pytest.raises(
+        DataError, match=r"data.engine local\[3\]: this process already has a Spark session on local-c"
+    ):
+        spark_session.connect("local[3]")
 
 
 @pytest.mark.parametrize("engine", ["spark://host:7077", "spark://a:7077,b:7078", "spark://[::1]:7077"])
