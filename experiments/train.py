@@ -12,7 +12,7 @@ import pandas as pd
 
 from experiments.launch import Launch
 from experiments.tracking import Store
-from features.adoption import newest_year
+from features.adoption import recent_adoption
 from features.matrix import Matrix
 from features.progress import ProgressCallback
 from features.workspace import set_aside, write_text
@@ -151,7 +151,7 @@ def _ranking(
         return []
     rows = _described(matrix, predictions.importance[-1].features)
     words = matrix.described()
-    shares = newest_year(frame, [words[row["feature"]] for row in rows], launch.framework.data.features)
+    shares = recent_adoption(frame, [words[row["feature"]] for row in rows], launch.framework.data.features)
     explained = shap_importance(model, frame[launch.chosen_features(matrix.features)], rng)
     for row in rows:
         row |= shares[row["feature"]]

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cells import Cells, flags
+from features.arrays import Flags
 from features.declaration import Features
 from features.specs import Aggregation
+from features.strata import Strata, marks
 
 Described = Mapping[str, Any]  # a feature as the manifest has it
 
@@ -64,7 +65,7 @@ def implied(features: Iterable[Described]) -> list[str]:
     return [f["name"] for f in features if f["by_definition"]]
 
 
-def classified(table: pd.DataFrame, declared: Features, told: NDArray[np.bool_]) -> NDArray[Any]:
+def classified(table: pd.DataFrame, declared: Features, told: Flags) -> NDArray[Any]:
     """The class of every row of a table of shares, (rows,).
 
     told: (rows,) where the population tells the share already, whose size then says nothing. Niche features speak for
@@ -81,7 +82,7 @@ def classified(table: pd.DataFrame, declared: Features, told: NDArray[np.bool_])
     return np.asarray(words[np.select(list(cases.values()), range(len(cases)), default=len(cases))])
 
 
-def newest_year(
+def recent_adoption(
     frame: pd.DataFrame, features: Sequence[Described], declared: Features
 ) -> dict[str, dict[str, Any]]:
     """{adoption, class} of each feature in the newest four quarters of a frame, by name.
@@ -93,24 +94,24 @@ def newest_year(
     found: dict[str, dict[str, Any]] = {f["name"]: {"adoption": None, "class": None} for f in features}
     above, told = limits(features), implied(features)
     account = pd.factorize(newest["account_id"])[0]
-    cells = Cells.of(np.zeros(len(newest), dtype=np.intp), 1, account)
-    for block in in_blocks(newest, list(above)):
-        limit = np.array([above[name] for name in block.columns])
-        shares = cells.shares(*flags(block.to_numpy(dtype=np.float64), limit))
+    everybody = Strata.of(np.zeros(len(newest), dtype=np.intp), 1, account)
+    for group in column_groups(newest, list(above)):
+        limit = np.array([above[name] for name in group.columns])
+        shares = everybody.shares(*marks(group.to_numpy(dtype=np.float64), limit))
         table = pd.DataFrame({key: value[0] for key, value in shares.items()})
-        words = classified(table, declared, block.columns.isin(told))
-        for name, share, word in zip(list(block.columns), table["adoption"], words, strict=True):
+        words = classified(table, declared, group.columns.isin(told))
+        for name, share, word in zip(list(group.columns), table["adoption"], words, strict=True):
             found[name] = {"adoption": None if np.isnan(share) else float(share), "class": word}
     return found
 
 
-def in_blocks(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[pd.DataFrame]:
+def column_groups(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[pd.DataFrame]:
     """The columns of a frame, a few at a time."""
-    for part in batched(names, len(frame)):
-        yield frame[part]
+    for group in name_groups(names, len(frame)):
+        yield frame[group]
 
 
-def batched(names: Sequence[str], n_rows: int) -> Iterator[list[str]]:
+def name_groups(names: Sequence[str], n_rows: int) -> Iterator[list[str]]:
     """Names in groups whose columns of n_rows are looked at together; one empty group where there are none."""
     size = max(1, BLOCK_CELLS // max(n_rows, 1))
     for first in range(0, max(len(names), 1), size):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from features.adoption import BY_DEFINITION, batched, classified, implied, limits
+from features.adoption import BY_DEFINITION, classified, implied, limits, name_groups
 from features.benchmark import Benchmark, benchmark
 from features.declaration import Data, Features
 from features.denominator import population
@@ -84,7 +84,7 @@ def _count(workspace: Workspace, manifest: Mapping[str, Any]) -> Benchmark:
 
 
 def _columns(path: Any, names: Sequence[str], n_rows: int) -> Iterator[pd.DataFrame]:
-    for part in batched(names, n_rows):
+    for part in name_groups(names, n_rows):
         yield pq.read_table(path, columns=part).to_pandas()
 
 

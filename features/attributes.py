@@ -5,11 +5,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.arrays import Floats, Integers, Positions, Times
 from features.equality import holds
 
-Times = NDArray[np.datetime64]
 FAR = np.datetime64("2262-01-01", "us")  # the end of what goes on
 TOUCHING = pd.Timedelta(days=1)  # an end on one day and a start on the next leave no gap
 
@@ -22,10 +21,10 @@ class Timeline:
     always fit one integer.
     """
 
-    account: NDArray[np.int64]
+    account: Integers
     time: Times
 
-    def latest(self, account: NDArray[np.int64], time: Times, *, inclusive: bool) -> NDArray[np.intp]:
+    def latest(self, account: Integers, time: Times, *, inclusive: bool) -> Positions:
         """Index of the last entry of each account before each time (at it too where `inclusive`), -1 without one."""
         distinct, rank = np.unique(self.time.astype("datetime64[us]"), return_inverse=True)
         width = len(distinct) + 1
@@ -42,7 +41,7 @@ class Level:
     """A running total per account that changes at known times (seats, revenue)."""
 
     changes: Timeline
-    total: NDArray[np.float64]
+    total: Floats
 
     @classmethod
     def of(cls, spells: pd.DataFrame, column: str) -> "Level":
@@ -58,7 +57,7 @@ class Level:
         changes = Timeline(frame["account"].to_numpy(np.int64), frame["time"].to_numpy("datetime64[us]"))
         return cls(changes, frame.groupby("account")["change"].cumsum().to_numpy(np.float64))
 
-    def at(self, account: NDArray[np.int64], time: Times, *, inclusive: bool) -> NDArray[np.float64]:
+    def at(self, account: Integers, time: Times, *, inclusive: bool) -> Floats:
         """The level in force at each time, NaN where no spell had started.
 
         A change at the very instant counts only where `inclusive`: at an as-of date the instant belongs to the
@@ -78,7 +77,7 @@ class State:
 
     changes: Timeline
     until: Times
-    number: NDArray[np.float64]
+    number: Floats
     nothing: float
 
     @classmethod
@@ -95,7 +94,7 @@ class State:
             np.nan if equals is None else 0.0,
         )
 
-    def at(self, account: NDArray[np.int64], time: Times) -> NDArray[np.float64]:
+    def at(self, account: Integers, time: Times) -> Floats:
         """The number in force before each time: the instant itself belongs to the future.
 
         So a value that ends at the very time is still in force.
@@ -105,7 +104,7 @@ class State:
         return np.append(self.number, self.nothing)[np.where(until[place] < time, -1, place)]
 
 
-def numbers(values: "pd.Series[str]") -> NDArray[np.float64]:
+def numbers(values: "pd.Series[str]") -> Floats:
     """Texts as numbers, NaN where they are none."""
     found = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return np.where(np.isfinite(found), found, np.nan)
@@ -131,7 +130,7 @@ def in_force(spells: pd.DataFrame, frame: pd.DataFrame, *columns: str) -> pd.Dat
     return taken.where(pd.Series(place >= 0, index=frame.index))
 
 
-def _not_over(spells: pd.DataFrame, place: NDArray[np.intp], time: Times) -> NDArray[np.intp]:
+def _not_over(spells: pd.DataFrame, place: Positions, time: Times) -> Positions:
     """Each place or, where that spell is over at its time, the nearest before it that is not; -1 without one.
 
     `spells` are sorted by account and start. Takes as many steps as spells ended within one that goes on.

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.adoption import YEAR, Described, implied, in_blocks, limits
-from features.cells import Cells, Flags, flags
+from features.adoption import YEAR, Described, column_groups, implied, limits
+from features.arrays import Flags, Positions
 from features.segments import Segmentation, by_plan, by_size, everybody, size_columns
+from features.strata import Marks, Strata, marks
 
 DIMENSIONS = ("all", "plan", "size")
 
@@ -49,8 +50,8 @@ def benchmark(
     above = limits(features)
     layout = _Layout.of(frame, list(above))
     found: dict[str, list[pd.DataFrame]] = {"by_quarter": [], "newest": [], "earliest": []}
-    for block in blocks if blocks is not None else in_blocks(frame, list(above)):
-        known, used = flags(block.to_numpy(dtype=np.float64), np.array([above[b] for b in block.columns]))
+    for block in blocks if blocks is not None else column_groups(frame, list(above)):
+        known, used = marks(block.to_numpy(dtype=np.float64), np.array([above[b] for b in block.columns]))
         for part, table in layout.tables(list(block.columns), known, used).items():
             found[part].append(table)
     tables = {part: pd.concat(pieces, ignore_index=True) for part, pieces in found.items()}
@@ -64,15 +65,15 @@ class _Layout:
     """How the observations of a frame lie in quarters and segments: made once, counted in for every feature.
 
     quarter: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation its
-    cells by quarter and in the newest year; whole: all observations as one cell; n_accounts: of the newest year.
+    strata by quarter and in the newest year; whole: all observations as one stratum; n_accounts: of the newest year.
     """
 
     names: list[str]
     quarters: tuple[str, ...]
-    quarter: NDArray[np.intp]
-    is_newest: NDArray[np.bool_]
-    parts: list[tuple[Segmentation, Cells, Cells]]
-    whole: Cells
+    quarter: Positions
+    is_newest: Flags
+    parts: list[tuple[Segmentation, Strata, Strata]]
+    whole: Strata
     size_by: str | None
     n_accounts: int
 
@@ -86,22 +87,22 @@ class _Layout:
         parts = []
         for part in segmentations:
             n, within = len(part.labels), np.where(recent, part.code, -1)
-            by_quarter = Cells.of(quarter * n + part.code, len(closes) * n, account)
-            parts.append((part, by_quarter, Cells.of(within, n, account)))
+            by_quarter = Strata.of(quarter * n + part.code, len(closes) * n, account)
+            parts.append((part, by_quarter, Strata.of(within, n, account)))
         quarters = tuple(frame["quarter"].iloc[first].astype(str))
-        whole = Cells.of(np.zeros(len(frame), dtype=np.intp), 1, account)
+        whole = Strata.of(np.zeros(len(frame), dtype=np.intp), 1, account)
         n_accounts = len(np.unique(account[recent]))
         return cls(names, quarters, quarter, is_newest, parts, whole, size_by, n_accounts)
 
-    def tables(self, block: list[str], known: Flags, used: Flags) -> dict[str, pd.DataFrame]:
+    def tables(self, block: list[str], known: Marks, used: Marks) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark for the features of one block; known, used: (n, k)."""
-        in_quarters = [cells.shares(known, used) for _, cells, _ in self.parts]
+        in_quarters = [strata.shares(known, used) for _, strata, _ in self.parts]
         seen = in_quarters[0]["n_observations"] > 0  # everybody comes first
         by_quarter = [
             self._table(block, part, shares, self.quarters)
             for (part, _, _), shares in zip(self.parts, in_quarters, strict=True)
         ]
-        newest = [self._table(block, part, cells.shares(known, used)) for part, _, cells in self.parts]
+        newest = [self._table(block, part, strata.shares(known, used)) for part, _, strata in self.parts]
         return {
             "by_quarter": pd.concat(by_quarter),
             "newest": pd.concat(newest),
@@ -111,9 +112,9 @@ class _Layout:
     def _earliest(
         self,
         block: list[str],
-        known: Flags,
-        used: Flags,
-        seen: NDArray[np.bool_],
+        known: Marks,
+        used: Marks,
+        seen: Flags,
     ) -> pd.DataFrame:
         """The first four quarters before the newest year in which anybody was eligible; seen: (quarters, k)."""
         before = seen & ~self.is_newest[:, None]
@@ -149,7 +150,7 @@ class _Layout:
         return table[table["n_observations"] + table["n_missing"] > 0]
 
 
-def _segmentations(frame: pd.DataFrame, newest: NDArray[np.bool_]) -> tuple[str | None, list[Segmentation]]:
+def _segmentations(frame: pd.DataFrame, newest: Flags) -> tuple[str | None, list[Segmentation]]:
     """All observations, by plan where plans are known, by size where it tells accounts apart; what told the size."""
     found = [everybody(len(frame))]
     if "plan" in frame and frame["plan"].notna().any():
@@ -161,5 +162,5 @@ def _segmentations(frame: pd.DataFrame, newest: NDArray[np.bool_]) -> tuple[str 
     return None, found
 
 
-def _words(words: Sequence[str], code: NDArray[np.intp]) -> Any:
+def _words(words: Sequence[str], code: Positions) -> Any:
     return pd.Categorical.from_codes(code, pd.Index(words))

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from features.arrays import Floats, Times
 from features.attributes import Level, State
 from features.composition import Beside, Moments, compose
 from features.elementary import Elementary, Layout
 from features.eligibility import Eligibility
 from features.specs import Aggregation, FeatureSpec
-from features.windows import Grid
+from features.windows import ONE_DAY, Grid
 
-Columns = dict[str, NDArray[np.float64]]  # of one block of accounts, by feature
+Columns = dict[str, Floats]  # of one block of accounts, by feature
 Streams = Sequence[pa.RecordBatchReader]  # rows in the order of their accounts, each
-
-ONE_DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Recipe:
     outcome_specs: tuple[FeatureSpec, ...]
     grid: Grid
     layout: Layout
-    signed_up: NDArray[np.datetime64]
+    signed_up: Times
     data_from: np.datetime64
     levels: Mapping[Aggregation, Level]
     states: Mapping[str, State]

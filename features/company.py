@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import planted
-from features.population import CATEGORY_SIZES, CATEGORY_STARTS, Flags, Floats, Ints, Population
+from features.arrays import Flags, Floats, Integers
+from features.population import CATEGORY_SIZES, CATEGORY_STARTS, Population
+from features.windows import DAY_US, microseconds
 
 Counts = NDArray[np.int32]
 
-DAY = 86_400_000_000  # microseconds
 MONTH = planted.MONTH_DAYS
 TERM = planted.TERM_DAYS
 COLUMN = {event: number for number, event in enumerate(planted.EVENTS)}
@@ -41,8 +42,8 @@ class History:
     population: Population
     counts: Counts  # (n, months, events)
     spans: Floats  # days lived in the month inside the log, 0 to 30
-    seats: Ints  # at the start of the month
-    plan: Ints
+    seats: Integers  # at the start of the month
+    plan: Integers
     present: Flags  # subscribed at the start of the month
     first_end: Floats  # day of leaving, inf while staying
     return_day: Floats  # inf where none
@@ -59,7 +60,7 @@ class Standing:
     mature: Flags
 
 
-def standing(counts: Counts, seats: Ints, month: int) -> Standing:
+def standing(counts: Counts, seats: Integers, month: int) -> Standing:
     """The milestones reached by the start of `month`, from the counts of the months before.
 
     counts: (n, months, events); seats: (n, months), at the start of each month.
@@ -79,7 +80,7 @@ def standing(counts: Counts, seats: Ints, month: int) -> Standing:
     return Standing(setup, activated, utilized, mature)
 
 
-def hazard(effects: planted.Effects, reached: Standing, seats: Ints | Floats) -> Floats:
+def hazard(effects: planted.Effects, reached: Standing, seats: Integers | Floats) -> Floats:
     """The chance to leave in a month, (n,): a step at each milestone, smooth in size."""
     chance = effects.hazard * (seats / planted.TYPICAL_SEATS) ** effects.size_exponent
     chance = chance * np.where(reached.utilized, effects.utilization_hazard_ratio, 1.0)
@@ -89,7 +90,7 @@ def hazard(effects: planted.Effects, reached: Standing, seats: Ints | Floats) ->
 def live(scenario: planted.Scenario, population: Population, rng: np.random.Generator) -> History:
     """Every month of every account from signup to the end of the log."""
     n = len(population.signed_up)
-    log_days = (scenario.end.value // 1000 - population.signed_up) / DAY
+    log_days = (microseconds(scenario.end) - population.signed_up) / DAY_US
     months = int(np.ceil(log_days.max() / MONTH))
     counts = np.zeros((n, months, len(planted.EVENTS)), dtype=np.int32)
     spans, present = np.zeros((n, months)), np.zeros((n, months), dtype=np.bool_)
@@ -119,7 +120,7 @@ class _Accounts:
     def __init__(self, scenario: planted.Scenario, population: Population, rng: np.random.Generator) -> None:
         n = len(population.signed_up)
         self.effects, self.population, self.rng, self.n = scenario.effects, population, rng, n
-        self.drift_at = scenario.drift_at.value // 1000
+        self.drift_at = microseconds(scenario.drift_at)
         self.alive: Flags = np.ones(n, dtype=np.bool_)
         self.busy: Flags = np.zeros(n, dtype=np.bool_)  # the state of utilization
         self.seats, self.plan = population.seats.copy(), population.plan.copy()
@@ -150,7 +151,7 @@ class _Accounts:
 
     def utilize(self, month: int, reached: Standing) -> None:
         """Draw the state of utilization at day 90, and now and then again; activation raises its chance."""
-        begins = self.population.signed_up + month * MONTH * DAY
+        begins = self.population.signed_up + month * MONTH * DAY_US
         left = np.where(begins >= self.drift_at, self.effects.drift_left, 1.0)
         lift = (self.effects.utilization_above - self.effects.utilization_below) * left
         chance = self.effects.utilization_below + np.where(reached.activated, lift, 0.0)
@@ -221,7 +222,7 @@ class _Accounts:
         chance = 1 / (1 + np.exp(-odds)) if month == 0 else 0.12 * (month < 3)
         return np.asarray(self.rng.random(odds.shape) < chance)
 
-    def _conversations(self, month: int, reached: Standing, volume: Floats) -> tuple[Ints, Ints]:
+    def _conversations(self, month: int, reached: Standing, volume: Floats) -> tuple[Integers, Integers]:
         """Conversations started and resolved, each (n,).
 
         Before day 90 a Poisson count. After it the *rate* varies and the count is cut to whole conversations:
@@ -236,7 +237,7 @@ class _Accounts:
         expected = volume * self.seats * rate
         return expected.astype(np.int64), (expected * RESOLVED_SHARE).astype(np.int64)
 
-    def _category_events(self, volume: Floats) -> Ints:
+    def _category_events(self, volume: Floats) -> Integers:
         """Counts of the category events, (n, category events).
 
         Large accounts use a *mature* category more. Basic use does not grow with seats: otherwise size alone

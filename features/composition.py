@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from features.arrays import Flags, Floats, Integers, Times
 from features.attributes import Level, State
-from features.elementary import NEVER, NO_FIRST, Elementary, Floats
+from features.elementary import NEVER, NO_FIRST, Elementary
 from features.eligibility import Access, knowable
 from features.sequences import Measure, active_weeks, irregularity, streak
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
-from features.windows import DAY_US, EVER, Window
+from features.windows import DAY_US, EVER, ONE_DAY, Window
 
 DAYS_PER_MONTH = 30
 # Only these understate what happened when tracking began later than the window.
@@ -32,14 +32,14 @@ class Moments:
     see, infinite for an account that signed up after it began.
     """
 
-    account: NDArray[np.int64]
-    signed_up: NDArray[np.datetime64]
-    as_of_days: NDArray[np.int64]
-    time: NDArray[np.datetime64]
+    account: Integers
+    signed_up: Times
+    as_of_days: Integers
+    time: Times
     tenure_days: Floats
     seen_days: Floats
 
-    def blind(self, window: Window) -> NDArray[np.bool_]:
+    def blind(self, window: Window) -> Flags:
         """Where tracking did not cover the whole window although the account was there already."""
         if window.end_days > 0:
             return np.zeros_like(self.tenure_days, dtype=bool)
@@ -126,7 +126,7 @@ def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: 
     since = (moments.as_of_days[None, :] * DAY_US - last.astype(np.float64)) / DAY_US
     # Who never did it has not done it for as long as can be known.
     seen = np.minimum(moments.tenure_days, moments.seen_days)
-    tracked = (moments.time - beside.access.unseen_until(spec.events, EVER)) / np.timedelta64(1, "D")
+    tracked = (moments.time - beside.access.unseen_until(spec.events, EVER)) / ONE_DAY
     unseen = np.minimum(seen, tracked)
     return np.where(last == NEVER, np.where(unseen > 0, unseen, np.nan), since)
 

@@ -14,12 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.arrays import Floats, Integers, Positions
 from features.needs import EventSet, Needs
 from features.sequences import ActiveDays
 from features.windows import Slots
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 NEVER = np.iinfo(np.int64).min  # the last time of what was never done
 NO_FIRST = np.iinfo(np.int64).max  # the first time of it
@@ -87,7 +85,7 @@ class Elementary:
         """Time of the first event before each slot edge in µs from the origin, NO_FIRST where there is none."""
         return self._running("first", events)
 
-    def users(self, events: EventSet, start: NDArray[np.intp], stop: NDArray[np.intp]) -> Floats:
+    def users(self, events: EventSet, start: Positions, stop: Positions) -> Floats:
         """Distinct users in the slots [start, stop) of each as-of date, (accounts, as-of dates)."""
         words = self._words[events]
         found = np.empty((self.n_accounts, len(start)))
@@ -125,7 +123,7 @@ class Elementary:
 
 def _by_code(
     layout: Layout, cells: pa.Table | None, first: int, n_accounts: int
-) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], Integers]:
+) -> tuple[Positions, dict[str, NDArray[Any]], Integers]:
     """The cells in the order of codes: place in a flat array over the slots, the other columns, where codes start."""
     n_codes = layout.needs.n_codes
     if cells is None:
@@ -140,7 +138,7 @@ def _by_code(
 
 def _by_user(
     layout: Layout, users: pa.Table | None, first: int
-) -> tuple[NDArray[np.intp], dict[EventSet, Integers]]:
+) -> tuple[Positions, dict[EventSet, Integers]]:
     """The account of every user, counted from `first`, and per set (users, words) of the slots they acted in."""
     if users is None:
         return np.empty(0, np.intp), {}

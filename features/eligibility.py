@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.attributes import Times, in_force
+from features.arrays import Flags, Integers, Times
+from features.attributes import in_force
 from features.errors import DataError
 from features.needs import EventSet
 from features.specs import EVENTLESS, Aggregation, FeatureSpec
@@ -24,7 +25,6 @@ if TYPE_CHECKING:  # executors have neither
     from features.declaration import Data
     from features.log import Log
 
-Flags = NDArray[np.bool_]
 ALWAYS = np.datetime64("0001-01-01", "us")
 
 
@@ -71,11 +71,11 @@ class Eligibility:
             " changes"
         )
 
-    def at(self, account: NDArray[np.int64], time: Times, signed_up: Times) -> "Access":
+    def at(self, account: Integers, time: Times, signed_up: Times) -> "Access":
         """What the rules say of some accounts; account (n,), time (n, as-of dates), signed_up (n, 1)."""
         return Access(self.rules, self._plans(account, time), time, signed_up)
 
-    def _plans(self, account: NDArray[np.int64], time: Times) -> "NDArray[np.object_]":
+    def _plans(self, account: Integers, time: Times) -> "NDArray[np.object_]":
         if self.fixed is not None:
             return np.broadcast_to(_plain_texts(self.fixed.iloc[account])[:, None], time.shape)
         if self.spells is None:

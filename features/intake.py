@@ -10,11 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from features.books import GIVEN
 from features.columns import as_written, read_column, says_nothing, to_frame
 from features.declaration import Data
 from features.engines import engine_of
-from features.equality import holds
 from features.errors import DataError
 from features.kept import Counting, FileEvents, Kept, Shelf, current_files, summed
 from features.log import Log, event_names
@@ -24,7 +22,6 @@ from features.rejection import (
     NO_EVENT,
     NOT_YET_RECORDED,
     OF_ACCOUNTS,
-    account_reasons,
     event_reason,
     sound_event,
 )
@@ -135,62 +132,6 @@ def _known_accounts(raw: Any, accounts: pd.DataFrame) -> Any:
 
 class _Reader(SmallTables):
     """Reads one table after the other and keeps the books."""
-
-    def accounts(self) -> pd.DataFrame:
-        raw = self._open("accounts")
-        mapping = self.data.mapping["accounts"]
-        extras = {
-            c: raw[c].name(f"attribute_{i}") for i, c in enumerate(raw.columns) if c not in mapping.values()
-        }
-        named = {e.get_name(): c for c, e in extras.items() if c not in ("account_id", "signed_up_at")}
-        given = self._given("accounts", raw)
-        frame = to_frame(
-            raw.select(
-                **self._columns("accounts", raw), **{e.get_name(): e for e in extras.values()}, **given
-            )
-        )
-        reasons = account_reasons(frame, self.now)
-        kept = self._keep("accounts", frame, reasons).rename(columns=named).reset_index(drop=True)
-        distinct = {code: GIVEN + c if c == "reason" else c for code, c in named.items()}
-        self.rejected["accounts"] = self.rejected["accounts"].rename(columns=distinct)
-        if self.data.calendar.resolution == "day":
-            kept["signed_up_at"] = kept["signed_up_at"].dt.floor("D")
-        kept = self._there_first(kept)
-        self.an_account = str(kept["account_id"].iloc[0])
-        for column in self.data.fixed_at_signup:
-            if column not in kept:
-                raise DataError(_no_column("data.fixed_at_signup", column, kept))
-        return kept
-
-    def _there_first(self, accounts: pd.DataFrame) -> pd.DataFrame:
-        """Accounts that are looked at before those left out by rule, and those not signed up by the instant asked for."""
-        if self.known_at is None:
-            marked = accounts.assign(**{LEFT_OUT: self._excluded_accounts(accounts)})
-            return marked.sort_values(LEFT_OUT, kind="stable", ignore_index=True)
-        later = accounts["signed_up_at"] >= self.known_at
-        if later.all():
-            raise DataError(
-                f"accounts: nobody had signed up by {self.known_at}, the first does on"
-                f" {accounts['signed_up_at'].min()}: choose a later date"
-            )
-        self._withhold("accounts", self.not_yet, int(later.sum()))
-        excluded = self._excluded_accounts(accounts[~later]).reindex(accounts.index, fill_value=False)
-        absent = later | excluded
-        return (
-            accounts.assign(**{LEFT_OUT: excluded})
-            .loc[absent.sort_values(kind="stable").index]
-            .reset_index(drop=True)
-        )
-
-    def _excluded_accounts(self, accounts: pd.DataFrame) -> "pd.Series[bool]":
-        excluded = pd.Series(False, index=accounts.index)
-        for rule in self.data.exclusions:
-            if rule.column not in accounts:
-                raise DataError(_no_column("data.exclusions", rule.column, accounts))
-            hit = holds(accounts[rule.column], rule.equals) & ~excluded
-            self.excluded.setdefault("accounts", {})[rule.reason] = int(hit.sum())
-            excluded |= hit
-        return excluded
 
     def events(self, accounts: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
         """The usable events, and what became of all rows (SPANS)."""
@@ -306,8 +247,3 @@ class _Reader(SmallTables):
             f"events: nothing usable was recorded by {self.known_at}; of what came later the first is of {later.min()}:"
             " choose a later date"
         )
-
-
-def _no_column(key: str, column: str, accounts: pd.DataFrame) -> str:
-    columns = ", ".join(str(c) for c in accounts if c != LEFT_OUT)
-    return f"{key}: the accounts table has no column {column!r}; it has {columns}"

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from features.arrays import Integers
 from features.blocks import Streams
 from features.declaration import Data
 from features.document import content_hash
@@ -32,7 +33,6 @@ from features.fingerprints import of_code, of_files
 from features.rejection import IN_THE_FUTURE, LEFT_OUT, UNKNOWN_ACCOUNT
 from features.scan import Scan
 from features.sources import is_files
-from features.windows import Days
 from features.workspace import Workspace, reason_of, set_aside, write_text
 
 SPANS = ("reason", "n", "first", "final")
@@ -64,7 +64,7 @@ class Kept:
     files: dict[str, str]
     accounts: pd.DataFrame
     spans: pd.DataFrame
-    edges: Days
+    edges: Integers
 
     def holds(self, files: dict[str, str], accounts: pd.DataFrame) -> bool:
         """Whether the counts still are what a scan of their files would find."""
@@ -165,7 +165,7 @@ class Shelf:
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None  # it can always be counted again
 
-    def add(self, scan: Scan, fresh: FileEvents, accounts: pd.DataFrame, edges: Days) -> Kept:
+    def add(self, scan: Scan, fresh: FileEvents, accounts: pd.DataFrame, edges: Integers) -> Kept:
         """Run a scan of fresh events and keep what it counts."""
         folder, asked = self.folder / uuid.uuid4().hex, scan.tables()
         for name, table in asked.items():

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from features.attributes import FAR, TOUCHING, Timeline, Times, in_force, times_of
+from features.arrays import Flags, Integers, Times
+from features.attributes import FAR, TOUCHING, Timeline, in_force, times_of
 from features.declaration import Data
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
-from features.windows import following, last
+from features.windows import ONE_DAY, following, last
 
 
 @dataclass(frozen=True)
 class Lives:
     """Merged stretches of life per account, sorted; `end` is FAR while a life goes on."""
 
-    account: NDArray[np.int64]
+    account: Integers
     start: Times
     end: Times
 
@@ -60,7 +60,7 @@ class Lives:
             frame["end"].to_numpy("datetime64[us]"),
         )
 
-    def end_of_life(self, account: NDArray[np.int64], time: Times) -> Times:
+    def end_of_life(self, account: Integers, time: Times) -> Times:
         """The end of the life each account is in at each time; NaT where it is in none."""
         place = Timeline(self.account, self.start).latest(account, time, inclusive=True)
         result = np.full(len(account), np.datetime64("NaT"), dtype="datetime64[us]")
@@ -139,7 +139,7 @@ def customer_spells(spells: pd.DataFrame, data: Data) -> pd.DataFrame:
     return spells[~spells["trial"].eq(True).fillna(False).to_numpy(bool)]
 
 
-def could_leave(spells: pd.DataFrame | None, frame: pd.DataFrame, horizon: pd.Timedelta) -> NDArray[np.bool_]:
+def could_leave(spells: pd.DataFrame | None, frame: pd.DataFrame, horizon: pd.Timedelta) -> Flags:
     """Whether the contract in force at each as-of date comes up for renewal within the horizon.
 
     Without terms everybody could. A monthly term always could; a longer one when a multiple of the term since
@@ -152,11 +152,11 @@ def could_leave(spells: pd.DataFrame | None, frame: pd.DataFrame, horizon: pd.Ti
     contract = in_force(spells, frame, *known)
     months = contract["term_months"].to_numpy(float)
     bound = months > 1
-    to_start = (contract["started_at"] - frame["as_of"]).dt.total_seconds().to_numpy() / 86_400
+    to_start = (contract["started_at"] - frame["as_of"]).to_numpy() / ONE_DAY
     # The first renewal not before t, counted in terms from the start of the spell.
     term_days = np.where(bound, months, 1) * (365.25 / 12)
     days_to_renewal = to_start + np.maximum(np.ceil(-to_start / term_days), 1) * term_days
     if "renews_at" in known:
-        declared = (contract["renews_at"] - frame["as_of"]).dt.total_seconds().to_numpy() / 86_400
+        declared = (contract["renews_at"] - frame["as_of"]).to_numpy() / ONE_DAY
         days_to_renewal = np.where(declared >= 0, declared, days_to_renewal)
     return np.asarray(~bound | (days_to_renewal < horizon.days))

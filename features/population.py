@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features import planted
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from features.arrays import Flags, Floats, Integers
 
 # Where each category's events start among the category events: np.add.reduceat sums by it.
 CATEGORY_SIZES = [len(events) for events in planted.CATEGORIES.values()]
@@ -26,9 +22,9 @@ TEST_SHARE = 0.01
 class Population:
     """Accounts before their first month. One entry an account; (n, 5) has one a category too."""
 
-    signed_up: Ints  # microseconds since 1970
-    seats: Ints
-    plan: Ints  # position in planted.PLANS
+    signed_up: Integers  # microseconds since 1970
+    seats: Integers
+    plan: Integers  # position in planted.PLANS
     annual: Flags
     is_test: Flags
     temperament: Floats  # ratio of conversations before day 90
@@ -43,7 +39,7 @@ class Population:
     tunes: Flags  # would use the niche feature, on the plan that has it
 
 
-def draw_population(signed_up: Ints, rng: np.random.Generator) -> Population:
+def draw_population(signed_up: Integers, rng: np.random.Generator) -> Population:
     """Accounts for signup instants in microseconds, shape (n,)."""
     n = len(signed_up)
     seats = np.rint(rng.lognormal(np.log(MEDIAN_SEATS), SEATS_SPREAD, n))

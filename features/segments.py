@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.arrays import Flags, Floats, Positions
+
 MOST_PLANS = 12  # the others go together: a table by plan is for reading
 UNKNOWN, OTHER = "unknown", "other plans"
 SIZE_BANDS = 3
@@ -22,7 +24,7 @@ class Segmentation:
 
     dimension: str
     labels: tuple[str, ...]
-    code: NDArray[np.intp]
+    code: Positions
 
 
 def everybody(n: int) -> Segmentation:
@@ -40,7 +42,7 @@ def by_plan(plan: "pd.Series[Any]") -> Segmentation:
     return _without_empty("plan", labels, code.to_numpy(dtype=np.intp))
 
 
-def by_size(size: NDArray[np.float64], newest: NDArray[np.bool_], unit: str) -> Segmentation | None:
+def by_size(size: Floats, newest: Flags, unit: str) -> Segmentation | None:
     """Thirds by size among the newest observations, equal sizes together; None where the size tells nobody apart.
 
     size: (n,), NaN where it is not known; newest: (n,) which observations set the limits, that hold for all. A band
@@ -71,7 +73,7 @@ def size_words(size_by: str | None) -> str:
     return "" if size_by in (None, "seats") else BY_USE
 
 
-def _bands(limits: NDArray[np.float64], unit: str) -> list[str]:
+def _bands(limits: Floats, unit: str) -> list[str]:
     said = [f"{limit:,.10g}" for limit in limits]
     between = [f"over {low} to {high} {unit}" for low, high in pairwise(said)]
     first, last = (f"{end} {unit[:-1] if end == '1' else unit}" for end in (said[0], said[-1]))

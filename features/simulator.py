@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.company import DAY, SETUP, History, live
+from features.arrays import Flags, Floats, Integers
+from features.company import SETUP, History, live
 from features.planted import EVENTS, MONTH_DAYS, PLANS, SCENARIOS, TERM_DAYS, Effects, Scenario
-from features.population import Flags, Floats, Ints, draw_population
+from features.population import draw_population
 from features.progress import ProgressCallback
 from features.truth import truth_of
+from features.windows import DAY_US, microseconds
 from features.workspace import set_aside
 
 __all__ = ["SCENARIOS", "Company", "Effects", "Scenario", "simulate", "write"]
@@ -73,7 +75,7 @@ def simulate(
     tell = progress or _silent
     tell("accounts", 0.0)
     n = scenario.n_accounts
-    start, end = scenario.start.value // 1000, scenario.end.value // 1000
+    start, end = microseconds(scenario.start), microseconds(scenario.end)
     signed_up = np.sort(_working_times(np.full(n, start), np.full(n, end - start - HOUR), np.ones(n), rng))
     population = draw_population(signed_up, rng)
     tell("months", 0.1)
@@ -118,7 +120,7 @@ def _silent(stage: str, share: float) -> None:
     """Tell nobody."""
 
 
-def _working_times(start: Ints, span: Ints, power: Floats, rng: np.random.Generator) -> Ints:
+def _working_times(start: Integers, span: Integers, power: Floats, rng: np.random.Generator) -> Integers:
     """Instants in [start, start + span), microseconds, (n,), thicker in working hours; power > 1: and early.
 
     Rejection keeps every instant inside its span, however short, which a shift to office hours would not.
@@ -159,7 +161,7 @@ def _events(history: History, ids: Ids, rng: np.random.Generator) -> pa.Table:
     )
 
 
-def strictly_increasing(at: Ints) -> Ints:
+def strictly_increasing(at: Integers) -> Integers:
     """Sorted instants, moved so far that each is later than the one before: 5, 5, 6 becomes 5, 6, 7."""
     step = np.arange(len(at))
     return np.asarray(np.maximum.accumulate(at - step) + step)
@@ -174,14 +176,14 @@ def _account_blocks(history: History) -> list[slice]:
 
 def _event_block(
     history: History, block: slice, rng: np.random.Generator
-) -> tuple[NDArray[np.int32], NDArray[np.int8], Ints, NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int8], Integers, NDArray[np.int32]]:
     """Account number, event number, instant and user (from 0) of some accounts' events."""
     account, month, event = np.nonzero(history.counts[block])
     times = history.counts[block][account, month, event]
     account += block.start
-    begins = history.population.signed_up[account] + month * MONTH_DAYS * DAY
+    begins = history.population.signed_up[account] + month * MONTH_DAYS * DAY_US
     # One second stays free at the end: the instants are moved apart by microseconds.
-    span = np.maximum((history.spans[account, month] * DAY).astype(np.int64) - 1_000_000, 1)
+    span = np.maximum((history.spans[account, month] * DAY_US).astype(np.int64) - 1_000_000, 1)
     # Setup steps come early in their month.
     power = np.where(event < SETUP.stop, 2.0, 1.0)
     at = _working_times(np.repeat(begins, times), np.repeat(span, times), np.repeat(power, times), rng)
@@ -211,7 +213,7 @@ def _accounts(history: History, ids: Ids, rng: np.random.Generator) -> pa.Table:
     )
 
 
-def _openings(history: History) -> tuple[Ints, Ints]:
+def _openings(history: History) -> tuple[Integers, Integers]:
     """Where spells open, in the order of account and time: (account, day of tenure)."""
     before = np.zeros_like(history.present)
     before[:, 1:] = history.present[:, :-1]
@@ -235,20 +237,20 @@ def _subscriptions(history: History, ids: Ids, scenario: Scenario) -> pa.Table:
     """Spells: seats, plan or a renewal close one and open a touching one; returning opens one after a gap."""
     account, day = _openings(history)
     signed_up = history.population.signed_up[account]
-    starts = signed_up + day * DAY
+    starts = signed_up + day * DAY_US
     returned: Flags = day >= history.return_day[account]
     last = np.ones(len(day), dtype=np.bool_)
     last[:-1] = (account[1:] != account[:-1]) | (returned[1:] != returned[:-1])
     leaves = np.where(returned, history.second_end[account], history.first_end[account])
-    log_end = scenario.end.value // 1000
+    log_end = microseconds(scenario.end)
     left = np.where(np.isfinite(leaves), leaves, 1e5)
-    ends = np.where(last, signed_up + (left * DAY).astype(np.int64), np.append(starts[1:], log_end))
+    ends = np.where(last, signed_up + (left * DAY_US).astype(np.int64), np.append(starts[1:], log_end))
     annual = history.population.annual[account] & ~returned
     month = day // MONTH_DAYS
     seats, plan = history.seats[account, month], history.plan[account, month]
     price = PRICE[plan] * np.where(annual, ANNUAL_DISCOUNT, 1.0)
-    price = price * np.where(starts >= scenario.pricing_at.value // 1000, PRICE_RISE, 1.0)
-    renews = signed_up + (day // TERM_DAYS + 1) * TERM_DAYS * DAY
+    price = price * np.where(starts >= microseconds(scenario.pricing_at), PRICE_RISE, 1.0)
+    renews = signed_up + (day // TERM_DAYS + 1) * TERM_DAYS * DAY_US
     return pa.table(
         {
             "account_id": pa.array(ids[account]),

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.arrays import Flags, Integers
 from features.columns import to_frame
-from features.elementary import Integers
 from features.log import Log
 
 FEWEST_ROWS = 50
@@ -103,5 +102,5 @@ def _keys(rows: pd.DataFrame) -> Integers:
     return np.sort(rows["account"].to_numpy(np.int64) * APART + seconds)
 
 
-def _any_between(timeline: Integers, start: Integers, stop: Integers) -> NDArray[np.bool_]:
+def _any_between(timeline: Integers, start: Integers, stop: Integers) -> Flags:
     return np.searchsorted(timeline, start) < np.searchsorted(timeline, stop)

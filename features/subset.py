@@ -5,19 +5,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.arrays import Integers
 from features.columns import to_frame
 from features.log import Log
 
 
-def draw_accounts(log: Log, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_accounts(log: Log, most: int, rng: np.random.Generator) -> Integers:
     """Codes of at most `most` accounts, drawn without replacement, ascending."""
     n = len(log.accounts)
     return np.sort(rng.choice(n, min(most, n), replace=False)).astype(np.int64)
 
 
-def subset(log: Log, accounts: NDArray[np.int64], *, copied: bool = False) -> Log:
+def subset(log: Log, accounts: Integers, *, copied: bool = False) -> Log:
     """The log of some accounts, (n,) codes, renumbered 0 to n - 1; what is known of the whole stays.
 
     With `copied` the events are read once and laid beside the others: for a few accounts that are asked for often.

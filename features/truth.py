@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from features import planted
-from features.company import COLUMN, DAY, RETURN_CHANCE, History, Standing, hazard, standing
+from features.arrays import Flags, Floats, Integers
+from features.company import COLUMN, RETURN_CHANCE, History, Standing, hazard, standing
 from features.planted import MONTH_DAYS, TERM_DAYS, Effects, Scenario
-from features.population import Flags, Floats, Ints
+from features.windows import DAY_US, microseconds
 
 
 def truth_of(scenario: Scenario, history: History) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def _leaving(effects: Effects) -> dict[str, Any]:
 def _realised(scenario: Scenario, history: History) -> dict[str, Any]:
     """Counts in the log as it came out. Rates and milestones are of customers, test accounts left out."""
     customer = ~history.population.is_test
-    log_days = (scenario.end.value // 1000 - history.population.signed_up) / DAY
+    log_days = (microseconds(scenario.end) - history.population.signed_up) / DAY_US
     left = history.first_end < log_days
     years = np.minimum(history.first_end, log_days)[customer].sum() / TERM_DAYS
     return {
@@ -231,12 +232,12 @@ def _state_reached(history: History, customer: Flags) -> dict[str, Any]:
     return {"utilization": _pair(utilization), "maturity": _pair(maturity)}
 
 
-def _tally(reached: Flags, among: Flags) -> Ints:
+def _tally(reached: Flags, among: Flags) -> Integers:
     """(reached, all) among the flagged."""
     return np.array([(reached & among).sum(), among.sum()], dtype=np.int64)
 
 
-def _pair(tally: Ints) -> dict[str, int]:
+def _pair(tally: Integers) -> dict[str, int]:
     return {"reached": int(tally[0]), "of": int(tally[1])}
 
 

@@ -15,20 +15,26 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from features.arrays import Integers, Positions
 
 Origin = Literal["calendar", "tenure"]
-Days = NDArray[np.int64]
 
-DAY_US = 86_400_000_000  # a day in microseconds, the unit of every time here
+ONE_DAY = np.timedelta64(1, "D")
+DAY_US = 86_400_000_000  # the same in microseconds, the unit of every time here
 # Days of one slot, and slots of one word, are bits of a signed 64-bit integer.
 LONGEST_SLOT_DAYS = 60
 SLOTS_PER_WORD = 62
 
 
+def microseconds(time: pd.Timestamp) -> int:
+    """A naive UTC time as microseconds since 1970."""
+    return int(time.as_unit("us").asm8.astype(np.int64))
+
+
 def day_number(time: pd.Timestamp) -> int:
     """The day of a time on the calendar axis: days since 1970-01-01."""
-    return int(time.timestamp() // 86_400)
+    return microseconds(time) // DAY_US
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +66,7 @@ class Window:
 
     @property
     def length_days(self) -> int | None:
-        """Days covered, None for all history."""
+        """Integers covered, None for all history."""
         return None if self.start_days is None else self.end_days - self.start_days
 
     def before(self) -> "Window":
@@ -125,12 +131,12 @@ def _edges(as_of_days: Iterable[int], windows: Collection[Window]) -> set[int]:
 class Slots:
     """Elementary intervals [edges[i], edges[i+1]): every window of a grid is a run of whole slots."""
 
-    edges: Days
+    edges: Integers
 
     def __len__(self) -> int:
         return len(self.edges) - 1
 
-    def bounds(self, as_of_days: Days, window: Window) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def bounds(self, as_of_days: Integers, window: Window) -> tuple[Positions, Positions]:
         """First slot and one past the last slot of the window at each as-of date.
 
         What lies before the first edge holds no events, so a window that starts there starts at slot 0.
@@ -145,14 +151,14 @@ class Slots:
         """How many words of bits hold all slots."""
         return -(-len(self) // SLOTS_PER_WORD)
 
-    def mask(self, lower: int, upper: int) -> Days:
+    def mask(self, lower: int, upper: int) -> Integers:
         """The bits of the slots [lower, upper), word by word, (words,)."""
         mask = np.zeros(self.n_words, dtype=np.int64)
         for slot in range(lower, upper):
             mask[slot // SLOTS_PER_WORD] |= np.int64(1) << np.int64(slot % SLOTS_PER_WORD)
         return mask
 
-    def calendar(self) -> dict[str, Days]:
+    def calendar(self) -> dict[str, Integers]:
         """One row per day: its slot, its bit within the slot, and the slot's word and bit within the word."""
         days = np.arange(self.edges[0], self.edges[-1])
         slot = np.searchsorted(self.edges, days, side="right") - 1

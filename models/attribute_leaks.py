@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.arrays import Flags, Floats, Integers
 from features.log import Log
 from features.matrix import attributes_at
 from models.contrast import Shares, Strata, shares
-from models.estimates import BoolArray, FloatArray, IntArray
 from models.leaks import Checked, Finding, Material, strictness, too_few
 
 TIMES = 5.0  # as frequent among the lost as among the kept, beyond chance; or the other way round
@@ -36,9 +36,9 @@ class Accounts:
     `plans_of_customers` are those of all spells, (m,), of whoever has one that goes on at the end of the data.
     """
 
-    account: IntArray
-    lost: BoolArray
-    cohort: IntArray
+    account: Integers
+    lost: Flags
+    cohort: Integers
     columns: dict[str, "pd.Series[Any]"]
     plans_of_customers: "pd.Series[Any]"
 
@@ -104,14 +104,14 @@ class Trait:
     """Whether accounts have a value, (n,)."""
 
     value: str
-    flag: BoolArray
+    flag: Flags
 
 
 @dataclass(frozen=True, eq=False)
 class Order:
     """Accounts in the order of a number or a time, (n,), missing as NaN."""
 
-    score: FloatArray
+    score: Floats
 
 
 def _tests(column: "pd.Series[Any]") -> Iterator[Trait | Order]:

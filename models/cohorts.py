@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.arrays import Flags
 from features.declaration import Data
 from features.eligibility import Eligibility, eligible, knowable
 from features.log import Log
@@ -279,7 +279,7 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     return result
 
 
-def _untracked(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> NDArray[np.bool_]:
+def _untracked(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> Flags:
     """Where a milestone's events could be used, and tracking, of the log or of one of them, began within the window."""
     spec = framework.milestones[name].rule.spec(name)
     account, time, signed_up = (frame[c].to_numpy() for c in ("account", "as_of", "signed_up_at"))

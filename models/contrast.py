@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.estimates import BoolArray, FloatArray, IntArray
+from features.arrays import Flags, Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Ranked:
     """An AUC within strata; `influence` (accounts,) is what each account adds to its error."""
 
     value: float
-    influence: FloatArray
+    influence: Floats
 
     @property
     def error(self) -> float:
@@ -38,20 +38,20 @@ class Strata:
     good: (n,) bool; stratum, account: (n,) codes from 0.
     """
 
-    good: BoolArray
-    stratum: IntArray
-    account: IntArray
+    good: Flags
+    stratum: Integers
+    account: Integers
 
     @cached_property
-    def _positives(self) -> FloatArray:
+    def _positives(self) -> Floats:
         return np.bincount(self.stratum, weights=self.good).astype(np.float64)
 
     @cached_property
-    def _negatives(self) -> FloatArray:
+    def _negatives(self) -> Floats:
         return np.bincount(self.stratum, weights=~self.good).astype(np.float64)
 
     @cached_property
-    def _weights(self) -> FloatArray:
+    def _weights(self) -> Floats:
         """Positives x negatives / (n + 1), as in `models.discrimination`; they sum to 1."""
         weight = self._positives * self._negatives / (self._positives + self._negatives + 1)
         return np.asarray(weight / weight.sum()) if weight.any() else weight
@@ -62,11 +62,11 @@ class Strata:
         return bool(self._weights.any())
 
     @property
-    def compared(self) -> BoolArray:
+    def compared(self) -> Flags:
         """Which rows are in a stratum that holds both classes, (n,)."""
         return np.asarray(self._weights[self.stratum] > 0)
 
-    def auc(self, score: FloatArray) -> Ranked:
+    def auc(self, score: Floats) -> Ranked:
         """AUC of a score (n,), missing values lowest, with each account's influence.
 
         Placement values by account: Obuchowski 1997; DeLong, DeLong & Clarke-Pearson 1988.
@@ -88,11 +88,11 @@ class Strata:
         won = np.where(self.good, won, 1 - won)
         return self._averaged(won)
 
-    def _place(self, order: IntArray) -> IntArray:
+    def _place(self, order: Integers) -> Integers:
         """The number of each sorted row's stratum among those present."""
         return np.asarray(np.cumsum(np.r_[0, np.diff(self.stratum[order]) != 0]))
 
-    def _averaged(self, won: FloatArray) -> Ranked:
+    def _averaged(self, won: Floats) -> Ranked:
         """won: (n,) share of the rivals of a row's stratum that it ranks right."""
         size = np.where(self.good, self._positives[self.stratum], self._negatives[self.stratum])
         share = self._weights[self.stratum] / size
@@ -129,7 +129,7 @@ class Shares:
         return self.kept_bounds[0] / max(self.lost_bounds[1], 1e-12)
 
 
-def shares(flag: BoolArray, lost: BoolArray, stratum: IntArray, account: IntArray, z: float) -> Shares | None:
+def shares(flag: Flags, lost: Flags, stratum: Integers, account: Integers, z: float) -> Shares | None:
     """Compare a flag (n,) between lost and kept rows of the same strata; None where no stratum holds both.
 
     Rows of one account count as one: the bounds are Wilson's with the effective number of accounts (Kish 1965).
@@ -173,7 +173,7 @@ class Rates:
 
 
 def rates(
-    hits: FloatArray, rows: FloatArray, lost: BoolArray, stratum: IntArray, account: IntArray, times: float
+    hits: Floats, rows: Floats, lost: Flags, stratum: Integers, account: Integers, times: float
 ) -> Rates:
     """Compare hits / rows, both (n,), between lost and kept observations: a score test within strata by account.
 
@@ -199,7 +199,7 @@ def rates(
     )
 
 
-def share_of(hits: FloatArray, rows: FloatArray, account: IntArray, z: float) -> tuple[float, float]:
+def share_of(hits: Floats, rows: Floats, account: Integers, z: float) -> tuple[float, float]:
     """hits / rows, both (n,), and its lower bound, with an account's rows as one; `rows` hold something.
 
     Wilson's bound with the effective number of accounts (Kish 1965).

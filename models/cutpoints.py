@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
-from models.estimates import BoolArray, FloatArray, IntArray
+from features.arrays import Flags, Floats, Integers
 
 MIN_ACCOUNTS = 20
 MIN_SHARE = 0.02
@@ -38,7 +38,7 @@ class Candidate:
     events: tuple[str, ...]
     window_days: int
     per_seat: bool
-    values: FloatArray
+    values: Floats
 
     def __post_init__(self) -> None:
         if self.values.ndim != 1:
@@ -55,7 +55,7 @@ def minimum_support(n: int) -> int:
     return max(MIN_ACCOUNTS, int(np.ceil(MIN_SHARE * n)))
 
 
-def achievable_cuts(values: FloatArray, support: int) -> FloatArray:
+def achievable_cuts(values: Floats, support: int) -> Floats:
     """All distinct cuts, ascending, that leave `support` (at least 1) accounts on both sides of "value >= cut".
 
     Of counts a cut is a value itself. Of rates it is the shortest decimal that splits the accounts as the value
@@ -64,11 +64,11 @@ def achievable_cuts(values: FloatArray, support: int) -> FloatArray:
     distinct, counts = np.unique(values, return_counts=True)
     below = np.cumsum(counts) - counts
     supported = np.flatnonzero((below >= support) & (len(values) - below >= support))
-    cuts: FloatArray = distinct[supported]
+    cuts: Floats = distinct[supported]
     return cuts if (cuts == np.round(cuts)).all() else _shortest(distinct[supported - 1], cuts)
 
 
-def _shortest(above: FloatArray, upto: FloatArray) -> FloatArray:
+def _shortest(above: Floats, upto: Floats) -> Floats:
     """(n,): per pair a number in (above, upto] with the fewest decimals, the largest of those."""
     found = upto.copy()
     waiting = np.ones(len(upto), bool)
@@ -89,12 +89,12 @@ class CutFamily:
     """
 
     candidates: tuple[Candidate, ...]
-    block: IntArray
-    cuts: tuple[FloatArray, ...]
-    bins: tuple[IntArray, ...]
+    block: Integers
+    cuts: tuple[Floats, ...]
+    bins: tuple[Integers, ...]
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate], block: IntArray) -> "CutFamily":
+    def of(cls, candidates: Sequence[Candidate], block: Integers) -> "CutFamily":
         """All achievable cuts of the candidates. Raises ValueError where lengths differ."""
         n = len(block)
         for candidate in candidates:
@@ -120,12 +120,12 @@ class CutFamily:
         return CutFamily((candidate,), self.block, (cuts,), (_bins(candidate, cuts),))
 
     @cached_property
-    def owner(self) -> IntArray:
+    def owner(self) -> Integers:
         """(K,): the candidate of each cut."""
         return np.repeat(np.arange(len(self.cuts)), [len(cut) for cut in self.cuts]).astype(np.int64)
 
     @cached_property
-    def cut(self) -> FloatArray:
+    def cut(self) -> Floats:
         """(K,): the value of each cut."""
         return np.concatenate([*self.cuts, np.empty(0)])
 
@@ -134,7 +134,7 @@ class CutFamily:
         """How many blocks there are."""
         return int(self.block.max()) + 1 if len(self.block) else 1
 
-    def histogram(self, which: int, weights: FloatArray | None = None) -> FloatArray:
+    def histogram(self, which: int, weights: Floats | None = None) -> Floats:
         """(bins, blocks): accounts of one candidate by how many cuts they reach, or a sum of weights."""
         cells = self.bins[which] * self.n_blocks + self.block
         size = (len(self.cuts[which]) + 1) * self.n_blocks
@@ -142,7 +142,7 @@ class CutFamily:
         return counts.astype(np.float64).reshape(-1, self.n_blocks)
 
 
-def _bins(candidate: Candidate, cuts: FloatArray) -> IntArray:
+def _bins(candidate: Candidate, cuts: Floats) -> Integers:
     return np.searchsorted(cuts, candidate.values, side="right").astype(np.int64)
 
 
@@ -155,11 +155,11 @@ class Association:
     support.
     """
 
-    n_reached: FloatArray
-    good_reached: FloatArray
-    phi: FloatArray
-    z: FloatArray
-    allowed: BoolArray
+    n_reached: Floats
+    good_reached: Floats
+    phi: Floats
+    z: Floats
+    allowed: Flags
     n: int
     n_good: int
 
@@ -172,18 +172,18 @@ class Association:
         return best if self.phi[best] > 0 else None
 
     @property
-    def p_single(self) -> FloatArray:
+    def p_single(self) -> Floats:
         """One-sided p of each cut as if it alone had been tried."""
         return np.asarray(norm.sf(self.z), dtype=np.float64)
 
 
-def upper_sums(histogram: FloatArray) -> FloatArray:
+def upper_sums(histogram: Floats) -> Floats:
     """(bins, ...) -> (cuts, ...): the sum over everything at or above each cut."""
-    sums: FloatArray = np.cumsum(histogram[::-1], axis=0)[::-1][1:]
+    sums: Floats = np.cumsum(histogram[::-1], axis=0)[::-1][1:]
     return sums
 
 
-def association(family: CutFamily, outcome: BoolArray, rows: BoolArray | None = None) -> Association:
+def association(family: CutFamily, outcome: Flags, rows: Flags | None = None) -> Association:
     """Every cut against the outcome (n,), over all accounts or over `rows` (n,) of them."""
     chosen = np.ones(len(outcome)) if rows is None else rows.astype(np.float64)
     good = outcome * chosen
@@ -212,8 +212,8 @@ def association(family: CutFamily, outcome: BoolArray, rows: BoolArray | None = 
 
 
 def permutation_maxima(
-    family: CutFamily, outcome: BoolArray, rng: np.random.Generator, n_permutations: int
-) -> FloatArray:
+    family: CutFamily, outcome: Flags, rng: np.random.Generator, n_permutations: int
+) -> Floats:
     """(n_permutations,): the largest phi over the whole family when outcomes are shuffled within blocks.
 
     H0: within a block the outcome has nothing to do with any candidate. One shuffle serves all candidates, so
@@ -242,7 +242,7 @@ def permutation_maxima(
     return np.concatenate(maxima) / np.sqrt(varies) if varies > 0 else np.zeros(n_permutations)
 
 
-def _membership(bins: IntArray, n_cuts: int) -> csr_array:
+def _membership(bins: Integers, n_cuts: int) -> csr_array:
     rows = np.flatnonzero(
         bins > 0
     )  # who reaches no cut enters no sum: of zero-heavy counts that is half the work
@@ -252,7 +252,7 @@ def _membership(bins: IntArray, n_cuts: int) -> csr_array:
 
 
 def _shuffled(
-    outcome: BoolArray, block: IntArray, rng: np.random.Generator, n_permutations: int
+    outcome: Flags, block: Integers, rng: np.random.Generator, n_permutations: int
 ) -> NDArray[np.float32]:
     shuffled = np.empty((len(outcome), n_permutations), np.float32)
     for one in np.unique(block):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from models.estimates import BoolArray, Estimate, FloatArray, IntArray, account_codes
+from features.arrays import Flags, Floats, Integers
+from models.estimates import Estimate, account_codes
 
 _CELLS = 20_000_000  # accounts x resamples held at once: 160 MB
 
@@ -42,7 +43,7 @@ class Discrimination:
     estimates: Mapping[str, Estimate | None]
     quarterly: Mapping[str, tuple[QuarterAuc, ...]]
     skipped: tuple[str, ...]
-    replicates: Mapping[str, FloatArray] = field(repr=False)
+    replicates: Mapping[str, Floats] = field(repr=False)
 
     def estimate(self, model: str) -> Estimate | None:
         """The average AUC within quarters; 0.5 ranks like chance."""
@@ -68,13 +69,13 @@ class _Quarter:
     """The rows of one usable quarter, with every model's ranking of them."""
 
     label: str
-    account: IntArray  # (rows,)
-    good: FloatArray  # (rows,) 1.0 where the outcome happened
+    account: Integers  # (rows,)
+    good: Floats  # (rows,) 1.0 where the outcome happened
     rankings: tuple[
-        tuple[IntArray, IntArray | None], ...
+        tuple[Integers, Integers | None], ...
     ]  # per model: order, and starts of ties where there are any
 
-    def scaled_wins(self, multiplicity: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def scaled_wins(self, multiplicity: Floats) -> tuple[Floats, Floats]:
         """Pairs won / (n + 1) per model (models, r) and the weight pairs / (n + 1) (r,) for (accounts, r)."""
         weight = multiplicity[self.account]
         positive = self.good @ weight
@@ -82,7 +83,7 @@ class _Quarter:
         wins = np.stack([self._wins(weight, order, starts) for order, starts in self.rankings])
         return wins / (total + 1), positive * (total - positive) / (total + 1)
 
-    def _wins(self, weight: FloatArray, order: IntArray, starts: IntArray | None) -> FloatArray:
+    def _wins(self, weight: Floats, order: Integers, starts: Integers | None) -> Floats:
         weight = weight[order]
         positive = weight * self.good[order][:, None]
         negative = weight - positive
@@ -91,7 +92,7 @@ class _Quarter:
             negative = np.add.reduceat(negative, starts, axis=0)
         # A tie is half a win (mid-rank): all negatives ranked below, and half of those ranked alike.
         below = np.cumsum(negative, axis=0) - negative / 2
-        wins: FloatArray = np.einsum("ir,ir->r", positive, below)
+        wins: Floats = np.einsum("ir,ir->r", positive, below)
         return wins
 
 
@@ -112,10 +113,10 @@ def auc_interval(value: float, n_positive: int, n_negative: int, level: float = 
 
 
 def quarterly_auc(
-    scores: Mapping[str, FloatArray],
-    outcome: BoolArray,
-    quarter: NDArray[np.str_] | IntArray | Sequence[str],
-    account: IntArray,
+    scores: Mapping[str, Floats],
+    outcome: Flags,
+    quarter: NDArray[np.str_] | Integers | Sequence[str],
+    account: Integers,
     rng: np.random.Generator,
     n_resamples: int = 500,
     level: float = 0.95,
@@ -154,7 +155,7 @@ def quarterly_auc(
 
 
 def _quarters(
-    scores: Sequence[FloatArray], good: FloatArray, quarter: NDArray[np.str_] | IntArray, codes: IntArray
+    scores: Sequence[Floats], good: Floats, quarter: NDArray[np.str_] | Integers, codes: Integers
 ) -> tuple[list[_Quarter], tuple[str, ...]]:
     labels, members = np.unique(quarter, return_inverse=True)
     quarters, skipped = [], []
@@ -168,24 +169,24 @@ def _quarters(
     return quarters, tuple(skipped)
 
 
-def _ranking(score: FloatArray) -> tuple[IntArray, IntArray | None]:
+def _ranking(score: Floats) -> tuple[Integers, Integers | None]:
     order = np.argsort(score, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
     return order, None if len(starts) == len(order) else starts
 
 
-def _average(quarters: Sequence[_Quarter], multiplicity: FloatArray) -> FloatArray:
+def _average(quarters: Sequence[_Quarter], multiplicity: Floats) -> Floats:
     """AUC (models, resamples); a resample without a single pair is NaN."""
     parts = [part.scaled_wins(multiplicity) for part in quarters]
     weight = np.sum([weight for _, weight in parts], axis=0)
     wins = np.sum([wins for wins, _ in parts], axis=0)
-    average: FloatArray = wins / np.where(weight > 0, weight, np.nan)
+    average: Floats = wins / np.where(weight > 0, weight, np.nan)
     return average
 
 
 def _resampled(
     quarters: Sequence[_Quarter], n_accounts: int, rng: np.random.Generator, n_resamples: int
-) -> FloatArray:
+) -> Floats:
     block = max(1, min(n_resamples, _CELLS // n_accounts))
     parts = []
     for start in range(0, n_resamples, block):
@@ -196,12 +197,12 @@ def _resampled(
     return np.concatenate(parts, axis=1)
 
 
-def _percentiles(replicates: FloatArray, level: float) -> tuple[float, float]:
+def _percentiles(replicates: Floats, level: float) -> tuple[float, float]:
     lower, upper = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)
 
 
-def _class_accounts(account: IntArray, good: FloatArray) -> tuple[int, int]:
+def _class_accounts(account: Integers, good: Floats) -> tuple[int, int]:
     return len(np.unique(account[good == 1])), len(np.unique(account[good == 0]))
 
 

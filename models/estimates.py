@@ -8,14 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t
 
+from features.arrays import Flags, Floats, Integers
 from features.proportions import effective, wilson
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.int64]
-BoolArray: TypeAlias = NDArray[np.bool_]
 
 Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
 Measure: TypeAlias = Literal["risk_difference", "risk_ratio", "odds_ratio", "phi", "auc", "hazard_ratio"]
@@ -108,7 +104,7 @@ class _Rate:
     value: float
     n: int
     n_effective: float
-    scores: FloatArray  # (accounts,): sum over the account's rows in the group of (y - rate) / n
+    scores: Floats  # (accounts,): sum over the account's rows in the group of (y - rate) / n
     degrees: float = math.inf  # of freedom of its variance: few accounts leave the variance itself unsure
 
     def wilson(self, level: float) -> tuple[float, float]:
@@ -116,7 +112,7 @@ class _Rate:
         return float(lower), float(upper)
 
 
-def account_codes(account: IntArray | None, n: int) -> tuple[IntArray, int]:
+def account_codes(account: Integers | None, n: int) -> tuple[Integers, int]:
     """Accounts as 0..G-1 and their number G; without accounts every row is an account of its own."""
     if account is None:
         return np.arange(n, dtype=np.int64), n
@@ -126,7 +122,7 @@ def account_codes(account: IntArray | None, n: int) -> tuple[IntArray, int]:
     return codes.astype(np.int64), len(labels)
 
 
-def _rate(good: FloatArray, members: BoolArray, codes: IntArray, n_accounts: int) -> _Rate | None:
+def _rate(good: Floats, members: Flags, codes: Integers, n_accounts: int) -> _Rate | None:
     n = int(members.sum())
     if n == 0:
         return None
@@ -138,7 +134,7 @@ def _rate(good: FloatArray, members: BoolArray, codes: IntArray, n_accounts: int
     return _Rate(value, n, float(n_effective), scores, float(degrees))
 
 
-def _checked(reached: BoolArray, outcome: BoolArray) -> tuple[BoolArray, FloatArray]:
+def _checked(reached: Flags, outcome: Flags) -> tuple[Flags, Floats]:
     if reached.shape != outcome.shape or reached.ndim != 1:
         raise ValueError(
             f"reached {reached.shape} and outcome {outcome.shape} must be one column of equal length"
@@ -157,7 +153,7 @@ def _combined(one: float, other: float, correlation: float) -> float:
     return math.sqrt(max(one * one - 2 * correlation * one * other + other * other, 0.0))
 
 
-def proportion(outcome: BoolArray, account: IntArray | None = None, level: float = 0.95) -> Estimate | None:
+def proportion(outcome: Flags, account: Integers | None = None, level: float = 0.95) -> Estimate | None:
     """Share of true outcomes with a Wilson interval on the effective number of rows; None without rows."""
     codes, n_accounts = account_codes(account, len(outcome))
     rate = _rate(outcome.astype(np.float64), np.ones(len(outcome), bool), codes, n_accounts)
@@ -168,7 +164,7 @@ def proportion(outcome: BoolArray, account: IntArray | None = None, level: float
 
 
 def risk_difference(
-    reached: BoolArray, outcome: BoolArray, account: IntArray | None = None, level: float = 0.95
+    reached: Flags, outcome: Flags, account: Integers | None = None, level: float = 0.95
 ) -> Estimate | None:
     """Rate of the outcome among those who reached minus among those who did not, in [-1, 1].
 
@@ -190,7 +186,7 @@ def risk_difference(
 
 
 def risk_ratio(
-    reached: BoolArray, outcome: BoolArray, account: IntArray | None = None, level: float = 0.95
+    reached: Flags, outcome: Flags, account: Integers | None = None, level: float = 0.95
 ) -> Estimate | None:
     """Rate among those who reached over the rate among those who did not; arguments as `risk_difference`.
 
@@ -213,7 +209,7 @@ def risk_ratio(
 
 
 def phi(
-    reached: BoolArray, outcome: BoolArray, account: IntArray | None = None, level: float = 0.95
+    reached: Flags, outcome: Flags, account: Integers | None = None, level: float = 0.95
 ) -> Estimate | None:
     """Correlation of two yes/no columns in [-1, 1]; arguments as `risk_difference`.
 
@@ -233,10 +229,10 @@ def phi(
 
 
 def stratified_risk_difference(
-    reached: BoolArray,
-    outcome: BoolArray,
-    stratum: IntArray,
-    account: IntArray | None = None,
+    reached: Flags,
+    outcome: Flags,
+    stratum: Integers,
+    account: Integers | None = None,
     level: float = 0.95,
 ) -> Estimate | None:
     """Risk difference within strata, pooled with Mantel-Haenszel weights; stratum: (n,) codes.

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -13,18 +12,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from features.arrays import Floats
 from features.errors import UsageError
 
 Factory = Callable[[int], Any]
 DECIMALS = 12
 
 
-def probability(model: Any, X: Any) -> NDArray[np.float64]:
+def probability(model: Any, X: Any) -> Floats:
     """P(the good class) of each row, (n,), the same in every run.
 
     Threads add up the trees of a forest in any order, which moves the last digit and would break ties at random.
     """
-    scores: NDArray[np.float64] = model.predict_proba(X)[:, 1]
+    scores: Floats = model.predict_proba(X)[:, 1]
     return scores.round(DECIMALS)
 
 

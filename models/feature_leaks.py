@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.arrays import Flags, Integers
 from features.catalogue import CORE_RECENCY, RECENCY
 from features.observations import Question, observe
 from features.specs import Aggregation, FeatureSpec
 from features.windows import Grid
 from models.contrast import Ranked, Strata, shares
-from models.estimates import BoolArray, IntArray
 from models.leaks import SEEN, SEEN_DAYS, Checked, Finding, Material, strictness, too_few, within
 
 LAGS_DAYS = (7, 14)  # whole weeks, so that weekdays stay what they are
@@ -55,7 +55,7 @@ def events_before_losses(material: Material) -> Checked:
     return Checked("events before losses", looked, tuple(found))
 
 
-def _equally_old(material: Material) -> IntArray:
+def _equally_old(material: Material) -> Integers:
     """Strata of quarter and TENURE_BANDS_DAYS, (n,)."""
     age = (material.frame["as_of"] - material.frame["signed_up_at"]).dt.days
     band = np.searchsorted(TENURE_BANDS_DAYS, age.to_numpy(np.int64), side="left")
@@ -206,7 +206,7 @@ def _upright(ranked: Ranked) -> Ranked:
     return ranked if ranked.value >= 0.5 else ranked.turned()
 
 
-def _lagged(material: Material) -> tuple[BoolArray, list[pd.DataFrame]]:
+def _lagged(material: Material) -> tuple[Flags, list[pd.DataFrame]]:
     """Which observations (n,) were there at every lag, and the features of those as of each lag."""
     now = pd.MultiIndex.from_frame(material.frame[["account", "as_of"]])
     known = np.ones(len(now), dtype=bool)
@@ -221,7 +221,7 @@ def _lagged(material: Material) -> tuple[BoolArray, list[pd.DataFrame]]:
     return known, [frame.loc[now[known]] for frame in earlier]
 
 
-def _equally_recent(material: Material, known: BoolArray) -> IntArray:
+def _equally_recent(material: Material, known: Flags) -> Integers:
     """Strata of quarter and recency, (n,): each quarter in RECENCY_BINS groups alike in size, and one of the unknown."""
     recency = material.frame[_recency(material)].where(pd.Series(known, index=material.frame.index))
     rank = recency.groupby(material.quarter).rank(pct=True).fillna(0).to_numpy(np.float64)

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, t
 
+from features.arrays import Flags, Floats, Positions
 from models.estimators import probability
 
 N_REPEATS = 3
@@ -37,9 +38,9 @@ class Importance:
 
 
 def permutation_importance(
-    fitted: Sequence[tuple[Any, NDArray[np.intp]]],
+    fitted: Sequence[tuple[Any, Positions]],
     X: NDArray[np.float32],
-    y: NDArray[np.bool_],
+    y: Flags,
     features: Sequence[str],
     rng: np.random.Generator,
     quarter: NDArray[Any] | None = None,
@@ -73,7 +74,7 @@ def permutation_importance(
     return tuple(sorted(found, key=lambda i: -i.value))
 
 
-def near_twins(X: NDArray[np.float32]) -> NDArray[np.bool_]:
+def near_twins(X: NDArray[np.float32]) -> Flags:
     """Which features tell the same: rank correlation of at least .9 either way, missing as 0; (k, k), each with itself.
 
     X: (n, k). A column that does not vary has no twin.
@@ -85,7 +86,7 @@ def near_twins(X: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray((np.abs(rank.T @ rank) >= NEAR_TWINS) | np.eye(X.shape[1], dtype=bool))
 
 
-def _pairs(y: NDArray[np.bool_], stratum: NDArray[np.intp]) -> bool:
+def _pairs(y: Flags, stratum: Positions) -> bool:
     """Whether some stratum holds both classes."""
     return any(0 < y[stratum == one].sum() < (stratum == one).sum() for one in np.unique(stratum))
 
@@ -93,11 +94,11 @@ def _pairs(y: NDArray[np.bool_], stratum: NDArray[np.intp]) -> bool:
 def _losses(
     model: Any,
     X: NDArray[np.float32],
-    y: NDArray[np.bool_],
-    stratum: NDArray[np.intp],
-    twins: NDArray[np.bool_],
+    y: Flags,
+    stratum: Positions,
+    twins: Flags,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Mean loss of AUC of one refit for each feature, (k,)."""
     whole = _auc(probability(model, X), y, stratum)
     lost = [
@@ -110,7 +111,7 @@ def _losses(
     return np.concatenate(lost)
 
 
-def _auc(scores: NDArray[np.float64], y: NDArray[np.bool_], stratum: NDArray[np.intp]) -> NDArray[np.float64]:
+def _auc(scores: Floats, y: Flags, stratum: Positions) -> Floats:
     """AUC within strata of scores (..., n), weighted as in `models.discrimination`."""
     won, weights = np.zeros(scores.shape[:-1]), 0.0
     for one in np.unique(stratum):
@@ -126,8 +127,8 @@ def _auc(scores: NDArray[np.float64], y: NDArray[np.bool_], stratum: NDArray[np.
 
 
 def _shuffled_scores(
-    model: Any, block: NDArray[np.float32], together: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.float64]:
+    model: Any, block: NDArray[np.float32], together: Flags, rng: np.random.Generator
+) -> Floats:
     """Predictions with each set of columns shuffled in turn, (sets, repeats, rows); one call, because calls are dear."""
     stacked = np.tile(block, (len(together) * N_REPEATS, 1))
     for place, columns in enumerate(np.repeat(together, N_REPEATS, axis=0)):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from features.arrays import Flags, Integers
 from features.catalogue import catalogue_of
 from features.log import Log
 from features.observations import Question, observe, quarterly
@@ -20,7 +21,6 @@ from features.specs import Aggregation, FeatureSpec
 from features.subset import draw_accounts, subset
 from features.windows import Grid, last
 from models.contrast import Strata
-from models.estimates import BoolArray, IntArray
 from models.framework import Framework
 from models.retention import learnable
 
@@ -87,17 +87,17 @@ class Material:
         return [pd.Timestamp(day, unit="D") for day in self.grid.as_of_days]
 
     @property
-    def lost(self) -> BoolArray:
+    def lost(self) -> Flags:
         """Whether each observation ends in a loss, (n,)."""
         return ~self.frame["retained"].to_numpy(bool)
 
     @property
-    def quarter(self) -> IntArray:
+    def quarter(self) -> Integers:
         """Code of each observation's as-of date, (n,)."""
         return np.unique(self.frame["as_of"], return_inverse=True)[1].astype(np.int64)
 
     @property
-    def account(self) -> IntArray:
+    def account(self) -> Integers:
         """Code of each observation's account, (n,)."""
         return self.frame["account"].to_numpy(np.int64)
 
@@ -107,7 +107,7 @@ class Material:
         return too_few(self.lost, self.account)
 
 
-def too_few(lost: BoolArray, account: IntArray) -> str:
+def too_few(lost: Flags, account: Integers) -> str:
     """What to say where there are too few accounts of a class; empty where there are enough."""
     n_lost, n_kept = len(np.unique(account[lost])), len(np.unique(account[~lost]))
     if min(n_lost, n_kept) >= FEWEST_OF_A_CLASS:
@@ -137,7 +137,7 @@ def strictness(n_tried: int) -> float:
     return float(norm.isf(FALSE_ALARMS / (2 * max(n_tried, 1))))
 
 
-def within(material: Material, rows: BoolArray, stratum: IntArray) -> Strata:
+def within(material: Material, rows: Flags, stratum: Integers) -> Strata:
     """Some of the observations for comparison inside strata, (n,) codes; the kept are the ones ranked high."""
     codes = np.unique(stratum[rows], return_inverse=True)[1].astype(np.int64)
     return Strata(~material.lost[rows], codes, material.account[rows])

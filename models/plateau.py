@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.arrays import Flags, Floats, Integers
 from models.cutpoints import Association, CutFamily
-from models.estimates import BoolArray, Estimate, FloatArray, IntArray, proportion
+from models.estimates import Estimate, proportion
 from models.roundness import round_numbers, scales
 
 # A cut searched for is no ordinary parameter: the likelihood ratio against the true place of a step is below
@@ -35,7 +36,7 @@ class CurvePoint:
     rate_upper: float
 
 
-def plateau(seen: Association, cut: FloatArray, rows: IntArray, best: int) -> tuple[int, int]:
+def plateau(seen: Association, cut: Floats, rows: Integers, best: int) -> tuple[int, int]:
     """First and last of the rows with a chi-square within 7.35 of that of `best`.
 
     Not the unbroken run around it: where many cuts are tried, chance alone lets a single cut between two good ones
@@ -53,7 +54,7 @@ def plateau(seen: Association, cut: FloatArray, rows: IntArray, best: int) -> tu
 
 def stability_range(
     family: CutFamily,
-    outcome: BoolArray,
+    outcome: Flags,
     rng: np.random.Generator,
     n_resamples: int = 500,
     level: float = 0.9,
@@ -86,10 +87,10 @@ def stability_range(
 
 
 def phi_gain(
-    reached: BoolArray,
-    current: BoolArray,
-    outcome: BoolArray,
-    block: IntArray,
+    reached: Flags,
+    current: Flags,
+    outcome: Flags,
+    block: Integers,
     rng: np.random.Generator,
     n_resamples: int = 500,
     level: float = 0.95,
@@ -124,7 +125,7 @@ def phi_gain(
 
 
 def operating_cut(
-    values: FloatArray, cuts: FloatArray, phi: FloatArray, band: tuple[float, float], *, gradual: bool
+    values: Floats, cuts: Floats, phi: Floats, band: tuple[float, float], *, gradual: bool
 ) -> OperatingCut:
     """The cut to adopt: the roundest number in the plateau that a share of accounts within `band` reaches.
 
@@ -160,11 +161,11 @@ def operating_cut(
     return OperatingCut(value, reason + ending)
 
 
-def _adoption(values: FloatArray, cut: float) -> float:
+def _adoption(values: Floats, cut: float) -> float:
     return float((values >= cut).mean())
 
 
-def curve(values: FloatArray, outcome: BoolArray, max_bins: int = 20) -> tuple[CurvePoint, ...]:
+def curve(values: Floats, outcome: Flags, max_bins: int = 20) -> tuple[CurvePoint, ...]:
     """The share with the good outcome along the values, in at most `max_bins` bins of about equal count.
 
     Accounts with the same value are never put into two bins, so a heavy value is a bin of its own.

@@ -13,13 +13,13 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from features.arrays import Floats
 from features.declaration import Data
 from features.log import Log
 from features.observations import observe, quarterly
 from features.profile import profile_events
 from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
-from models.estimates import FloatArray
 from models.framework import Framework, ReviewSettings
 from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, Rule, StepsRule
 from models.roundness import nearest_round, round_numbers, scales
@@ -245,7 +245,7 @@ def _choice(
     return rule.model_copy(update={"at_least": cut}), why, {}
 
 
-def convention(score: FloatArray, rule: Rule) -> float | int:
+def convention(score: Floats, rule: Rule) -> float | int:
     """A round cut that 20 to 60 % of accounts reach, nearest to 40 %; where none does, the nearest to that band.
 
     score: (n,). Of steps and categories every number is round; of counts 1, 2, 5 x 10^k before others.
@@ -263,7 +263,7 @@ def convention(score: FloatArray, rule: Rule) -> float | int:
     return best
 
 
-def _nearest(score: FloatArray, choices: Iterable[float]) -> tuple[float, float]:
+def _nearest(score: Floats, choices: Iterable[float]) -> tuple[float, float]:
     """The choice whose adoption is best, and how far that is from the band."""
     numbers = np.array(list(choices), dtype=np.float64)
     share = np.array([(score >= number).mean() if len(score) else 0.0 for number in numbers])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.arrays import Flags, Floats, Integers, Positions
 from features.catalogue import RECENCY
 from features.progress import ProgressCallback
 from models.estimators import Factory, logistic, probability
@@ -68,7 +69,7 @@ def predict_forward(
     importance = []
     rng = np.random.default_rng(seed)
     for i, block in enumerate(blocks):
-        fitted: list[tuple[Any, NDArray[np.intp]]] = []
+        fitted: list[tuple[Any, Positions]] = []
         for k in range(N_FOLDS):
             if progress:
                 progress(
@@ -93,15 +94,13 @@ class _Fitting:
     """The arrays every fit shares. X: (n, k) float32; y, fold_of, recency (days since the last event): (n,)."""
 
     X: NDArray[np.float32]
-    y: NDArray[np.bool_]
-    fold_of: NDArray[np.int64]
-    recency: NDArray[np.float64]
+    y: Flags
+    fold_of: Integers
+    recency: Floats
     factory: Factory
     seed: int
 
-    def fold(
-        self, block: Block, k: int, main: str, scores: dict[str, NDArray[np.float64]]
-    ) -> list[tuple[Any, NDArray[np.intp]]]:
+    def fold(self, block: Block, k: int, main: str, scores: dict[str, Floats]) -> list[tuple[Any, Positions]]:
         """Fit without fold k, predict fold k of the block; returns the main model with the rows it predicted."""
         training = block.training[self.fold_of[block.training] != k]
         rows = block.rows[self.fold_of[block.rows] == k]
@@ -116,7 +115,7 @@ class _Fitting:
         scores["recency"][rows] = -self.recency[rows]
         return [(model, rows)]
 
-    def plain(self, block: Block, score: NDArray[np.float64]) -> None:
+    def plain(self, block: Block, score: Floats) -> None:
         """The plain forward figure: the block predicted by one model of all accounts."""
         model = self.factory(self.seed).fit(self.X[block.training], self.y[block.training])
         score[block.rows] = probability(model, self.X[block.rows])

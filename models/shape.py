@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from features.arrays import Floats
 from models.cutpoints import upper_sums
-from models.estimates import FloatArray
 
 _REPLICATES = 400
 _MARGIN = 3.84  # chi-square, one degree of freedom: what a single free part may gain by chance
@@ -37,12 +37,12 @@ class Shape:
 class _Fits:
     """The two regressions on the cells of bins x blocks, prepared for many outcomes on the same accounts."""
 
-    size: FloatArray  # (bins, blocks) accounts
-    step: FloatArray  # (cuts,) sum of squares of "reached", within blocks
-    reached: FloatArray  # (cuts, blocks)
-    curve: FloatArray  # (bins, blocks, d) orthonormal columns of the curve, centred within blocks
+    size: Floats  # (bins, blocks) accounts
+    step: Floats  # (cuts,) sum of squares of "reached", within blocks
+    reached: Floats  # (cuts, blocks)
+    curve: Floats  # (bins, blocks, d) orthonormal columns of the curve, centred within blocks
 
-    def explained(self, good: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def explained(self, good: Floats) -> tuple[Floats, Floats]:
         """Sum of squares explained per cut (r, cuts) and by the curve (r,); good: (r, bins, blocks)."""
         rate = good.sum(axis=1) / np.maximum(self.size.sum(axis=0), 1)
         above = np.cumsum(good.sum(axis=2)[:, ::-1], axis=1)[:, ::-1][:, 1:]
@@ -50,20 +50,20 @@ class _Fits:
         slopes = np.tensordot(good, self.curve, axes=([1, 2], [0, 1]))
         return excess**2 / self.step, (slopes**2).sum(axis=1)
 
-    def difference(self, good: FloatArray) -> FloatArray:
+    def difference(self, good: Floats) -> Floats:
         """(r,): chi-square of the best step minus chi-square of the curve."""
         size = self.size.sum(axis=0)
         total = good.sum(axis=1)
         varies = (total * (1 - total / np.maximum(size, 1))).sum(axis=1) / size.sum()
         step, curve = self.explained(good)
-        gap: FloatArray = (step.max(axis=1) - curve) / np.maximum(varies, 1e-12)
+        gap: Floats = (step.max(axis=1) - curve) / np.maximum(varies, 1e-12)
         return gap
 
 
 def step_or_smooth(
-    level: FloatArray,
-    size: FloatArray,
-    good: FloatArray,
+    level: Floats,
+    size: Floats,
+    good: Floats,
     rng: np.random.Generator,
     *,
     alpha: float = 0.05,
@@ -102,7 +102,7 @@ def _verdict(
     return "cannot_tell"
 
 
-def _prepared(level: FloatArray, size: FloatArray) -> _Fits:
+def _prepared(level: Floats, size: Floats) -> _Fits:
     block = np.maximum(size.sum(axis=0), 1)
     reached = upper_sums(size)
     step = (reached * (1 - reached / block)).sum(axis=1)
@@ -117,7 +117,7 @@ def _prepared(level: FloatArray, size: FloatArray) -> _Fits:
     return _Fits(size, np.maximum(step, 1e-12), reached, curve)
 
 
-def _bend(level: FloatArray, weight: FloatArray, degree: int) -> FloatArray:
+def _bend(level: Floats, weight: Floats, degree: int) -> Floats:
     """(bins, degree): powers of the logarithm of the value, from its least on, scaled by its small values."""
     raised = level - level[0]
     scale = np.interp(0.1, np.cumsum(weight[1:]) / weight[1:].sum(), raised[1:])
@@ -126,13 +126,13 @@ def _bend(level: FloatArray, weight: FloatArray, degree: int) -> FloatArray:
     return np.stack([x**power for power in range(1, degree + 1)], axis=1)
 
 
-def _orthonormal(columns: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+def _orthonormal(columns: Floats) -> tuple[Floats, Floats, int]:
     left, singular, _ = np.linalg.svd(columns, full_matrices=False)
     rank = int((singular > 1e-9 * max(singular[0], 1e-300)).sum())
     return left[:, :rank], singular, rank
 
 
-def _worlds(fits: _Fits, good: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _worlds(fits: _Fits, good: Floats) -> tuple[Floats, Floats]:
     """Shares (bins, blocks) under the fitted curve and under the fitted step."""
     block = np.maximum(fits.size.sum(axis=0), 1)
     rate = good.sum(axis=0) / block
@@ -146,6 +146,6 @@ def _worlds(fits: _Fits, good: FloatArray) -> tuple[FloatArray, FloatArray]:
     return smooth, step
 
 
-def _drawn(share: FloatArray, size: FloatArray, rng: np.random.Generator, n_replicates: int) -> FloatArray:
+def _drawn(share: Floats, size: Floats, rng: np.random.Generator, n_replicates: int) -> Floats:
     drawn = rng.binomial(size.astype(np.int64), np.clip(share, 0.0, 1.0), size=(n_replicates, *size.shape))
     return drawn.astype(np.float64)

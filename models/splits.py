@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from features.arrays import Flags, Integers, Positions
 
 N_FOLDS = 5
 FEWEST_DATES = (
@@ -20,7 +21,7 @@ QUARTERS_PER_REFIT = 4  # at most one refit per year of data
 FEWEST_OF_A_CLASS = 100  # before a first model: fewer taught it the quirks of one quarter (worse than chance)
 
 
-def folds(account_ids: "pd.Series[str]", n_folds: int = N_FOLDS) -> NDArray[np.int64]:
+def folds(account_ids: "pd.Series[str]", n_folds: int = N_FOLDS) -> Integers:
     """The fold of each account by a hash of its id: stable whatever rows come or go, (n,) in [0, n_folds)."""
     hashed = pd.util.hash_array(account_ids.to_numpy(dtype=object), categorize=True)
     return (hashed % np.uint64(n_folds)).astype(np.int64)
@@ -31,12 +32,12 @@ class Block:
     """A stretch of as-of dates [first, stop) predicted by models trained on what was known at `first`."""
 
     first: pd.Timestamp
-    rows: NDArray[np.intp]
-    training: NDArray[np.intp]
+    rows: Positions
+    training: Positions
 
 
 def forward_blocks(
-    as_of: "pd.Series[pd.Timestamp]", known_from: "pd.Series[pd.Timestamp]", outcome: NDArray[np.bool_]
+    as_of: "pd.Series[pd.Timestamp]", known_from: "pd.Series[pd.Timestamp]", outcome: Flags
 ) -> Iterator[Block]:
     """Blocks of up to a year in time order; as-of dates before both classes are learnable have none.
 

@@ -13,17 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from features.arrays import Flags, Floats, Integers
 from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association, permutation_maxima
-from models.estimates import (
-    BoolArray,
-    Estimate,
-    FloatArray,
-    IntArray,
-    Method,
-    risk_difference,
-    stratified_risk_difference,
-)
+from models.estimates import Estimate, Method, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult, Verdict, none_sentence, supported_sentence
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import step_or_smooth
@@ -45,8 +38,8 @@ class _Task:
     """The inputs of one sweep, checked."""
 
     family: CutFamily
-    outcome: BoolArray
-    fold: IntArray
+    outcome: Flags
+    fold: Integers
     current: tuple[int, float] | None
     band: tuple[float, float]
 
@@ -63,15 +56,15 @@ class _Task:
 
 def sweep(
     candidates: Sequence[Candidate],
-    outcome: BoolArray,
-    block: IntArray,
+    outcome: Flags,
+    block: Integers,
     rng: np.random.Generator,
     *,
     current: tuple[str, float] | None = None,
     band: tuple[float, float] = (0.2, 0.6),
     n_permutations: int = 1000,
     alpha: float = 0.05,
-    group: IntArray | None = None,
+    group: Integers | None = None,
 ) -> SweepResult:
     """Sweep all candidates for a milestone on n accounts, one a row.
 
@@ -118,12 +111,12 @@ def sweep(
 
 def _checked(
     candidates: Sequence[Candidate],
-    outcome: BoolArray,
-    block: IntArray,
+    outcome: Flags,
+    block: Integers,
     rng: np.random.Generator,
     current: tuple[str, float] | None,
     band: tuple[float, float],
-    group: IntArray | None,
+    group: Integers | None,
 ) -> _Task:
     n = len(outcome)
     names = [candidate.name for candidate in candidates]
@@ -168,7 +161,7 @@ def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
     }
 
 
-def _out_of_sample(task: _Task, held_out: BoolArray, chosen: BoolArray, *, clear: bool) -> list[SweepEffect]:
+def _out_of_sample(task: _Task, held_out: Flags, chosen: Flags, *, clear: bool) -> list[SweepEffect]:
     reached, outcome = held_out[chosen], task.outcome[chosen]
     crude = risk_difference(reached, outcome)
     within = stratified_risk_difference(reached, outcome, task.family.block[chosen])
@@ -206,7 +199,7 @@ def _in_use(task: _Task) -> list[SweepEffect]:
     return [] if crude is None else [SweepEffect("current", "crude", one.name, cut, False, crude)]
 
 
-def _gain(task: _Task, held_out: BoolArray, chosen: BoolArray, rng: np.random.Generator) -> Estimate | None:
+def _gain(task: _Task, held_out: Flags, chosen: Flags, rng: np.random.Generator) -> Estimate | None:
     """What the cuts that other folds chose say more than the cut in use."""
     if task.current is None:
         return None
@@ -215,7 +208,7 @@ def _gain(task: _Task, held_out: BoolArray, chosen: BoolArray, rng: np.random.Ge
     return plateaus.phi_gain(held_out[chosen], current[chosen], task.outcome[chosen], block, rng)
 
 
-def _held_out(task: _Task) -> tuple[BoolArray, BoolArray]:
+def _held_out(task: _Task) -> tuple[Flags, Flags]:
     """Who reached the cut that the *other* folds chose (n,), and for whom one was chosen."""
     reached, chosen = np.zeros(len(task.outcome), bool), np.zeros(len(task.outcome), bool)
     for fold in np.unique(task.fold):
@@ -252,9 +245,9 @@ def _detectable(task: _Task, seen: Association, best: int | None, noise: float) 
     return {"smallest_detectable": float(least * _points_per_phi(seen, np.array([adoption]))[0])}
 
 
-def _points_per_phi(seen: Association, adoption: FloatArray) -> FloatArray:
+def _points_per_phi(seen: Association, adoption: Floats) -> Floats:
     base = seen.n_good / seen.n
-    scale: FloatArray = np.sqrt(base * (1 - base) / (adoption * (1 - adoption)))
+    scale: Floats = np.sqrt(base * (1 - base) / (adoption * (1 - adoption)))
     return scale
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.arrays import Flags, Integers
 from features.specs import FeatureSpec
 from models.cohorts import RIVAL, Asked, Cohort
 from models.milestones import CountRule, Milestone
@@ -21,9 +21,9 @@ class Trial:
     """
 
     candidates: tuple[Candidate, ...]
-    outcome: NDArray[np.bool_]
-    block: NDArray[np.int64]
-    fold: NDArray[np.int64]
+    outcome: Flags
+    block: Integers
+    fold: Integers
     quarters: tuple[str, str] | None
     excluded: dict[str, int]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.adoption import newest_year
+from features.adoption import recent_adoption
 from features.log import Log
 from features.matrix import Matrix
 from models.cohorts import Cohorts
@@ -126,7 +126,7 @@ class Reviewer:
         rows = sorted(blocks[-1]["features"], key=lambda row: -row["importance"])[:RANKED]
         frame, words = self.learned.matrix.frame, self.learned.matrix.described()
         features = [words[row["feature"]] for row in rows]
-        shares = newest_year(frame[frame["as_of"] <= known_at], features, self.framework.data.features)
+        shares = recent_adoption(frame[frame["as_of"] <= known_at], features, self.framework.data.features)
         return [{**row, **shares[row["feature"]]} for row in rows]
 
     # Words.

@@ -18,12 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from features.arrays import Floats, Integers, Times
 from features.declaration import Data
 from features.windows import day_number
 from features.workspace import set_aside
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 DAY_US = 86_400_000_000
 FIRST_DAY = (datetime(2022, 1, 1) - datetime(1970, 1, 1)).days
@@ -177,7 +175,7 @@ def _user_names(people: Population) -> pa.Array:
     return pa.array([f"{name}-U{user:03d}" for name, n in pairs for user in range(1, n + 1)])
 
 
-def _instants(days: Floats) -> NDArray[np.datetime64]:
+def _instants(days: Floats) -> Times:
     return np.asarray((FIRST_DAY * DAY_US + np.floor(days * DAY_US).astype(np.int64)).view("M8[us]"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from features.arrays import Flags, Floats, Integers
 from models.cutpoints import (
     Association,
     CutFamily,
@@ -15,7 +16,6 @@ from models.cutpoints import (
     minimum_support,
     permutation_maxima,
 )
-from models.estimates import BoolArray, FloatArray, IntArray
 from models.plateau import curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
 from models.sweep import Candidate, SweepResult, sweep
@@ -23,12 +23,12 @@ from models.sweep import Candidate, SweepResult, sweep
 COMMON = 7.0  # about 40 % of the accounts below reach it
 
 
-def _counts(rng: np.random.Generator, n: int, mean: float = 8.0, shape: float = 0.6) -> FloatArray:
+def _counts(rng: np.random.Generator, n: int, mean: float = 8.0, shape: float = 0.6) -> Floats:
     """Zero-heavy usage: about a fifth of the accounts never do it, a few do it a hundred times."""
     return rng.negative_binomial(shape, shape / (shape + mean), n).astype(float)
 
 
-def _candidate(values: FloatArray, name: str = "replies") -> Candidate:
+def _candidate(values: Floats, name: str = "replies") -> Candidate:
     return Candidate(name, (name,), 30, False, values)
 
 
@@ -38,16 +38,16 @@ def _noise(rng: np.random.Generator, n: int, k: int) -> list[Candidate]:
     ]
 
 
-def _step(cut: float) -> Callable[[FloatArray], FloatArray]:
+def _step(cut: float) -> Callable[[Floats], Floats]:
     return lambda values: np.where(values >= cut, 0.85, 0.70)
 
 
-def _smooth(values: FloatArray) -> FloatArray:
+def _smooth(values: Floats) -> Floats:
     return 1 / (1 + np.exp(-(0.65 + 0.45 * np.log1p(values))))
 
 
 def _world(
-    seed: int, n: int, truth: Callable[[FloatArray], FloatArray], n_noise: int = 4, mean: float = 8.0
+    seed: int, n: int, truth: Callable[[Floats], Floats], n_noise: int = 4, mean: float = 8.0
 ) -> SweepResult:
     rng = np.random.default_rng(seed)
     values = _counts(rng, n, mean)
@@ -56,7 +56,7 @@ def _world(
     return sweep(candidates, outcome, rng.integers(0, 6, n), rng, n_permutations=200)
 
 
-def _blocks(n: int) -> IntArray:
+def _blocks(n: int) -> Integers:
     return np.zeros(n, dtype=np.int64)
 
 
@@ -125,8 +125,8 @@ def test_the_gain_of_one_cut_over_another_is_paired_and_within_blocks() -> None:
     gain = phi_gain(better, worse, outcome, block, rng)
     assert gain is not None
 
-    def phi(reached: BoolArray) -> float:
-        def centred(x: BoolArray) -> FloatArray:
+    def phi(reached: Flags) -> float:
+        def centred(x: Flags) -> Floats:
             means = np.bincount(block, weights=x) / np.bincount(block)
             return np.asarray(x - means[block])
 
@@ -232,7 +232,7 @@ def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
         (np.arange(100.0), np.array([88.0, 89.0, 90.0]), 88.0, "no cut of the plateau lies in the band"),
     ],
 )
-def test_operating_cut(values: FloatArray, cuts: FloatArray, expected: float, reason: str) -> None:
+def test_operating_cut(values: Floats, cuts: Floats, expected: float, reason: str) -> None:
     chosen = operating_cut(values, cuts, np.linspace(0.1, 0.2, len(cuts)), (0.2, 0.6), gradual=True)
     assert chosen.value == expected
     assert chosen.reason.startswith(reason)
@@ -340,7 +340,7 @@ def test_a_smooth_truth_is_gradual_with_a_plateau_and_a_convention() -> None:
 
 
 @pytest.mark.parametrize("truth", [_step(COMMON), _smooth])
-def test_few_accounts_seldom_give_the_wrong_shape(truth: Callable[[FloatArray], FloatArray]) -> None:
+def test_few_accounts_seldom_give_the_wrong_shape(truth: Callable[[Floats], Floats]) -> None:
     verdicts = Counter[str](_world(seed, 500, truth, n_noise=0).verdict for seed in range(40))
     wrong = "threshold" if truth is _smooth else "gradual"
     assert verdicts[wrong] <= 5
@@ -490,7 +490,7 @@ def test_shape_tests_keep_their_level() -> None:
         size = family.histogram(0)
         level = family.histogram(0, values).sum(axis=1) / size.sum(axis=1)
         for truth in (_smooth, _step(COMMON)):
-            outcome: BoolArray = rng.random(1000) < truth(values)
+            outcome: Flags = rng.random(1000) < truth(values)
             good = family.histogram(0, outcome.astype(float))
             shape = step_or_smooth(level, size, good, rng, n_replicates=100)
             if truth is _smooth:

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import binomtest
 
 from features import adoption as meaning
-from features.adoption import ADOPTED_ABOVE, adopted_above, newest_year
+from features.adoption import ADOPTED_ABOVE, adopted_above, recent_adoption
 from features.benchmark import Benchmark, benchmark
-from features.cells import Cells
 from features.declaration import Features
 from features.specs import Aggregation
+from features.strata import Strata
 from models.estimates import proportion
 from tests.spec import reference
 from tests.spec.drawn import table
@@ -87,7 +87,7 @@ def test_what_is_missing_altogether_has_no_share_and_what_nobody_uses_has_the_sh
     assert found.loc[found["feature"] == "unused", "upper"].item() == pytest.approx(
         binomtest(0, 2).proportion_ci(method="wilson").high
     )
-    assert newest_year(matrix(text), features, Features(minimum_support=1)) == {
+    assert recent_adoption(matrix(text), features, Features(minimum_support=1)) == {
         "gone": {"adoption": None, "class": "unclear"},
         "unused": {"adoption": 0.0, "class": "niche"},
     }
@@ -99,7 +99,7 @@ def test_one_account_is_enough_to_count_and_too_few_to_say() -> None:
     assert cell(found.newest, feature="used") == (4, 1, 1, 0, 1.0)
     alone = binomtest(1, 1).proportion_ci(method="wilson").low  # four quarters of one account are one account
     assert found.newest["lower"].item() == pytest.approx(alone)
-    assert newest_year(matrix(text), [counting("used")], Features())["used"]["class"] == "unclear"
+    assert recent_adoption(matrix(text), [counting("used")], Features())["used"]["class"] == "unclear"
 
 
 def test_no_observation_and_no_feature_that_applies_are_tables_without_rows() -> None:
@@ -131,7 +131,7 @@ def test_the_newest_year_is_the_last_four_quarters() -> None:
     quarters = list(CLOSES)[:5]
     text = "account | quarter | x\n" + "\n".join(f"a | {q} | {int(q == '2023Q1')}" for q in quarters)
     assert benchmark(matrix(text), [counting("x")]).newest_year == tuple(quarters[1:])
-    assert newest_year(matrix(text), [counting("x")], Features(minimum_support=1))["x"]["adoption"] == 0.0
+    assert recent_adoption(matrix(text), [counting("x")], Features(minimum_support=1))["x"]["adoption"] == 0.0
 
 
 def drawn_at_random(seed: int, n_features: int = 5) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -219,20 +219,20 @@ def test_two_thousand_features_are_counted_in_blocks_and_sorted_into_cells_once(
 ) -> None:
     frame, features = drawn_at_random(1, 2000)
     whole = benchmark(frame, features)
-    made: list[Cells] = []
+    made: list[Strata] = []
     sizes: list[int] = []
-    of, shares = Cells.of, Cells.shares
+    of, shares = Strata.of, Strata.shares
 
-    def counted_of(*arguments: Any) -> Cells:
+    def counted_of(*arguments: Any) -> Strata:
         made.append(of(*arguments))
         return made[-1]
 
-    def counted_shares(self: Cells, known: Any, used: Any) -> dict[str, Any]:
+    def counted_shares(self: Strata, known: Any, used: Any) -> dict[str, Any]:
         sizes.append(known.size)
         return shares(self, known, used)
 
-    monkeypatch.setattr(Cells, "of", counted_of)
-    monkeypatch.setattr(Cells, "shares", counted_shares)
+    monkeypatch.setattr(Strata, "of", counted_of)
+    monkeypatch.setattr(Strata, "shares", counted_shares)
     monkeypatch.setattr(meaning, "BLOCK_CELLS", 100 * len(frame))
     parts = benchmark(frame, features)
     assert len(made) == 7  # three segmentations by quarter and year, and the whole
@@ -261,8 +261,10 @@ def test_a_trend_says_nothing_of_adoption() -> None:
     assert adopted_above(counting("x", trend=True)) is None
     frame = matrix("account | quarter | x\na | 2024Q1 | 0.5\nb | 2024Q1 | -1")
     nothing = {"x": {"adoption": None, "class": None}}
-    assert newest_year(frame, [counting("x", trend=True)], Features(minimum_support=1)) == nothing
-    assert newest_year(frame, [counting("x", aggregation="seats")], Features(minimum_support=1)) == nothing
+    assert recent_adoption(frame, [counting("x", trend=True)], Features(minimum_support=1)) == nothing
+    assert (
+        recent_adoption(frame, [counting("x", aggregation="seats")], Features(minimum_support=1)) == nothing
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,5 +286,5 @@ def test_both_ends_of_adoption_are_set_apart_and_too_few_accounts_have_no_class(
         {"account_id": [f"a{i}" for i in range(of)], "as_of": pd.Timestamp("2025-01-01"), "x": 0.0}
     )
     frame.loc[: used - 1, "x"] = 1.0
-    found = newest_year(frame, [counting("x")], Features())["x"]
+    found = recent_adoption(frame, [counting("x")], Features())["x"]
     assert found == {"adoption": used / of, "class": expected}

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from features import adoption as meaning
-from features.adoption import newest_year
+from features.adoption import recent_adoption
 from features.adoption_record import differs, heading, listing, write_adoption
 from features.benchmark import benchmark
 from features.declaration import Data, Features
@@ -371,7 +371,7 @@ def test_what_is_used_by_definition_has_no_class_by_share_and_no_interval(
     assert "Size by events is itself use: read it as light and heavy users." in said
     assert not any("By definition" in words or "itself use" in words for words in heading(summary(made)))
     frame = pd.read_parquet(place.features / "matrix.parquet")
-    ranked = newest_year(frame, manifest["features"], Features())
+    ranked = recent_adoption(frame, manifest["features"], Features())
     assert ranked["events_365d"] == {"adoption": 1.0, "class": "by definition"}
     assert {name for name, share in ranked.items() if share["class"] == "by definition"} == told
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from features.arrays import Flags, Floats, Integers
 from models.discrimination import auc_interval, quarterly_auc
-from models.estimates import BoolArray, FloatArray, IntArray
 
 
 def _drawn(
     seed: int, n: int = 600, n_quarters: int = 4
-) -> tuple[dict[str, FloatArray], BoolArray, IntArray, IntArray]:
+) -> tuple[dict[str, Floats], Flags, Integers, Integers]:
     rng = np.random.default_rng(seed)
     outcome, quarter, account = (
         rng.random(n) < 0.3,

@@ -5,12 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from features.arrays import Flags, Integers
 from features.proportions import wilson
 from models.estimates import (
-    BoolArray,
     Effect,
     Estimate,
-    IntArray,
     phi,
     proportion,
     risk_difference,
@@ -19,16 +18,14 @@ from models.estimates import (
 )
 
 
-def _table(good1: int, n1: int, good0: int, n0: int) -> tuple[BoolArray, BoolArray]:
+def _table(good1: int, n1: int, good0: int, n0: int) -> tuple[Flags, Flags]:
     """Reached and outcome of a two-by-two table."""
     reached = np.repeat([True, False], [n1, n0])
     outcome = np.repeat([True, False, True, False], [good1, n1 - good1, good0, n0 - good0])
     return reached, outcome
 
 
-def _repeated(
-    rng: np.random.Generator, n_accounts: int, n_dates: int
-) -> tuple[BoolArray, BoolArray, IntArray]:
+def _repeated(rng: np.random.Generator, n_accounts: int, n_dates: int) -> tuple[Flags, Flags, Integers]:
     """Accounts at several dates: 70 % of outcomes follow the account's own luck; 85 % against 70 % good."""
     account = np.repeat(np.arange(n_accounts), n_dates)
     own = rng.random(n_accounts) < 0.4

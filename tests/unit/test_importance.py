@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from features.arrays import Flags
 from models import importance
 from models.estimators import ESTIMATORS, find_estimator, probability, random_forest
 from models.importance import (
@@ -16,8 +17,6 @@ from models.importance import (
     permutation_importance,
     shap_importance,
 )
-
-Floats = NDArray[np.float32]
 
 
 class Linear:
@@ -32,7 +31,7 @@ class Linear:
 
 
 def found_by(
-    X: Floats, y: NDArray[np.bool_], model: Any, quarter: NDArray[Any] | None = None, n_parts: int = 5
+    X: NDArray[np.float32], y: Flags, model: Any, quarter: NDArray[Any] | None = None, n_parts: int = 5
 ) -> dict[str, Importance]:
     rows = np.array_split(np.random.default_rng(0).permutation(len(y)), n_parts)
     names = [f"x{i}" for i in range(X.shape[1])]
@@ -41,7 +40,7 @@ def found_by(
     return {i.feature: i for i in found}
 
 
-def world(seed: int, n: int = 3000, k: int = 3) -> tuple[Floats, NDArray[np.bool_]]:
+def world(seed: int, n: int = 3000, k: int = 3) -> tuple[NDArray[np.float32], Flags]:
     """x0 decides, the others say nothing."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, k)).astype(np.float32)
@@ -122,10 +121,10 @@ def test_the_auc_is_that_of_scikit_learn_in_every_quarter() -> None:
 
 def test_a_shuffle_keeps_rows_and_other_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.arange(12, dtype=np.float32).reshape(4, 3)
-    seen: list[Floats] = []
+    seen: list[NDArray[np.float32]] = []
 
     class Spy:
-        def predict_proba(self, stacked: Floats) -> Any:
+        def predict_proba(self, stacked: NDArray[np.float32]) -> Any:
             seen.append(stacked.copy())
             return np.zeros((len(stacked), 2))
 
