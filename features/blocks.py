@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from features.access import Eligibility
 from features.arrays import Floats, Times
 from features.attributes import Level, State
 from features.composition import Beside, Moments, compose
 from features.elementary import Elementary, Layout
-from features.eligibility import Eligibility
 from features.specs import Aggregation, FeatureSpec
 from features.windows import ONE_DAY, Grid
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.access import Access, knowable
 from features.arrays import Flags, Floats, Integers, Times
 from features.attributes import Level, State
 from features.elementary import NEVER, NO_FIRST, Elementary
-from features.eligibility import Access, knowable
 from features.sequences import Measure, active_weeks, irregularity, streak
 from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
 from features.windows import DAY_US, EVER, ONE_DAY, Window

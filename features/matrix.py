@@ -17,7 +17,7 @@ from features.catalogue import catalogue_of, described
 from features.declaration import Data
 from features.denominator import by_definition
 from features.document import content_hash
-from features.eligibility import Eligibility
+from features.eligibility import eligibility
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
 from features.intake import ends_within_its_day
@@ -208,7 +208,7 @@ def _taken(column: str) -> str:
 def _manifest(
     log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int
 ) -> dict[str, Any]:
-    ruled = Eligibility.of(log, data).rules
+    ruled = eligibility(log, data).rules
     return {
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),

@@ -10,7 +10,7 @@ from features.ahead import ahead
 from features.attributes import Level, State
 from features.blocks import Columns, Recipe
 from features.declaration import LONGEST_WINDOW_DAYS, Data
-from features.eligibility import Eligibility
+from features.eligibility import eligibility
 from features.engines import engine_of
 from features.kept import Counting
 from features.log import Log
@@ -76,7 +76,7 @@ def observe_in_blocks(
     With `counting` it starts from the counts of the log's files that are kept, and keeps those of the rest.
     """
     of_outcome = outcome_specs(data)
-    states, eligibility = _states(log, data, question.specs), Eligibility.of(log, data)
+    states = _states(log, data, question.specs)
     if progress:
         progress("scanning the events", 0.0)
     specs = (*question.specs, *of_outcome)
@@ -90,7 +90,7 @@ def observe_in_blocks(
         np.datetime64(log.data_from, "us"),
         _levels(log),
         states,
-        eligibility,
+        eligibility(log, data),
     )
     labels = Labels.of(log, data)
     for block, columns in enumerate(ahead(_composed(log, specs, asked, recipe, counting))):

@@ -12,9 +12,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from features.access import eligible, knowable
 from features.arrays import Flags
 from features.declaration import Data
-from features.eligibility import Eligibility, eligible, knowable
+from features.eligibility import eligibility
 from features.log import Log
 from features.observations import Question, observe, quarterly
 from features.progress import ProgressCallback
@@ -283,7 +284,7 @@ def _untracked(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -
     """Where a milestone's events could be used, and tracking, of the log or of one of them, began within the window."""
     spec = framework.milestones[name].rule.spec(name)
     account, time, signed_up = (frame[c].to_numpy() for c in ("account", "as_of", "signed_up_at"))
-    access = Eligibility.of(log, framework.data).at(account, time[:, None], signed_up[:, None])
+    access = eligibility(log, framework.data).at(account, time[:, None], signed_up[:, None])
     start = np.maximum(signed_up, time - np.timedelta64(framework.milestones[name].rule.window_days, "D"))
     unseen = ~knowable(spec, access)[:, 0] | (start < log.data_from.to_numpy())
     return np.asarray(eligible(spec, access)[:, 0] & unseen)

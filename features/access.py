@@ -8,7 +8,6 @@ tracked. 90 days are not: January's last two weeks went unseen.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,9 @@ from numpy.typing import NDArray
 
 from features.arrays import Flags, Integers, Times
 from features.attributes import in_force
-from features.errors import DataError
 from features.needs import EventSet
 from features.specs import EVENTLESS, Aggregation, FeatureSpec
 from features.windows import Window
-
-if TYPE_CHECKING:  # executors have neither
-    from features.declaration import Data
-    from features.log import Log
 
 ALWAYS = np.datetime64("0001-01-01", "us")
 
@@ -48,34 +42,11 @@ class Eligibility:
     spells: pd.DataFrame | None = None
     fixed: "pd.Series[str] | None" = None
 
-    @classmethod
-    def of(cls, log: "Log", data: "Data") -> "Eligibility":
-        """From the log's table. Raises DataError where a rule names a plan and no plan is known with dates."""
-        if log.eligibility is None:
-            return cls({})
-        rules: dict[str, list[Rule]] = {}
-        for feature, plan, launched_at, tracked_from in log.eligibility.itertuples(index=False, name=None):
-            rule = Rule(None if pd.isna(plan) else _plain(plan), _since(launched_at), _since(tracked_from))
-            for event in dict.fromkeys((feature, *data.events.categories.get(feature, ()))):
-                rules.setdefault(event, []).append(rule)
-        found = {event: tuple(of_event) for event, of_event in rules.items()}
-        if log.eligibility["plan"].isna().all():
-            return cls(found)
-        if log.subscriptions is not None and "plan" in log.subscriptions:
-            return cls(found, spells=log.subscriptions)
-        if "plan" in data.fixed_at_signup:
-            return cls(found, fixed=log.accounts["plan"])
-        raise DataError(
-            "eligibility: it names plans, and which plan an account was on is not known with dates: give a table of"
-            " subscriptions with a plan, or list a column plan of the accounts under data.fixed_at_signup if it never"
-            " changes"
-        )
-
     def at(self, account: Integers, time: Times, signed_up: Times) -> "Access":
         """What the rules say of some accounts; account (n,), time (n, as-of dates), signed_up (n, 1)."""
         return Access(self.rules, self._plans(account, time), time, signed_up)
 
-    def _plans(self, account: Integers, time: Times) -> "NDArray[np.object_]":
+    def _plans(self, account: Integers, time: Times) -> NDArray[np.object_]:
         if self.fixed is not None:
             return np.broadcast_to(_plain_texts(self.fixed.iloc[account])[:, None], time.shape)
         if self.spells is None:
@@ -90,7 +61,7 @@ class Access:
     def __init__(
         self,
         rules: Mapping[str, tuple[Rule, ...]],
-        plan: "NDArray[np.object_]",
+        plan: NDArray[np.object_],
         time: Times,
         signed_up: Times,
     ) -> None:
@@ -164,14 +135,11 @@ def _sets(spec: FeatureSpec) -> list[EventSet]:
     return [group.events for group in spec.groups] or [spec.events]
 
 
-def _since(time: pd.Timestamp) -> np.datetime64:
-    return ALWAYS if pd.isna(time) else np.datetime64(time, "us")
-
-
-def _plain(plan: str) -> str:
+def plain(plan: str) -> str:
+    """A plan as rules and spells name it alike."""
     return plan.strip().lower()
 
 
-def _plain_texts(plans: "pd.Series[str]") -> "NDArray[np.object_]":
+def _plain_texts(plans: "pd.Series[str]") -> NDArray[np.object_]:
     texts = plans.astype("string").str.strip().str.lower().fillna("")  # no rule names an empty plan
     return np.asarray(texts, dtype=object)
