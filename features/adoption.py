@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from features.arrays import Flags
 from features.declaration import Features
 from features.specs import Aggregation
-from features.strata import Strata, marks
+from features.tally import Tally, marks
 
 Described = Mapping[str, Any]  # a feature as the manifest has it
 
@@ -94,7 +94,7 @@ def recent_adoption(
     found: dict[str, dict[str, Any]] = {f["name"]: {"adoption": None, "class": None} for f in features}
     above, told = limits(features), implied(features)
     account = pd.factorize(newest["account_id"])[0]
-    everybody = Strata.of(np.zeros(len(newest), dtype=np.intp), 1, account)
+    everybody = Tally.of(np.zeros(len(newest), dtype=np.intp), 1, account)
     for group in column_groups(newest, list(above)):
         limit = np.array([above[name] for name in group.columns])
         shares = everybody.shares(*marks(group.to_numpy(dtype=np.float64), limit))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.adoption import YEAR, Described, column_groups, implied, limits
 from features.arrays import Flags, Positions
 from features.segments import Segmentation, by_plan, by_size, everybody, size_columns
-from features.strata import Marks, Strata, marks
+from features.tally import Marks, Tally, marks
 
 DIMENSIONS = ("all", "plan", "size")
 
@@ -65,15 +65,15 @@ class _Layout:
     """How the observations of a frame lie in quarters and segments: made once, counted in for every feature.
 
     quarter: (n,) codes; is_newest: (quarters,) which belong to the newest year; parts: for each segmentation its
-    strata by quarter and in the newest year; whole: all observations as one stratum; n_accounts: of the newest year.
+    tallies by quarter and in the newest year; whole: all observations as one cell; n_accounts: of the newest year.
     """
 
     names: list[str]
     quarters: tuple[str, ...]
     quarter: Positions
     is_newest: Flags
-    parts: list[tuple[Segmentation, Strata, Strata]]
-    whole: Strata
+    parts: list[tuple[Segmentation, Tally, Tally]]
+    whole: Tally
     size_by: str | None
     n_accounts: int
 
@@ -87,22 +87,22 @@ class _Layout:
         parts = []
         for part in segmentations:
             n, within = len(part.labels), np.where(recent, part.code, -1)
-            by_quarter = Strata.of(quarter * n + part.code, len(closes) * n, account)
-            parts.append((part, by_quarter, Strata.of(within, n, account)))
+            by_quarter = Tally.of(quarter * n + part.code, len(closes) * n, account)
+            parts.append((part, by_quarter, Tally.of(within, n, account)))
         quarters = tuple(frame["quarter"].iloc[first].astype(str))
-        whole = Strata.of(np.zeros(len(frame), dtype=np.intp), 1, account)
+        whole = Tally.of(np.zeros(len(frame), dtype=np.intp), 1, account)
         n_accounts = len(np.unique(account[recent]))
         return cls(names, quarters, quarter, is_newest, parts, whole, size_by, n_accounts)
 
     def tables(self, block: list[str], known: Marks, used: Marks) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark for the features of one block; known, used: (n, k)."""
-        in_quarters = [strata.shares(known, used) for _, strata, _ in self.parts]
+        in_quarters = [tally.shares(known, used) for _, tally, _ in self.parts]
         seen = in_quarters[0]["n_observations"] > 0  # everybody comes first
         by_quarter = [
             self._table(block, part, shares, self.quarters)
             for (part, _, _), shares in zip(self.parts, in_quarters, strict=True)
         ]
-        newest = [self._table(block, part, strata.shares(known, used)) for part, _, strata in self.parts]
+        newest = [self._table(block, part, tally.shares(known, used)) for part, _, tally in self.parts]
         return {
             "by_quarter": pd.concat(by_quarter),
             "newest": pd.concat(newest),

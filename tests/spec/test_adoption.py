@@ -13,7 +13,7 @@ from features.adoption import ADOPTED_ABOVE, adopted_above, recent_adoption
 from features.benchmark import Benchmark, benchmark
 from features.declaration import Features
 from features.specs import Aggregation
-from features.strata import Strata
+from features.tally import Tally
 from models.estimates import proportion
 from tests.spec import reference
 from tests.spec.drawn import table
@@ -219,20 +219,20 @@ def test_two_thousand_features_are_counted_in_blocks_and_sorted_into_cells_once(
 ) -> None:
     frame, features = drawn_at_random(1, 2000)
     whole = benchmark(frame, features)
-    made: list[Strata] = []
+    made: list[Tally] = []
     sizes: list[int] = []
-    of, shares = Strata.of, Strata.shares
+    of, shares = Tally.of, Tally.shares
 
-    def counted_of(*arguments: Any) -> Strata:
+    def counted_of(*arguments: Any) -> Tally:
         made.append(of(*arguments))
         return made[-1]
 
-    def counted_shares(self: Strata, known: Any, used: Any) -> dict[str, Any]:
+    def counted_shares(self: Tally, known: Any, used: Any) -> dict[str, Any]:
         sizes.append(known.size)
         return shares(self, known, used)
 
-    monkeypatch.setattr(Strata, "of", counted_of)
-    monkeypatch.setattr(Strata, "shares", counted_shares)
+    monkeypatch.setattr(Tally, "of", counted_of)
+    monkeypatch.setattr(Tally, "shares", counted_shares)
     monkeypatch.setattr(meaning, "BLOCK_CELLS", 100 * len(frame))
     parts = benchmark(frame, features)
     assert len(made) == 7  # three segmentations by quarter and year, and the whole
