@@ -13,6 +13,7 @@ from models import commands as models_commands
 from reports import commands as reports_commands
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C: 128 + SIGINT
+STOPPED = "stopped; nothing half-written was left under a final name"
 
 app = typer.Typer(
     name="milestones",
@@ -34,7 +35,7 @@ def main() -> None:
         _stop(str(error), error.exit_code)
     except SystemExit as stopped:
         if stopped.code == INTERRUPTED:
-            _stop("stopped; nothing half-written was left under a final name", INTERRUPTED)
+            _stop(STOPPED, INTERRUPTED)
         raise
     except Exception as error:
         if os.environ.get("MILESTONES_DEBUG"):
@@ -52,6 +53,8 @@ def _words(error: Exception) -> tuple[str, int]:
         return f"the system refuses: {error.strerror}; free some space or memory, and run it again", 3
     if isinstance(error, MemoryError):
         return "there is not enough memory: fewer windows under data.features need less", 1
+    if isinstance(error, RuntimeError) and lines[0] == "Query interrupted":  # Ctrl-C, as DuckDB tells it
+        return STOPPED, INTERRUPTED
     if room in ("duckdb", "_duckdb", "pyarrow"):
         return f"the tables cannot be read: {lines[0]}", 1
     report = "Please report it with the output of the same command under MILESTONES_DEBUG=1."

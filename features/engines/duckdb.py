@@ -3,10 +3,11 @@
 import re
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import ibis
@@ -20,6 +21,7 @@ from features.errors import DataError, StoreError
 
 # A text that says its own zone: 10:00Z, 10:00:00.5+02:00, 10:00 UTC, 10:00 Europe/Dublin.
 OFFSET = r"[0-9]:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?|\s[A-Za-z][A-Za-z_/]+)$"
+T = TypeVar("T")
 ROWS_AT_ONCE = 122_880  # as many as DuckDB itself takes at a time
 BYTES_PER_THREAD = 300_000_000
 FULL = re.compile(r"no space left|could not write|cannot write", re.IGNORECASE)
@@ -66,7 +68,7 @@ class DuckDB(Engine):
     def fetch(self, table: Any) -> pa.Table:
         """As `Engine` says."""
         with told():
-            return table.to_pyarrow()
+            return _stoppable(table.get_backend(), table.to_pyarrow)
 
     def stream(self, table: Any) -> pa.RecordBatchReader:
         """As `Engine` says."""
@@ -74,7 +76,8 @@ class DuckDB(Engine):
 
         def batches() -> Iterator[pa.RecordBatch]:
             with told():
-                for batch in backend.con.sql(backend.compile(table)).to_arrow_reader(ROWS_AT_ONCE):
+                asked = backend.con.sql(backend.compile(table))
+                for batch in _stoppable(backend, lambda: asked.to_arrow_reader(ROWS_AT_ONCE)):
                     yield batch.cast(schema)
 
         return pa.RecordBatchReader.from_batches(schema, batches())
@@ -82,7 +85,7 @@ class DuckDB(Engine):
     def write(self, table: Any, path: Path) -> None:
         """As `Engine` says, without a copy in memory."""
         with told():
-            table.to_parquet(path, use_tmp_file=False)
+            _stoppable(table.get_backend(), lambda: table.to_parquet(path, use_tmp_file=False))
 
     def since_1970(self, microseconds: Any) -> Any:
         """As `Engine` says."""
@@ -108,6 +111,16 @@ class DuckDB(Engine):
         )
 
 
+def _stoppable(backend: Any, query: Callable[[], T]) -> T:
+    """What a query answers. Ctrl-C ends it: who waits inside DuckDB is not told of signals while others work."""
+    with ThreadPoolExecutor(max_workers=1) as background:
+        try:
+            return background.submit(query).result()
+        except KeyboardInterrupt:
+            backend.con.interrupt()
+            raise
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """What stopped DuckDB, in its own words, as errors for people; what it met while it streams comes as OSError."""
@@ -127,10 +140,6 @@ def told() -> Iterator[None]:
         if FULL.search(words):
             raise StoreError(f"{words}: free some space") from error
         raise DataError(f"the tables cannot be read: {words}") from error
-    except RuntimeError as error:
-        if str(error) != "Query interrupted":
-            raise
-        raise KeyboardInterrupt from error  # Ctrl-C, as DuckDB tells it
 
 
 def first_line(error: Exception) -> str:

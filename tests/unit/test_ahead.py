@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,26 +40,39 @@ def test_what_goes_wrong_is_raised_where_the_item_is_used() -> None:
     assert list(ahead([])) == []
 
 
-def test_a_query_that_takes_long_ends_at_ctrl_c() -> None:
-    """The group-by of a log runs before the first block: it must not keep a person waiting."""
-    program = """
+QUERIES = {
+    "a stream": "list(ahead(ahead(DuckDB().stream(long))))",
+    "a fetch": "DuckDB().fetch(long)",
+    "a write": "DuckDB().write(long, Path(sys.argv[1]))",
+}
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.5])
+def test_a_query_that_takes_long_ends_at_ctrl_c(query: str, wait_seconds: float, tmp_path: Path) -> None:
+    """It must not keep a person waiting, whichever of DuckDB's threads has the work."""
+    program = f"""
+import sys
+from pathlib import Path
 from features.ahead import ahead
 from features.engines.duckdb import DuckDB, connect
 store = connect()
 store.raw_sql("CREATE VIEW long AS SELECT hash(i) % 7 AS k, count(*) AS n FROM range(100000000000) AS r(i) GROUP BY 1")
-print("asked", flush=True)
+long = store.table("long")
 try:
-    list(ahead(ahead(DuckDB().stream(store.table("long")))))
+    print("asked", flush=True)
+    {query}
 except KeyboardInterrupt:
     print("stopped")
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as running:
+    command = [sys.executable, "-c", program, str(tmp_path / "long.parquet")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "asked\n"
-        time.sleep(1)
+        time.sleep(wait_seconds)
         os.kill(running.pid, signal.SIGINT)
         try:
-            said, _ = running.communicate(timeout=20)
+            said, _ = running.communicate(timeout=60)
         finally:
             running.kill()
     assert said == "stopped\n"

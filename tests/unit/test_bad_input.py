@@ -345,6 +345,7 @@ def test_a_killed_run_leaves_nothing_half_written_under_a_final_name(workspace: 
         (KeyboardInterrupt(), 130, "nothing half-written was left"),
         (ZeroDivisionError("x"), 1, "did not foresee: ZeroDivisionError: x\nPlease report it"),
         (RuntimeError(), 1, "did not foresee: RuntimeError: RuntimeError"),
+        (RuntimeError("Query interrupted"), 130, "stopped; nothing half-written"),
     ],
 )
 def test_whatever_happens_a_user_reads_words(
