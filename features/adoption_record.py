@@ -195,7 +195,8 @@ def heading(found: Mapping[str, Any]) -> list[str]:
     if not found["quarters"]:
         return ["No quarter has closed yet: nobody can be counted."]
     rule, year = found["rule"], found["newest_year"]
-    said = [
+    said = [f"As known at {found['known_at']}."] if found["known_at"] else []
+    said += [
         f"Adoption {year[0]} to {year[-1]} is the share of account-quarters with use, of {found['population']}, that"
         f" could use the feature and are known. Observed were {found['n_accounts']:,} accounts ever in the year, of"
         f" {found['n_signed_up']:,} that had signed up by its end.",
@@ -207,7 +208,7 @@ def heading(found: Mapping[str, Any]) -> list[str]:
         said.append(f"{BY_DEFINITION.capitalize()}: {IMPLIED}.")
     for by in ("plan", "size"):
         parts: list[Row] = next((f[f"by_{by}"] for f in found["features"] if f.get(f"by_{by}")), [])
-        labels = " / ".join(part["segment"] for part in parts if part["segment"] != UNKNOWN)
+        labels = " / ".join(part["segment"] for part in parts)
         if labels:
             what = f" ({found['size_by']})" if by == "size" else ""
             said.append(f"By {by}{what}: {labels}.")
@@ -245,7 +246,7 @@ def _line(feature: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _in_order(parts: Sequence[Row]) -> str:
-    return " / ".join(_percent(row["value"]) for row in parts if row["segment"] != UNKNOWN)
+    return " / ".join(_percent(row["value"]) for row in parts)
 
 
 def _percent(share: float | None) -> str:

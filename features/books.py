@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
 
 from features.columns import read_column, to_frame
@@ -47,13 +48,22 @@ class Books:
         """The raw table, of `only` some of its files where they are named. Raises DataError where a mapped column is missing."""
         source = self.data.sources.declared()[table]
         raw = self.stores.open(source, self.folder, table, only)
-        for logical, physical in self.data.mapping[table].items():
-            if physical not in raw.columns:
+        mapping = self.data.mapping[table]
+        for logical, physical in mapping.items():
+            if only is None and physical not in raw.columns:
                 raise DataError(
                     f"{table}: {source} has no column {physical!r} (mapped to {logical});"
                     f" it has {', '.join(raw.columns)}. Correct data.mapping.{table}.{logical}"
                 )
-        return raw
+        required = [mapping[logical] for logical in TABLES[table].required]
+        for physical, files in self.stores.lacking(source, self.folder, table, required, only).items():
+            raise DataError(
+                f"{table}: {files[0]} has no column {physical!r}, which other files of {source} have: rename its columns"
+                " as theirs are, or move it elsewhere"
+            )
+        # What some files lack all have, as far as they are read together.
+        absent = {physical for physical in mapping.values() if physical not in raw.columns}
+        return raw.mutate(**{physical: ibis.null("string") for physical in absent}) if absent else raw
 
     def _columns(self, table: str, raw: Any) -> dict[str, Any]:
         """The mapped columns as the contract has them."""

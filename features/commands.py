@@ -72,6 +72,8 @@ def _was_up_to_date(
         return False
     if not is_current(place, done):
         write_adoption(place, data, done)
+    for warning in done["warnings"]:
+        console.warn(f"warning: {warning}")
     console.say(f"{place.features / 'matrix.parquet'} is up to date: no input has changed since it was built")
     console.result(done)
     return True
@@ -96,6 +98,10 @@ def _build(
             manifest = build_matrix(log, data, place, progress, counting)
             progress("counting who uses them", 1.0)
             write_adoption(place, data, manifest)
+    for warning in manifest["warnings"]:
+        console.warn(f"warning: {warning}")
+    if counting is not None:
+        console.say(counting.sentence)
     when = "" if log.known_at is None else f"As known at {log.known_at}: "
     console.say(
         f"{when}{len(manifest['features'])} features of {manifest['n_observations']:,} observations"
@@ -106,7 +112,8 @@ def _build(
     console.say(
         f"Who uses them: {place.features / 'adoption.png'}, and milestones features --adoption -w {place.root}"
     )
-    console.result(manifest)
+    files = None if counting is None else counting.files
+    console.result({**manifest, "files": files})
 
 
 def _show_catalogue(

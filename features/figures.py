@@ -27,6 +27,7 @@ MARKS = {  # told apart by shape as well as by colour
     "unclear": ("X", GREY),
     BY_DEFINITION: ("D", GREY),
 }
+DRAWN = ("count", "state")
 MOST_DRAWN = 50
 USUAL_WINDOW = (
     90  # days: of a feature that is there for several windows, the one nearest to a quarter is drawn
@@ -38,7 +39,7 @@ MOST_QUARTERS_NAMED = 12
 
 
 def adoption_figure(found: Row, by_quarter: pd.DataFrame, declared: Features) -> Figure | None:
-    """A row per counted behaviour, most adopted first; None where nobody was eligible for any.
+    """A row per behaviour and state, most adopted first; None where nobody was eligible for any.
 
     found: adoption.json; by_quarter: adoption.parquet. Days, users and rates of the same events are left out,
     because they are above zero just where the count is.
@@ -50,7 +51,7 @@ def adoption_figure(found: Row, by_quarter: pd.DataFrame, declared: Features) ->
     segments = {by: labels for by in ("by_plan", "by_size") if (labels := _segments(rows, by))}
     widths = [DOTS, *(CELL * len(s) for s in segments.values()), QUARTER * max(over_time.shape[1], 4)]
     longest = max(len(label) for labels in [["1999Q9"], *segments.values()] for label in labels)
-    said = _said(found, sized="by_size" in segments)
+    said = _said(found, len(rows), sized="by_size" in segments)
     figure, panels = _panels(widths, ROW * len(rows), LETTER * longest + 0.5, TOP + LINE * len(said))
     _dots(panels[0], rows, declared)
     for axes, (by, labels) in zip(panels[1:-1], segments.items(), strict=True):
@@ -62,10 +63,12 @@ def adoption_figure(found: Row, by_quarter: pd.DataFrame, declared: Features) ->
     return figure
 
 
-def _said(found: Row, *, sized: bool) -> list[str]:
+def _said(found: Row, n_drawn: int, *, sized: bool) -> list[str]:
     """What the picture shows, in lines that fit the narrowest one."""
     size = size_words(found["size_by"]) if sized else ""
+    when = f" As known at {found['known_at']}." if found["known_at"] else ""
     return [
+        f"{n_drawn} of {len(found['features'])} features: of every count one window, no rates, days or users.{when}",
         f"Per cent of account-quarters, of {found['population']},",
         "that could use it and are known; cells from white (0) to blue (100). In brackets: accounts with use ever in the year.",
         *([size.capitalize() + "."] if size else []),
@@ -96,10 +99,11 @@ def _line(text: str) -> str:
 
 
 def drawn(features: Sequence[Row]) -> list[Row]:
-    """The counts with eligible accounts, one per behaviour, most adopted first; at most 50, those that differ first."""
+    """The counts and states with eligible accounts, one per behaviour, most adopted first; at most 50, those that differ
+    first."""
     found: dict[str, Row] = {}
     for feature in features:
-        if feature["aggregation"] != "count" or feature["per"] or not feature["applies"]:
+        if feature["aggregation"] not in DRAWN or feature["per"] or not feature["applies"]:
             continue
         behaviour = re.sub(r"_\d+d$", "", feature["name"])
         if feature["adoption"]["n_accounts"] and _off(feature) < _off(found.get(behaviour)):
@@ -160,7 +164,7 @@ def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
 
 
 def _label(row: Row) -> str:
-    text = _line(row["description"])
+    text = re.sub(r" in the last (\d+) days\b", r", \1 days", _line(row["description"]))
     short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
     return f"{short}  ({row['adoption']['support']:,})"
 
@@ -210,6 +214,7 @@ def _legend(figure: Figure, rows: Sequence[Row], over_time: pd.DataFrame, said: 
         for word, (marker, color) in MARKS.items()
         if word in present
     ]
+    handles.append(Patch(color=SHADE, label="niche and ubiquitous shares"))
     if any(row["earliest"] for row in rows):
         handles.append(Line2D([], [], marker="o", mfc="white", mec=GREY, label="first year", **look))
     if any(row["differs"] for row in rows):

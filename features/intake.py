@@ -16,6 +16,7 @@ from features.engines import engine_of
 from features.errors import DataError
 from features.kept import Counting, FileEvents, Kept, Shelf, current_files, summed
 from features.log import Log, event_names
+from features.outages import outages
 from features.rejection import (
     EXCLUDED,
     LEFT_OUT,
@@ -63,15 +64,21 @@ def open_increment(
     if files is None:
         return _log(reader, accounts, *reader.events(accounts)), None
     usable, counting = reader.events_in_files(accounts, files, shelf, () if anew else shelf.parts())
-    return _log(reader, accounts, usable, counting.whole.spans), counting
+    return _log(reader, accounts, usable, counting.whole.spans, counting.whole.names), counting
 
 
 def _now() -> pd.Timestamp:
     return pd.Timestamp.now("UTC").tz_localize(None)
 
 
-def _log(reader: "_Reader", accounts: pd.DataFrame, events: Any, spans: pd.DataFrame) -> Log:
-    """The log of usable events, of whose rows `spans` (features.kept.SPANS) say what became."""
+def _log(
+    reader: "_Reader",
+    accounts: pd.DataFrame,
+    events: Any,
+    spans: pd.DataFrame,
+    names: frozenset[str] | None = None,
+) -> Log:
+    """The log of usable events, of whose rows `spans` (features.kept.SPANS) say what became, with their `names` if known."""
     data, known_at = reader.data, reader.known_at
     used = spans[spans["reason"].isna()]
     return Log(
@@ -80,11 +87,13 @@ def _log(reader: "_Reader", accounts: pd.DataFrame, events: Any, spans: pd.DataF
         subscriptions=reader.subscriptions(accounts),
         states=reader.states(accounts),
         outcomes=reader.outcomes(accounts),
-        eligibility=reader.eligibility(lambda: _named(events, data)),
+        eligibility=reader.eligibility(lambda: _known_names(names or event_names(events), data)),
         data_from=used["first"].min().floor("D"),
         data_through=_data_through(data, used["final"].max(), reader.now if known_at is None else known_at),
         known_at=known_at,
         n_events=int(used["n"].sum()),
+        outages=outages(used["first"]),
+        names=names,
         **reader.closed(),
     )
 
@@ -112,9 +121,9 @@ def ends_within_its_day(data: Data, through: pd.Timestamp) -> bool:
     return through != through.floor("D") and _is_whole(data, through)
 
 
-def _named(events: Any, data: Data) -> frozenset[str]:
+def _known_names(of_log: frozenset[str], data: Data) -> frozenset[str]:
     """What a row of the eligibility may name: the events of the log, those that the framework names, categories."""
-    return event_names(events) | data.named_events() | frozenset(data.events.categories)
+    return of_log | data.named_events() | frozenset(data.events.categories)
 
 
 def _known_accounts(raw: Any, accounts: pd.DataFrame) -> Any:
@@ -149,18 +158,24 @@ class _Reader(SmallTables):
         raw = self._open("events")
         known = _known_accounts(raw, accounts)
         usable = self._usable_events(raw, known)
+        gone = tuple(sorted({name for part in kept for name in part.files} - files.keys()))
         kept = tuple(part for part in kept if part.holds(files, accounts))
         fresh: FileEvents | None = None
         if not kept:
-            fresh = FileEvents(files, usable, self._spans(raw, usable, known))
+            fresh = self._counted(files, raw, usable, known)
         elif new := files.keys() - set[str]().union(*(part.files for part in kept)):
             rows = self._open("events", only=new)
-            events = self._usable_events(rows, known)
-            fresh = FileEvents({name: files[name] for name in new}, events, self._spans(rows, events, known))
-        parts = [part.spans for part in (*kept, fresh) if part is not None]
-        whole = FileEvents(files, usable, summed(parts))
+            fresh = self._counted(
+                {name: files[name] for name in new}, rows, self._usable_events(rows, known), known
+            )
+        parts = [part for part in (*kept, fresh) if part is not None]
+        names = frozenset[str]().union(*(part.names for part in parts))
+        whole = FileEvents(files, usable, summed([part.spans for part in parts]), names)
         self._close_events(raw, known, whole.spans)
-        return usable, Counting(shelf, whole, accounts, kept, fresh)
+        return usable, Counting(shelf, whole, accounts, kept, fresh, gone)
+
+    def _counted(self, files: dict[str, str], raw: Any, usable: Any, known: Any) -> FileEvents:
+        return FileEvents(files, usable, self._spans(raw, usable, known), event_names(usable))
 
     def _close_events(self, raw: Any, known: Any, spans: pd.DataFrame) -> None:
         """Enter the events into the books. Raises DataError where none can be used."""
@@ -208,16 +223,21 @@ class _Reader(SmallTables):
         return joined.mutate(reason=event_reason(joined, self.now, self.known_at))
 
     def _spans(self, raw: Any, usable: Any, known: Any) -> pd.DataFrame:
-        """How many rows there are by reason, and from when to when. Only where some are not usable it is asked why."""
+        """How many rows there are by reason, the usable ones by day, and from when to when.
 
-        def span(table: Any) -> dict[str, Any]:
-            return {"n": table.count(), "first": table.occurred_at.min(), "final": table.occurred_at.max()}
-
-        found = to_frame(usable.aggregate(**span(usable)))
-        if int(found["n"].iloc[0]) == int(to_frame(raw.aggregate(n=raw.count()))["n"].iloc[0]) > 0:
-            return found.assign(reason=None)
+        Only where some are not usable it is asked why.
+        """
+        found = self._by_day(usable)
+        if int(found["n"].sum()) == int(to_frame(raw.aggregate(n=raw.count()))["n"].iloc[0]) > 0:
+            return found
         joined = self._joined(raw, known)
-        return to_frame(joined.group_by("reason").aggregate(**span(joined)))
+        bad = joined.filter(joined.reason.notnull())
+        return pd.concat([found, to_frame(bad.group_by("reason").aggregate(**_span(bad)))], ignore_index=True)
+
+    def _by_day(self, usable: Any) -> pd.DataFrame:
+        dated = usable.mutate(day=usable.occurred_at.date())
+        found = to_frame(dated.group_by("day").aggregate(**_span(dated)))
+        return found.drop(columns="day").assign(reason=None)
 
     def _count_events(self, spans: pd.DataFrame) -> None:
         self.read["events"] = int(spans["n"].sum())
@@ -231,12 +251,11 @@ class _Reader(SmallTables):
     def _without_copies(self, events: Any, spans: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
         """The distinct ones, and the spans with as many as they are."""
         distinct = events.distinct()
-        n = int(to_frame(distinct.aggregate(lambda t: t.count().name("n")))["n"].iloc[0])
-        usable = spans["reason"].isna()
-        copies = int(spans.loc[usable, "n"].sum()) - n
+        usable, fewer = spans["reason"].isna(), self._by_day(distinct)
+        copies = int(spans.loc[usable, "n"].sum() - fewer["n"].sum())
         if copies:
             self.excluded.setdefault("events", {})[COPIES] = copies
-        return distinct, spans.assign(n=spans["n"].mask(usable, n))
+        return distinct, pd.concat([fewer, spans[~usable]], ignore_index=True)
 
     def _none_yet(self, spans: pd.DataFrame) -> str:
         """Why no event can be used at the instant asked for; nothing where that is not the reason."""
@@ -247,3 +266,7 @@ class _Reader(SmallTables):
             f"events: nothing usable was recorded by {self.known_at}; of what came later the first is of {later.min()}:"
             " choose a later date"
         )
+
+
+def _span(table: Any) -> dict[str, Any]:
+    return {"n": table.count(), "first": table.occurred_at.min(), "final": table.occurred_at.max()}

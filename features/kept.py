@@ -45,25 +45,28 @@ MOST_PARTS = 32  # of more, say one a day, all is counted again into one: each c
 class FileEvents:
     """Events of some files: the usable ones as `features.log.Log` has them, and SPANS of all their rows.
 
-    files: fingerprints by name. spans: what became of the rows by reason, missing for the usable ones.
+    files: fingerprints by name. spans: what became of the rows by reason, missing for the usable ones, which are told
+    by day. names: of the events that are usable.
     """
 
     files: dict[str, str]
     events: Any
     spans: pd.DataFrame
+    names: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Kept:
     """What a scan of some files of events counted, in a folder of its own.
 
-    files, spans: as `FileEvents` has them. accounts: ACCOUNTS, in the order of their codes. edges: of the slots.
+    files, spans, names: as `FileEvents` has them. accounts: ACCOUNTS, in the order of their codes. edges: of the slots.
     """
 
     folder: Path
     files: dict[str, str]
     accounts: pd.DataFrame
     spans: pd.DataFrame
+    names: frozenset[str]
     edges: Integers
 
     def holds(self, files: dict[str, str], accounts: pd.DataFrame) -> bool:
@@ -161,7 +164,8 @@ class Shelf:
                 pq.read_metadata(folder / f"{name}.parquet")
             accounts, spans = (pd.read_parquet(folder / f"{name}.parquet") for name in ("accounts", "spans"))
             edges = np.asarray(note["edges"], dtype=np.int64)
-            return Kept(folder, note["files"], accounts[list(ACCOUNTS)], spans[list(SPANS)], edges)
+            names = frozenset(note["names"])
+            return Kept(folder, note["files"], accounts[list(ACCOUNTS)], spans[list(SPANS)], names, edges)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None  # it can always be counted again
 
@@ -174,9 +178,12 @@ class Shelf:
         for name, frame in {"accounts": accounts[list(ACCOUNTS)], "spans": fresh.spans[list(SPANS)]}.items():
             with set_aside(folder / f"{name}.parquet") as path:
                 frame.to_parquet(path, index=False)
-        note = {"question": self.question, "files": fresh.files, "edges": edges.tolist(), "counts": [*asked]}
+        note = {
+            "question": self.question, "files": fresh.files, "names": sorted(fresh.names), "edges": edges.tolist(),
+            "counts": [*asked],
+        }  # fmt: skip
         write_text(folder / NOTE, json.dumps(note) + "\n")
-        return Kept(folder, fresh.files, accounts, fresh.spans, edges)
+        return Kept(folder, fresh.files, accounts, fresh.spans, fresh.names, edges)
 
     def remove_all_but(self, parts: Sequence[Kept]) -> None:
         """Remove what no build can use any more, and what a killed run left."""
@@ -191,7 +198,7 @@ class Counting:
     """The events of a log in files, part of which may be counted already.
 
     whole: all of them. accounts: ACCOUNTS, by code. kept: parts that hold. fresh: what is in none of them, None where
-    all is counted.
+    all is counted. gone: files that were counted before and are there no more.
     """
 
     shelf: Shelf
@@ -199,6 +206,27 @@ class Counting:
     accounts: pd.DataFrame
     kept: tuple[Kept, ...]
     fresh: FileEvents | None
+    gone: tuple[str, ...]
+
+    @property
+    def files(self) -> dict[str, int]:
+        """How many files there are, how many of them had to be counted, and how many are there no more."""
+        return {
+            "all": len(self.whole.files),
+            "counted": len(self.fresh.files) if self.fresh else 0,
+            "gone": len(self.gone),
+        }
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        new, n = self.files["counted"], self.files["all"]
+        said = f"Files of events: {n:,}, of them {new:,} new or changed and counted now, {n - new:,} counted before."
+        if self.gone:
+            shown = ", ".join(Path(name).name for name in self.gone[:3])
+            more = f" and {len(self.gone) - 3:,} more" if len(self.gone) > 3 else ""
+            said += f" Gone since, with all their events: {shown}{more}."
+        return said
 
     def streams(self, asked: Scan, until_day: int, scan_of: Callable[[Any], Scan]) -> dict[str, Streams]:
         """`cells` and `users` of all events as they are asked for: of kept parts, and of a scan of the rest, which is
@@ -212,7 +240,7 @@ class Counting:
             edges = asked.layout.slots.edges
             part = self.shelf.add(scan_of(fresh.events), fresh, self.accounts, edges[edges <= until_day])
             parts = (*parts, part)
-            self.shelf.remove_all_but(parts)
+        self.shelf.remove_all_but(parts)
         return {
             name: [part.stream(name, table.schema().to_pyarrow(), self.accounts) for part in parts]
             for name, table in asked.tables().items()
@@ -253,5 +281,7 @@ def _as_asked(batch: pa.RecordBatch, asked: pa.Schema, codes: NDArray[np.int32])
 def summed(spans: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Spans of several parts of a log as one."""
     both = pd.concat([part for part in spans if len(part)] or list(spans[:1]), ignore_index=True)
-    grouped = both.groupby("reason", dropna=False, as_index=False)
-    return grouped.agg(n=("n", "sum"), first=("first", "min"), final=("final", "max"))
+    day = both["first"].dt.floor("D").where(both["reason"].isna())
+    grouped = both.groupby([both["reason"], day.rename("day")], dropna=False)
+    found = grouped.agg(n=("n", "sum"), first=("first", "min"), final=("final", "max"))
+    return found.reset_index()[list(SPANS)]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.columns import to_frame
 from features.engines import engine_of
+from features.outages import Outage
 from features.workspace import discard, set_aside
 
 CountsByReason = dict[str, dict[str, int]]  # by table
@@ -21,7 +22,8 @@ class Log:
     `accounts` is indexed by the same code and holds account_id, signed_up_at and the attributes;
     `subscriptions`, `states` and `outcomes` carry the code in the column `account`; `eligibility` is of no account.
     Knowledge reaches from `data_from` (start of its day) to just before `data_through`; with `known_at` everything
-    is as it was knowable at that instant, and `withheld` counts what was not.
+    is as it was knowable at that instant, and `withheld` counts what was not. `outages` are the stretches in which
+    nobody did anything, too long to be chance (`features.outages`).
     """
 
     events: Any
@@ -39,7 +41,10 @@ class Log:
     excluded: CountsByReason
     withheld: CountsByReason
     notes: tuple[str, ...]
+    outages: tuple[Outage, ...]
     rejected: dict[str, Any]
+    # Every event of the log, where counting found it; elsewhere a scan of its own does.
+    names: frozenset[str] | None = None
 
     def lay_down(self, name: str, frame: pd.DataFrame) -> Any:
         """A small table of ours beside the events, to join them with."""
@@ -62,22 +67,28 @@ class Log:
 
     def event_names(self) -> frozenset[str]:
         """Every event of the log."""
-        return event_names(self.events)
+        return event_names(self.events) if self.names is None else self.names
 
     def books(self) -> list[str]:
         """What became of every row, in sentences."""
         lines = [] if self.known_at is None else [f"as known at {self.known_at}"]
-        for table, n in self.read.items():
-            bad, out = self.quarantined.get(table, {}), self.excluded.get(table, {})
-            withheld = self.withheld.get(table, {})
-            used = n - sum(bad.values()) - sum(out.values()) - sum(withheld.values())
-            line = f"{table}: {n:,} rows read, {used:,} used"
-            for words, counts in (("set aside", bad), ("left out by rule", out)):
-                if sum(counts.values()):
-                    reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items() if count)
-                    line += f", {sum(counts.values()):,} {words} ({reasons})"
-            lines.append(line + "".join(f", {count:,} {words}" for words, count in withheld.items()))
+        lines += [self._book(table) for table in self.read]
         return [*lines, f"data from {self.data_from.date()} through {self.data_through}", *self.notes]
+
+    def set_aside(self) -> list[str]:
+        """The books of the tables of which rows were set aside."""
+        return [self._book(table) for table in self.read if sum(self.quarantined.get(table, {}).values())]
+
+    def _book(self, table: str) -> str:
+        n, bad, out = self.read[table], self.quarantined.get(table, {}), self.excluded.get(table, {})
+        withheld = self.withheld.get(table, {})
+        used = n - sum(bad.values()) - sum(out.values()) - sum(withheld.values())
+        line = f"{table}: {n:,} rows read, {used:,} used"
+        for words, counts in (("set aside", bad), ("left out by rule", out)):
+            if sum(counts.values()):
+                reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts.items() if count)
+                line += f", {sum(counts.values()):,} {words} ({reasons})"
+        return line + "".join(f", {count:,} {words}" for words, count in withheld.items())
 
     def write_quarantine(self, folder: Path) -> None:
         """One Parquet file per table with the rows set aside, as their source gives them, and the reason of each."""

@@ -17,6 +17,7 @@ from features.catalogue import catalogue_of, described
 from features.declaration import Data
 from features.denominator import by_definition
 from features.document import content_hash
+from features.doubts import doubts
 from features.eligibility import eligibility
 from features.errors import DataError
 from features.fingerprints import of_code, of_inputs
@@ -29,7 +30,7 @@ from features.rejection import CHANGE_WITH_TIME
 from features.specs import FeatureSpec
 from features.workspace import Workspace, set_aside, write_text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,7 @@ def _manifest(
         "quarantined": log.quarantined,
         "excluded": log.excluded,
         "withheld": log.withheld,
+        "warnings": [*log.set_aside(), *doubts(log, data)],
         "outcome": {
             "kind": data.outcomes.kind,
             "name": data.outcomes.name,

@@ -62,6 +62,26 @@ class Stores:
         except duckdb.Error as error:
             raise DataError(f"{table}: cannot read {path}: {embedded.first_line(error)}") from error
 
+    def lacking(
+        self,
+        source: str,
+        folder: Path,
+        table: str,
+        columns: Collection[str],
+        only: Collection[str] | None = None,
+    ) -> dict[str, list[Path]]:
+        """By column the files of a source, or `only` those named, that lack it while others have it."""
+        if not is_files(source):
+            return {}
+        files, csv = _files((folder / source).resolve(), table)
+        files = files if only is None else [file for file in files if str(file) in only]
+        held = {file: self._columns_of(file, csv=csv) for file in files} if len(files) > 1 or only else {}
+        found = {column: [file for file in held if column not in held[file]] for column in columns}
+        return {column: without for column, without in found.items() if without}
+
+    def _columns_of(self, file: Path, *, csv: bool) -> set[str]:
+        return set(_open_files(self._connected(DUCKDB), [file], csv=csv).columns)
+
     def _connected(self, where: str) -> Any:
         if where not in self._made:
             if where == DUCKDB:

@@ -198,7 +198,7 @@ def _alarms(n: int) -> str:
 
 def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
     """What does not stop anything, and yet is seldom meant."""
-    from features.states import States, never_held
+    from features.doubts import doubts, unknown_events
 
     said = []
     if duplicates:
@@ -206,32 +206,11 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
             f"events: {duplicates:,} of {log.n_events:,} used rows are exact duplicates of another and count as given;"
             " data.events.deduplicate: true counts each once"
         )
-    found = log.excluded.get("accounts", {})
-    said += [
-        f"data.exclusions: no account has {rule.column} equal to {rule.equals!r}"
-        for rule in framework.data.exclusions
-        if not found.get(rule.reason)
-    ]
-    said += never_held(framework.data, States.of(log, framework.data))
+    said += doubts(log, framework.data)
     if framework.review.hypotheses:
         said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
-    named = {name: sorted(m.rule.all_events) for name, m in framework.milestones.items()}
-    asked = {f"milestones.{name}.rule": events for name, events in named.items()}
-    declared = framework.data.events
-    asked |= {
-        "data.events.core": list(declared.core),
-        "data.features.events": list(framework.data.features.events),
-        **{f"data.events.categories.{name}": list(members) for name, members in declared.categories.items()},
-        **{f"data.features.extras: {e.name!r}": list(e.events) for e in framework.data.features.extras},
-    }
-    known = log.event_names()
-    for place, events in asked.items():
-        missing = [event for event in events if event not in known]
-        if missing:
-            said.append(
-                f"{place}: the log has no event {', '.join(map(repr, missing[:5]))}: check the spelling"
-            )
-    return said
+    rules = {f"milestones.{name}.rule": sorted(m.rule.all_events) for name, m in framework.milestones.items()}
+    return [*said, *unknown_events(rules, log)]
 
 
 def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.declaration import Data
+from features.errors import DataError
 from features.intake import open_increment, open_log
 from features.kept import FileEvents, Kept, Shelf
 from features.matrix import build_frame, build_matrix, read_matrix
@@ -238,3 +239,38 @@ def test_one_run_at_a_time_uses_what_is_kept(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with shelf.held() as third:
         assert third
+
+
+def test_a_file_without_a_column_that_may_be_absent_has_nothing_there(
+    tmp_path: Path, whole: pd.DataFrame, counted: list[set[str]]
+) -> None:
+    data = declared(tmp_path)
+    assert "user_id" in data.mapping["events"]
+    first, *_, final = parts(whole)
+    write(tmp_path, 0, first)
+    built(tmp_path, data)
+    write(tmp_path, 1, final.drop(columns="user_id"))
+    found = built(tmp_path, data)
+    assert counted[-1] == {"part_1.parquet"}
+    pd.testing.assert_frame_equal(found, from_nothing(tmp_path, data))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_file_without_a_column_that_must_be_there_is_named(
+    tmp_path: Path, whole: pd.DataFrame, suffix: str
+) -> None:
+    data = declared(tmp_path)
+    first, *_, final = parts(whole)
+
+    def put(name: str, part: pd.DataFrame) -> None:
+        path = tmp_path / "files" / f"{name}.{suffix}"
+        part.to_parquet(path, index=False) if suffix == "parquet" else part.to_csv(path, index=False)
+
+    put("a", first)
+    built(tmp_path, data)
+    put("b", final.rename(columns={"occurred_at": "ts"}))
+    for build in (built, from_nothing):
+        with pytest.raises(
+            DataError, match=rf"files/b\.{suffix} has no column 'occurred_at', which other files of"
+        ):
+            build(tmp_path, data)
