@@ -14,6 +14,7 @@ from features.declaration import Data, Features
 from features.denominator import population
 from features.errors import DataError
 from features.matrix import require_unchanged
+from features.recording import known_words
 from features.segments import UNKNOWN, size_columns, size_words
 from features.workspace import Workspace, discard, set_aside, write_text
 
@@ -195,7 +196,7 @@ def heading(found: Mapping[str, Any]) -> list[str]:
     if not found["quarters"]:
         return ["No quarter has closed yet: nobody can be counted."]
     rule, year = found["rule"], found["newest_year"]
-    said = [f"As known at {found['known_at']}."] if found["known_at"] else []
+    said = [known_words(found["known_at"])] if found["known_at"] else []
     said += [
         f"Adoption {year[0]} to {year[-1]} is the share of account-quarters with use, of {found['population']}, that"
         f" could use the feature and are known. Observed were {found['n_accounts']:,} accounts ever in the year, of"

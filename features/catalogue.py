@@ -9,6 +9,7 @@ from features.declaration import Data
 from features.errors import DataError
 from features.log import Log
 from features.observations import IDENTITY
+from features.phrases import state_phrase
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
 from features.windows import EVER, Window, last
@@ -206,7 +207,7 @@ def _states(data: Data, states: States) -> list[FeatureSpec]:
     return [
         FeatureSpec(
             name,
-            f"{attribute} in force" if value is None else f"{attribute} is {value}",
+            state_phrase(attribute, value),
             Aggregation.STATE,
             EVER,
             attribute=attribute,

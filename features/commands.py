@@ -34,8 +34,8 @@ def features(
     known_at: Annotated[
         str | None,
         typer.Option(
-            help="As it was knowable at this date or time (2024-03-31, 2024-03-31T18:00, 2024-03-31Z), not as the tables say"
-            " today."
+            help="As it was knowable when this day began, or at this time (2024-04-01, 2024-04-01T18:00, 2024-04-01Z), not as"
+            " the tables say today."
         ),
     ] = None,
     adoption: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from features.faults import place
+from features.phrases import noun, phrase, state_phrase
 from features.quarters import Quarters
 from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, unit_of
 from features.tables import TABLES
@@ -19,7 +20,7 @@ from features.validators import (
     named_source,
     one_value,
 )
-from features.windows import EVER, last
+from features.windows import EVER, Window, last
 
 LONGEST_WINDOW_DAYS = 3650
 
@@ -153,7 +154,7 @@ class ExtraFeature(Declared):
         window = EVER if self.window_days is None else last(self.window_days)
         return FeatureSpec(
             self.name,
-            self.description or self.name.replace("_", " ").capitalize(),
+            self.description or self._words(window),
             self.aggregation,
             window,
             events=events,
@@ -164,6 +165,12 @@ class ExtraFeature(Declared):
             unit=self.unit or self._unit,
             category=self.category or "extra",
         )
+
+    def _words(self, window: Window) -> str:
+        if self.aggregation is Aggregation.STATE:
+            return state_phrase(self.attribute or "", self.equals)  # without one it is refused
+        what = noun(self.events, self.category)
+        return phrase(self.aggregation, what, window, self.per, trend=self.trend)
 
     @property
     def _unit(self) -> str:

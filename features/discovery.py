@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn
 from features.columns import TIME_FORMS, read_column, to_frame
 from features.declaration import Calendar, Data, Events, Outcome, Sources
 from features.errors import DataError, UsageError
+from features.faults import meant
 from features.sources import Stores
 from features.tables import TABLES, Kind
 
@@ -21,8 +22,11 @@ def parse_overrides(pairs: list[str]) -> dict[str, dict[str, str]]:
         target, _, name = pair.partition("=")
         table, _, column = target.partition(".")
         if not name or table not in TABLES or column not in TABLES[table].columns:
-            columns = ", ".join(f"{t}.{c}" for t in TABLES for c in TABLES[t].columns)
-            raise UsageError(f"--map {pair}: write table.column=name, where table.column is one of {columns}")
+            columns = [f"{t}.{c}" for t in TABLES for c in TABLES[t].columns]
+            raise UsageError(
+                f"--map {pair}: write table.column=name, where table.column{meant(target, columns)} is one of"
+                f" {', '.join(columns)}"
+            )
         found.setdefault(table, {})[column] = name
     return found
 

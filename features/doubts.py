@@ -1,9 +1,9 @@
 """What stops nothing, and yet is seldom meant: names that nobody has, rules that hit nobody, days that nobody worked."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from features.declaration import Data
+from features.faults import meant
 from features.log import Log
 from features.states import States, never_held
 
@@ -11,7 +11,10 @@ MOST_NAMED = 5
 
 
 def doubts(log: Log, data: Data) -> list[str]:
-    """One sentence each, with what to do."""
+    """One sentence each, with what to do; of what was known at an instant, names may not have come up yet."""
+    outages = [outage.sentence for outage in log.outages]
+    if log.known_at is not None:
+        return outages
     found = log.excluded.get("accounts", {})
     unmatched = [
         f"data.exclusions: no account has {rule.column} equal to {rule.equals!r}"
@@ -25,7 +28,6 @@ def doubts(log: Log, data: Data) -> list[str]:
         **{f"data.events.categories.{name}": members for name, members in declared.categories.items()},
         **{f"data.features.extras: {e.name!r}": e.events for e in data.features.extras},
     }
-    outages = [outage.sentence for outage in log.outages]
     return [*outages, *unmatched, *never_held(data, States.of(log, data)), *unknown_events(asked, log)]
 
 
@@ -38,12 +40,7 @@ def unknown_events(asked: Mapping[str, Iterable[str]], log: Log) -> list[str]:
     for place, events in asked.items():
         missing = [event for event in events if event not in known]
         if missing:
-            shown = ", ".join(_with_nearest(event, known) for event in missing[:MOST_NAMED])
+            shown = ", ".join(f"{event!r}{meant(event, known)}" for event in missing[:MOST_NAMED])
             more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
             said.append(f"{place}: the log has no event {shown}{more}: check the spelling")
     return said
-
-
-def _with_nearest(event: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(event, list(known), n=1)
-    return f"{event!r} (did you mean {near[0]!r}?)" if near else repr(event)

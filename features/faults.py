@@ -1,7 +1,8 @@
 """What is wrong with a part of framework.yaml, in words: where it stands, what to write, and what was found there."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,12 @@ ABSENT: Mapping[str, str] = {
 }
 OF_PYTHON = re.compile(r"^Value error, |^(Input|String|Tuple|Dictionary) (?=should)| after validation")
 Place = tuple[str | int, ...]
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Which of the known names may have been meant, as words to follow a name that is not known; "" where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def explain(error: ValidationError, *within: str) -> str:

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from features.adoption import BY_DEFINITION
 from features.declaration import Features
+from features.recording import known_words
 from features.segments import size_words
 
 Row = Mapping[str, Any]
@@ -66,7 +67,7 @@ def adoption_figure(found: Row, by_quarter: pd.DataFrame, declared: Features) ->
 def _said(found: Row, n_drawn: int, *, sized: bool) -> list[str]:
     """What the picture shows, in lines that fit the narrowest one."""
     size = size_words(found["size_by"]) if sized else ""
-    when = f" As known at {found['known_at']}." if found["known_at"] else ""
+    when = f" {known_words(found['known_at'])}" if found["known_at"] else ""
     return [
         f"{n_drawn} of {len(found['features'])} features: of every count one window, no rates, days or users.{when}",
         f"Per cent of account-quarters, of {found['population']},",

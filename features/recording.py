@@ -55,3 +55,8 @@ def _last_versions(rows: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
     recorded = rows[RECORDED].fillna(rows[contract.begins])
     versions = rows.groupby(["account", *contract.versioned_by], dropna=False).ngroup()
     return rows[recorded.isna() | (recorded == recorded.groupby(versions).transform("max"))]
+
+
+def known_words(known_at: str) -> str:
+    """What a reader must know of figures that rest on a log as of an instant (ISO, as manifests have it)."""
+    return f"As known at {known_at.replace('T', ' ')}."

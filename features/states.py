@@ -1,6 +1,5 @@
 """Attributes that change: the dated states of a log, and what signup fixed for good, looked up by name."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from features.attributes import numbers
 from features.declaration import Data
 from features.equality import holds
 from features.errors import DataError
+from features.faults import meant
 from features.log import Log
 
 MOST_VALUES = 5  # of a text, the commonest get a feature each
@@ -50,11 +50,10 @@ class States:
             )
         if not self.by_attribute:
             raise DataError(f"{asked_by}: {attribute!r} is asked for, and there is no table of states")
-        near = difflib.get_close_matches(attribute, self.by_attribute, n=1, cutoff=0.0)
         names = sorted(self.by_attribute)
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         raise DataError(
-            f"{asked_by}: the states have no attribute {attribute!r}; did you mean {near[0]!r}? There are"
+            f"{asked_by}: the states have no attribute {attribute!r}{meant(attribute, names)}; there are"
             f" {', '.join(names[:MOST_NAMED])}{more}"
         )
 

@@ -207,11 +207,11 @@ def test_a_state_without_meaning_is_refused_in_words(
     [
         (
             {"states": ["ssso"]},
-            "data.features.states: the states have no attribute 'ssso'; did you mean 'sso'.* macros, sso",
+            r"data.features.states: the states have no attribute 'ssso' \(did you mean 'sso'\?\); there are macros, sso",
         ),
         (
             {"extras": [{"name": "x", "aggregation": "state", "attribute": "makros"}]},
-            "data.features.extras: 'x': the states have no attribute 'makros'; did you mean 'macros'",
+            r"data.features.extras: 'x': the states have no attribute 'makros' \(did you mean 'macros'\?\)",
         ),
         (
             {"extras": [{"name": "x", "aggregation": "state", "attribute": "industry", "equals": "shop"}]},

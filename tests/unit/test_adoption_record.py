@@ -193,12 +193,14 @@ def declared(kind: str, horizon: int = 180, core: tuple[str, ...] = ("login",)) 
     )
 
 
-def premium(folder: Path, kind: str = "silent") -> Any:
+def premium(
+    folder: Path, kind: str = "silent", known_at: str | None = None, other: str | None = "basic"
+) -> Any:
     """adoption.json of 1,000 accounts of which 40 are on the premium plan, the only ones that use sla."""
     n = 1000
     frame = pd.DataFrame({"account_id": [f"a{i}" for i in range(n)], "quarter": "2024Q4"})
     frame["as_of"] = pd.Timestamp("2025-01-01")
-    frame["plan"] = np.where(np.arange(n) < 40, "premium", "basic")
+    frame["plan"] = pd.Series(["premium"] * 40 + [other] * (n - 40), dtype="str")
     frame["sla_90d"] = (np.arange(n) < 20).astype(float)
     frame["gone_90d"] = np.nan
     frame["days"] = 1.0
@@ -214,7 +216,7 @@ def premium(folder: Path, kind: str = "silent") -> Any:
         "data_hash": "h",
         "inputs": {},
         "code": "c",
-        "known_at": None,
+        "known_at": known_at,
         "n_signed_up": n + 7,
     }
     data = declared(kind)
@@ -244,6 +246,24 @@ def test_the_listing_puts_the_most_used_first_and_says_where_adoption_does_not_a
         "by_plan": "0.0% / 50.0%", "by_size": "", "differs": "representative in premium",
     }  # fmt: skip
     assert (rows[2]["adoption"], rows[2]["interval"], rows[2]["support"]) == ("-", "", "0 of 0 accounts")
+
+
+def test_a_segment_that_nobody_knows_is_listed_beside_the_others(tmp_path: Path) -> None:
+    found = premium(tmp_path, other=None)
+    assert "By plan: premium / unknown." in heading(found)
+    assert listing(found)[0]["by_plan"] == "50.0% / 0.0%"
+
+
+def test_what_was_known_at_an_instant_is_said_in_heading_and_picture(tmp_path: Path) -> None:
+    found = premium(tmp_path, known_at="2025-02-01T00:00:00")
+    assert heading(found)[0] == "As known at 2025-02-01 00:00:00."
+    table = pd.read_parquet(tmp_path / "output" / "features" / "adoption.parquet")
+    figure = adoption_figure(found, table, Features())
+    assert figure is not None
+    first, *_ = figure.legends[0].get_title().get_text().splitlines()
+    assert first == (
+        "1 of 3 features: of every count one window, no rates, days or users. As known at 2025-02-01 00:00:00."
+    )
 
 
 # --- the picture ---
@@ -294,8 +314,9 @@ def test_of_one_behaviour_the_window_nearest_to_a_quarter_is_drawn_and_no_rate()
         feature("own", 0.4),
         feature("events_90d_per_seat", 0.5, per="seat"),
         feature("active_days_90d", 0.5, aggregation="active_days"),
+        feature("state_sso_on", 0.3, aggregation="state"),
     ]
-    assert [row["name"] for row in drawn(rows)] == ["own", "login_90d"]
+    assert [row["name"] for row in drawn(rows)] == ["own", "state_sso_on", "login_90d"]
 
 
 def test_of_too_many_those_that_differ_are_kept() -> None:

@@ -76,8 +76,8 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
     specs = catalogue(data, has_users=False, has_seats=False, has_revenue=False)
     found = {row["name"]: row for row in described(specs)}
     assert found["entry_share"] == {
-        "name": "entry_share", "description": "Entry share", "unit": "share", "category": "entry",
-        "aggregation": "count", "per": "events", "trend": False, "equals": None, "when_nothing": "0",
+        "name": "entry_share", "unit": "share", "category": "entry",
+        "description": "Events of the category entry in the last 60 days, as a share of all events", "aggregation": "count", "per": "events", "trend": False, "equals": None, "when_nothing": "0",
     }  # fmt: skip
     assert found["first_login"]["description"] == "First day"
     assert found["first_login"]["unit"] == "days"

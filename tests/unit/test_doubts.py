@@ -47,6 +47,11 @@ def test_an_event_that_the_log_does_not_have_is_named_with_the_nearest(made: Pat
     assert json.loads(run("features", "-w", made, "--json").out)["warnings"] == [w[9:] for w in expected]
 
 
+def test_what_had_not_come_up_by_then_is_no_misspelling(made: Path) -> None:
+    with_extras(made, "{name: a, aggregation: count, events: [logni], window_days: 90}")
+    assert warned(run("features", "-w", made, "--known-at", "2024-10-01")) == []
+
+
 def test_rows_set_aside_are_told_by_features_too(made: Path) -> None:
     path = made.parent / "data" / "events.parquet"
     events = pd.read_parquet(path)

@@ -1,0 +1,60 @@
+"""What a feature of one's own is, in plain words, where its owner gave none."""
+
+from collections.abc import Mapping
+
+from features.specs import LEVELS, WINDOWLESS, Aggregation, Per
+from features.windows import Window
+
+EVENTS = "events"
+MOST_NAMED = 3
+# {what} are events, as a noun.
+PHRASES: Mapping[Aggregation, str] = {
+    Aggregation.COUNT: "{what}",
+    Aggregation.ACTIVE_DAYS: "days with {what}",
+    Aggregation.ACTIVE_WEEKS: "weeks with {what}",
+    Aggregation.STREAK: "weeks in a row with {what}, up to the date",
+    Aggregation.IRREGULARITY: "how much the gaps between days with {what} vary",
+    Aggregation.DISTINCT_USERS: "distinct users of {what}",
+    Aggregation.DAYS_SINCE: "days since the last of {what}",
+    Aggregation.DAYS_TO_FIRST: "days from signup to the first of {what}",
+    Aggregation.TENURE: "days since signup",
+    Aggregation.SEATS: "seats",
+    Aggregation.REVENUE: "recurring revenue",
+}
+PER: Mapping[Per, str] = {
+    Per.SEAT: ", per seat in force at their start",
+    Per.USER: ", per active user",
+    Per.TENURE: ", per 30 days of tenure within them",
+    Per.EVENTS: ", as a share of all events",
+}
+
+
+def phrase(
+    aggregation: Aggregation, what: str, window: Window, per: Per | None = None, *, trend: bool = False
+) -> str:
+    """The words for a feature over events (`what`, from `noun`) or none."""
+    days = window.length_days
+    said = PHRASES[aggregation].format(what=what)
+    if aggregation in LEVELS:
+        said = f"{said} in force" if days is None else f"change of {said} in the last {days} days"
+    elif aggregation not in WINDOWLESS:
+        said += " since signup" if days is None else f" in the last {days} days"
+        said += f" against the {days} days before" if trend else ""
+    said += PER[per] if per else ""
+    named = said.startswith(what) and not what.startswith(EVENTS)  # the name of an event is written as it is
+    return said if named else said[0].upper() + said[1:]
+
+
+def state_phrase(attribute: str, equals: object = None) -> str:
+    """The words for a state: an attribute's value, or whether it is this one."""
+    return f"{attribute} in force" if equals is None else f"{attribute} is {equals}"
+
+
+def noun(events: tuple[str, ...] | None, category: str | None) -> str:
+    """What is counted: events of a category, a few events by name, or all."""
+    if category:
+        return f"{EVENTS} of the category {category}"
+    if not events:
+        return EVENTS
+    more = f" and {len(events) - MOST_NAMED} more" if len(events) > MOST_NAMED else ""
+    return ", ".join(events[:MOST_NAMED]) + more
