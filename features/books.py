@@ -10,6 +10,7 @@ import pandas as pd
 from features.columns import read_column, to_frame
 from features.declaration import Data
 from features.errors import DataError
+from features.file_schemas import require_alike
 from features.log import CountsByReason
 from features.rejection import NOT_YET_RECORDED, UNKNOWN_ACCOUNT, UNREAD, remedy
 from features.sources import Stores
@@ -44,24 +45,24 @@ class Books:
         if n:
             self.withheld.setdefault(table, {})[reason] = n
 
-    def _open(self, table: str, only: Collection[str] | None = None) -> Any:
-        """The raw table, of `only` some of its files where they are named. Raises DataError where a mapped column is missing."""
+    def _open(self, table: str, only: Collection[str] | None = None, *, part: bool = False) -> Any:
+        """The raw table, of `only` some of its files where they are named, which may be a `part` of what is read together.
+
+        Raises DataError where a mapped column is missing, or files do not go together.
+        """
         source = self.data.sources.declared()[table]
         raw = self.stores.open(source, self.folder, table, only)
         mapping = self.data.mapping[table]
         for logical, physical in mapping.items():
-            if only is None and physical not in raw.columns:
+            if physical not in raw.columns and not part:
                 raise DataError(
                     f"{table}: {source} has no column {physical!r} (mapped to {logical});"
                     f" it has {', '.join(raw.columns)}. Correct data.mapping.{table}.{logical}"
                 )
-        required = [mapping[logical] for logical in TABLES[table].required]
-        for physical, files in self.stores.lacking(source, self.folder, table, required, only).items():
-            raise DataError(
-                f"{table}: {files[0]} has no column {physical!r}, which other files of {source} have: rename its columns"
-                " as theirs are, or move it elsewhere"
-            )
-        # What some files lack all have, as far as they are read together.
+        if files := self.stores.schemas(source, self.folder, table):
+            required = [mapping[logical] for logical in TABLES[table].required]
+            require_alike(table, files, required, list(mapping.values()))
+        # A part may lack what other files have.
         absent = {physical for physical in mapping.values() if physical not in raw.columns}
         return raw.mutate(**{physical: ibis.null("string") for physical in absent}) if absent else raw
 

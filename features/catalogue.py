@@ -9,7 +9,7 @@ from features.declaration import Data
 from features.errors import DataError
 from features.log import Log
 from features.observations import IDENTITY
-from features.phrases import state_phrase
+from features.phrases import before, state_phrase, within
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
 from features.windows import EVER, Window, last
@@ -128,26 +128,26 @@ def _overall(data: Data) -> list[FeatureSpec]:
             )
         )  # fmt: skip
     for days in _windows(data):
-        window, when = last(days), f"in the last {days} days"
+        window, when = last(days), within(days)
         specs += [
             FeatureSpec(f"events_{days}d", f"Events {when}", Aggregation.COUNT, window),
             FeatureSpec(f"active_days_{days}d", f"Days with any event {when}", Aggregation.ACTIVE_DAYS, window, unit="days"),
-            FeatureSpec(f"events_{days}d_trend", f"Events {when} against the {days} days before", Aggregation.COUNT, window, trend=True, unit="-1..1", category="trend"),
-            FeatureSpec(f"active_days_{days}d_trend", f"Active days {when} against the {days} days before", Aggregation.ACTIVE_DAYS, window, trend=True, unit="-1..1", category="trend"),
+            FeatureSpec(f"events_{days}d_trend", f"Events {when} against {before(days)}", Aggregation.COUNT, window, trend=True, unit="-1..1", category="trend"),
+            FeatureSpec(f"active_days_{days}d_trend", f"Active days {when} against {before(days)}", Aggregation.ACTIVE_DAYS, window, trend=True, unit="-1..1", category="trend"),
             FeatureSpec(f"events_{days}d_per_tenure", f"Events {when}, per 30 days of tenure within them", Aggregation.COUNT, window, per=Per.TENURE, unit="events per 30 days"),
         ]  # fmt: skip
-        specs += [*_core(data, window, when), *_breadth(data, events, window, when)]
+        specs += [*_core(data, days), *_breadth(data, events, window, when)]
     return specs
 
 
-def _core(data: Data, window: Window, when: str) -> list[FeatureSpec]:
-    core, days = data.events.core, window.length_days
+def _core(data: Data, days: int) -> list[FeatureSpec]:
+    core, window, when = data.events.core, last(days), within(days)
     if not core:
         return []
     return [
         FeatureSpec(f"core_events_{days}d", f"Core events {when}", Aggregation.COUNT, window, events=core),
         FeatureSpec(f"core_active_days_{days}d", f"Days with a core event {when}", Aggregation.ACTIVE_DAYS, window, events=core, unit="days"),
-        FeatureSpec(f"core_events_{days}d_trend", f"Core events {when} against the {days} days before", Aggregation.COUNT, window, events=core, trend=True, unit="-1..1", category="trend"),
+        FeatureSpec(f"core_events_{days}d_trend", f"Core events {when} against {before(days)}", Aggregation.COUNT, window, events=core, trend=True, unit="-1..1", category="trend"),
     ]  # fmt: skip
 
 
@@ -169,11 +169,11 @@ def _by_category(data: Data) -> list[FeatureSpec]:
         if not members:
             continue
         specs += [
-            FeatureSpec(f"category_{names[category]}_{days}d", f"Events of the category {category} in the last {days} days", Aggregation.COUNT, last(days), events=members, category=category)
+            FeatureSpec(f"category_{names[category]}_{days}d", f"Events of the category {category} {within(days)}", Aggregation.COUNT, last(days), events=members, category=category)
             for days in sorted(data.features.event_windows_days)
         ]  # fmt: skip
         days = min(data.features.event_windows_days, key=lambda d: abs(d - 30))
-        specs.append(FeatureSpec(f"category_{names[category]}_{days}d_trend", f"Events of the category {category} in the last {days} days against the {days} before", Aggregation.COUNT, last(days), events=members, trend=True, unit="-1..1", category=category))  # fmt: skip
+        specs.append(FeatureSpec(f"category_{names[category]}_{days}d_trend", f"Events of the category {category} {within(days)} against {before(days)}", Aggregation.COUNT, last(days), events=members, trend=True, unit="-1..1", category=category))  # fmt: skip
     return specs
 
 
@@ -183,7 +183,7 @@ def _by_event(data: Data) -> list[FeatureSpec]:
     return [
         FeatureSpec(
             f"{names[event]}_{days}d",
-            f"{data.events.labels.get(event, event)} in the last {days} days",
+            f"{data.events.labels.get(event, event)} {within(days)}",
             Aggregation.COUNT,
             last(days),
             events=(event,),
@@ -247,7 +247,7 @@ def _extras(
 def _users(data: Data) -> list[FeatureSpec]:
     specs = []
     for days in _windows(data):
-        when = f"in the last {days} days"
+        when = within(days)
         specs.append(FeatureSpec(f"users_{days}d", f"Distinct users {when}", Aggregation.DISTINCT_USERS, last(days), unit="users"))  # fmt: skip
         specs.append(FeatureSpec(f"events_{days}d_per_user", f"Events {when} per active user", Aggregation.COUNT, last(days), per=Per.USER, unit="events per user"))  # fmt: skip
     return specs
@@ -258,7 +258,7 @@ def _seats(data: Data) -> list[FeatureSpec]:
         FeatureSpec("seats", "Seats in force", Aggregation.SEATS, EVER, unit="seats", category="account")
     ]
     for days in _windows(data):
-        when = f"in the last {days} days, per seat in force at their start"
+        when = f"{within(days)}, per seat in force at their start"
         specs.append(FeatureSpec(f"events_{days}d_per_seat", f"Events {when}", Aggregation.COUNT, last(days), per=Per.SEAT, unit="events per seat"))  # fmt: skip
         if data.events.core:
             specs.append(FeatureSpec(f"core_events_{days}d_per_seat", f"Core events {when}", Aggregation.COUNT, last(days), events=data.events.core, per=Per.SEAT, unit="events per seat"))  # fmt: skip

@@ -83,11 +83,12 @@ def _build(
     console: Console, place: "Workspace", data: "Data", instant: "pd.Timestamp | None", *, anew: bool
 ) -> None:
     from features.adoption_record import write_adoption
+    from features.fingerprints import of_inputs
     from features.intake import open_increment, open_log
     from features.kept import Shelf
     from features.matrix import build_matrix
 
-    shelf = Shelf.of(place, data)
+    shelf, inputs = Shelf.of(place, data), of_inputs(data, place.root)
     with shelf.held() as alone:
         if alone and instant is None:
             log, counting = open_increment(data, place.root, shelf, anew=anew)
@@ -95,7 +96,7 @@ def _build(
             log, counting = open_log(data, place.root, known_at=instant), None
         log.write_quarantine(place.quarantine)
         with console.progress("features") as progress:
-            manifest = build_matrix(log, data, place, progress, counting)
+            manifest = build_matrix(log, data, place, inputs, progress, counting)
             progress("counting who uses them", 1.0)
             write_adoption(place, data, manifest)
     for warning in manifest["warnings"]:

@@ -142,6 +142,8 @@ class ExtraFeature(Declared):
     def _one_way_to_say_which(self) -> Self:
         if self.aggregation is Aggregation.GROUPS:
             raise ValueError("aggregation 'groups' is for milestones: count the events of a category instead")
+        if len(set(self.events)) < len(self.events):
+            raise ValueError(f"events {list(self.events)}: each event once")
         if self.events and self.category:
             raise ValueError(f"events and category {self.category!r}: give one of the two")
         if self.aggregation in EVENTLESS and self.category:

@@ -155,16 +155,18 @@ class _Reader(SmallTables):
         self, accounts: pd.DataFrame, files: dict[str, str], shelf: Shelf, kept: tuple[Kept, ...]
     ) -> tuple[Any, Counting]:
         """The usable events, and which of them are counted already; only the rows of other files are checked."""
-        raw = self._open("events")
+        raw = self._open("events", files)  # and none that arrives meanwhile
         known = _known_accounts(raw, accounts)
         usable = self._usable_events(raw, known)
-        gone = tuple(sorted({name for part in kept for name in part.files} - files.keys()))
+        gone = tuple(
+            sorted(n for part in kept for n, digest in part.files.items() if digest not in files.values())
+        )
         kept = tuple(part for part in kept if part.holds(files, accounts))
         fresh: FileEvents | None = None
         if not kept:
             fresh = self._counted(files, raw, usable, known)
         elif new := files.keys() - set[str]().union(*(part.files for part in kept)):
-            rows = self._open("events", only=new)
+            rows = self._open("events", new, part=True)
             fresh = self._counted(
                 {name: files[name] for name in new}, rows, self._usable_events(rows, known), known
             )

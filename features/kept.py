@@ -198,7 +198,7 @@ class Counting:
     """The events of a log in files, part of which may be counted already.
 
     whole: all of them. accounts: ACCOUNTS, by code. kept: parts that hold. fresh: what is in none of them, None where
-    all is counted. gone: files that were counted before and are there no more.
+    all is counted. gone: files that were counted before and whose content is there no more.
     """
 
     shelf: Shelf

@@ -55,17 +55,21 @@ def build_matrix(
     log: Log,
     data: Data,
     workspace: Workspace,
+    inputs: Mapping[str, str],
     progress: ProgressCallback | None = None,
     counting: Counting | None = None,
 ) -> dict[str, Any]:
-    """Write the matrix and its manifest into the workspace; returns the manifest."""
+    """Write the matrix and its manifest into the workspace; returns the manifest.
+
+    inputs: `fingerprints.of_inputs` from before the log was opened, so that what arrives meanwhile is noticed next time.
+    """
     specs = catalogue_of(log, data)
     question = Question(specs, with_coming(quarterly(log, data), data), alive_only=True)
     batches = observe_in_blocks(log, data, question, progress, counting)
     with set_aside(workspace.features / "matrix.parquet") as path:
         frames = (_with_names(log, data, batch) for batch in batches)
         n_rows = write_frames(path, frames, _fixed_types(log, data))
-    manifest = _manifest(log, data, workspace.root, specs, n_rows)
+    manifest = _manifest(log, data, inputs, specs, n_rows)
     write_text(
         workspace.features / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     )
@@ -125,7 +129,9 @@ def build_frame(log: Log, data: Data, folder: Path, progress: ProgressCallback |
     question = Question(specs, quarterly(log, data), alive_only=True)
     batches = [_with_names(log, data, batch) for batch in observe_in_blocks(log, data, question, progress)]
     frame = pd.concat(batches, ignore_index=True)
-    return Matrix(frame, _manifest(log, data, folder, specs, len(frame)), data.sources.events)
+    return Matrix(
+        frame, _manifest(log, data, of_inputs(data, folder), specs, len(frame)), data.sources.events
+    )
 
 
 def read_matrix(workspace: Workspace, data: Data, *, as_known_then: bool = False) -> Matrix:
@@ -207,13 +213,13 @@ def _taken(column: str) -> str:
 
 
 def _manifest(
-    log: Log, data: Data, folder: Path, specs: tuple[FeatureSpec, ...], n_rows: int
+    log: Log, data: Data, inputs: Mapping[str, str], specs: tuple[FeatureSpec, ...], n_rows: int
 ) -> dict[str, Any]:
     ruled = eligibility(log, data).rules
     return {
         "schema_version": SCHEMA_VERSION,
         "data_hash": content_hash(data),
-        "inputs": of_inputs(data, folder),
+        "inputs": dict(inputs),
         "engine": data.engine,
         "code": of_code(),
         "data_from": log.data_from.isoformat(),

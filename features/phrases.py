@@ -12,7 +12,7 @@ PHRASES: Mapping[Aggregation, str] = {
     Aggregation.COUNT: "{what}",
     Aggregation.ACTIVE_DAYS: "days with {what}",
     Aggregation.ACTIVE_WEEKS: "weeks with {what}",
-    Aggregation.STREAK: "weeks in a row with {what}, up to the date",
+    Aggregation.STREAK: "weeks in a row, up to the date, with {what}",
     Aggregation.IRREGULARITY: "how much the gaps between days with {what} vary",
     Aggregation.DISTINCT_USERS: "distinct users of {what}",
     Aggregation.DAYS_SINCE: "days since the last of {what}",
@@ -23,7 +23,7 @@ PHRASES: Mapping[Aggregation, str] = {
 }
 PER: Mapping[Per, str] = {
     Per.SEAT: ", per seat in force at their start",
-    Per.USER: ", per active user",
+    Per.USER: ", per user of them",
     Per.TENURE: ", per 30 days of tenure within them",
     Per.EVENTS: ", as a share of all events",
 }
@@ -36,13 +36,23 @@ def phrase(
     days = window.length_days
     said = PHRASES[aggregation].format(what=what)
     if aggregation in LEVELS:
-        said = f"{said} in force" if days is None else f"change of {said} in the last {days} days"
+        said = f"{said} in force" if days is None else f"change of {said} {within(days)}"
     elif aggregation not in WINDOWLESS:
-        said += " since signup" if days is None else f" in the last {days} days"
-        said += f" against the {days} days before" if trend else ""
+        said += " since signup" if days is None else f" {within(days)}"
+        said += f" against {before(days)}" if trend and days else ""
     said += PER[per] if per else ""
     named = said.startswith(what) and not what.startswith(EVENTS)  # the name of an event is written as it is
     return said if named else said[0].upper() + said[1:]
+
+
+def within(days: int) -> str:
+    """The words for a window that ends at the as-of date."""
+    return "in the last day" if days == 1 else f"in the last {days} days"
+
+
+def before(days: int) -> str:
+    """The words for the window before that."""
+    return "the day before" if days == 1 else f"the {days} days before"
 
 
 def state_phrase(attribute: str, equals: object = None) -> str:

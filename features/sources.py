@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.engines import duckdb as embedded
 from features.engines import postgres, spark_files, spark_session
@@ -62,25 +64,26 @@ class Stores:
         except duckdb.Error as error:
             raise DataError(f"{table}: cannot read {path}: {embedded.first_line(error)}") from error
 
-    def lacking(
-        self,
-        source: str,
-        folder: Path,
-        table: str,
-        columns: Collection[str],
-        only: Collection[str] | None = None,
-    ) -> dict[str, list[Path]]:
-        """By column the files of a source, or `only` those named, that lack it while others have it."""
+    def schemas(self, source: str, folder: Path, table: str) -> dict[Path, dict[str, pa.DataType]]:
+        """The columns of every file of a source of several files; nothing of another source.
+
+        Raises DataError naming a file that cannot be read.
+        """
         if not is_files(source):
             return {}
         files, csv = _files((folder / source).resolve(), table)
-        files = files if only is None else [file for file in files if str(file) in only]
-        held = {file: self._columns_of(file, csv=csv) for file in files} if len(files) > 1 or only else {}
-        found = {column: [file for file in held if column not in held[file]] for column in columns}
-        return {column: without for column, without in found.items() if without}
+        if len(files) < 2:
+            return {}
+        return {file: self._schema(file, table, csv=csv) for file in files}
 
-    def _columns_of(self, file: Path, *, csv: bool) -> set[str]:
-        return set(_open_files(self._connected(DUCKDB), [file], csv=csv).columns)
+    def _schema(self, file: Path, table: str, *, csv: bool) -> dict[str, pa.DataType]:
+        try:
+            if csv:
+                columns = _open_files(self._connected(DUCKDB), [file], csv=True).columns
+                return dict.fromkeys(columns, pa.string())
+            return {field.name: field.type for field in pq.read_schema(file)}
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise DataError(f"{table}: cannot read {file}: {embedded.first_line(error)}") from error
 
     def _connected(self, where: str) -> Any:
         if where not in self._made:

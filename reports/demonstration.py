@@ -8,6 +8,7 @@ from experiments.train import train
 from features.adoption_record import write_adoption
 from features.console import Console
 from features.errors import UsageError
+from features.fingerprints import of_inputs
 from features.intake import open_log
 from features.matrix import build_matrix
 from features.workspace import Workspace, empty
@@ -30,12 +31,13 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
     framework = load_framework(place.framework)
     with console.progress("2/6 check") as progress:
         progress("reading the tables", 0.3)
+        inputs = of_inputs(framework.data, root)
         log = open_log(framework.data, root)
         log.write_quarantine(place.quarantine)
     for line in log.books():
         console.say(f"2/6 check     {line}")
     with console.progress("3/6 features") as progress:
-        manifest = build_matrix(log, framework.data, place, progress)
+        manifest = build_matrix(log, framework.data, place, inputs, progress)
         write_adoption(place, framework.data, manifest)
     console.say(
         f"3/6 features  {len(manifest['features'])} features of {manifest['n_observations']:,} observations"

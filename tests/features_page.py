@@ -38,7 +38,7 @@ extras:
 | `aggregation` | `count`, `active_days`, `active_weeks` (weeks count back from the date), `streak` (active weeks in a row up to it), `irregularity` (how much the gaps between active days vary, over their mean), `distinct_users`, `days_since` (the last event), `days_to_first` (from signup), `tenure`, `seats` and `revenue` (in force at the date, or their change over a window: since its first instant, a spell that starts there included), `state` (the value of an attribute in force) |
 | `events` or `category` | which events; all of them without either. `tenure`, `seats`, `revenue` and `state` look at none |
 | `window_days` | how far back; all history without it, and always for `days_since`, `days_to_first` and `tenure` |
-| `per` | of a count: `seat` (seats at the window's start), `user` (active in the window), `tenure` (30 days of it), `events` (all of the window: a share) |
+| `per` | of a count: `seat` (seats at the window's start), `user` (users of these events in the window), `tenure` (30 days of it), `events` (all of the window: a share) |
 | `trend` | of a count or active days: against the window before, from -1 to 1 |
 | `attribute`, `equals` | of a state: which attribute of the states table, or column listed under `fixed_at_signup`; with `equals` 1 where its value is this one and 0 elsewhere, without the value as a number |
 | `description`, `unit` | what people read; words that go without saying where they are left out |

@@ -2,9 +2,10 @@
 
 import re
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,10 +115,14 @@ class DuckDB(Engine):
 def _stoppable(backend: Any, query: Callable[[], T]) -> T:
     """What a query answers. Ctrl-C ends it: who waits inside DuckDB is not told of signals while others work."""
     with ThreadPoolExecutor(max_workers=1) as background:
+        running: Future[T] | None = None
         try:
-            return background.submit(query).result()
+            running = background.submit(query)
+            return running.result()
         except KeyboardInterrupt:
-            backend.con.interrupt()
+            while running and not running.done():  # a query that has not begun yet cannot be stopped
+                backend.con.interrupt()
+                time.sleep(0.02)
             raise
 
 

@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 
 from features.declaration import Data
+from features.fingerprints import of_inputs
 from features.intake import open_increment
 from features.kept import Shelf
 from features.matrix import build_matrix
@@ -61,8 +62,9 @@ def build(place: Path) -> None:
     """What `milestones features` does: intake, features, matrix and manifest."""
     data = _declared()
     workspace = Workspace(place)
+    inputs = of_inputs(data, place)
     log, counting = open_increment(data, place, Shelf.of(workspace, data), NOW)
-    build_matrix(log, data, workspace, counting=counting)
+    build_matrix(log, data, workspace, inputs, counting=counting)
 
 
 def _declared() -> Data:

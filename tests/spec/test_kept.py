@@ -1,5 +1,6 @@
 """A build that starts from kept counts gives what a build from nothing gives, and notices when it must not."""
 
+import importlib
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -8,15 +9,18 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from features.declaration import Data
 from features.errors import DataError
+from features.fingerprints import of_inputs
 from features.intake import open_increment, open_log
 from features.kept import FileEvents, Kept, Shelf
 from features.matrix import build_frame, build_matrix, read_matrix
 from features.workspace import Workspace
 from tests.spec.drawn import NOW, data_for
 from tests.spec.test_engine import random_log
+from tests.unit.small_log import run
 
 CUTS = ("2024-02-01", "2024-04-01", "2024-06-15")
 
@@ -68,9 +72,9 @@ def parts(whole: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def built(folder: Path, data: Data) -> pd.DataFrame:
-    place = Workspace(folder)
+    place, inputs = Workspace(folder), of_inputs(data, folder)
     log, counting = open_increment(data, folder, Shelf.of(place, data), NOW)
-    build_matrix(log, data, place, counting=counting)
+    build_matrix(log, data, place, inputs, counting=counting)
     return read_matrix(place, data).frame
 
 
@@ -272,5 +276,58 @@ def test_a_file_without_a_column_that_must_be_there_is_named(
     for build in (built, from_nothing):
         with pytest.raises(
             DataError, match=rf"files/b\.{suffix} has no column 'occurred_at', which other files of"
+        ):
+            build(tmp_path, data)
+
+
+@pytest.mark.parametrize("arrives_after", ["of_inputs", "current_files", "open_increment"])
+def test_a_file_that_arrives_during_a_build_is_counted_by_the_next(
+    tmp_path: Path, whole: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, arrives_after: str
+) -> None:
+    data = declared(tmp_path)
+    first, *_, final = parts(whole)
+    write(tmp_path, 0, first)
+    text = yaml.safe_dump({"schema": 1, "name": "x", "version": 1, "data": data.model_dump(mode="json")})
+    (tmp_path / "framework.yaml").write_text(text)
+    module = "features.fingerprints" if arrives_after == "of_inputs" else "features.intake"
+    original = getattr(importlib.import_module(module), arrives_after)
+
+    def and_then(*arguments: Any, **options: Any) -> Any:
+        found = original(*arguments, **options)
+        if not (tmp_path / "files" / "part_1.parquet").exists():
+            write(tmp_path, 1, final)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{module}.{arrives_after}", and_then)
+        assert run("features", "-w", tmp_path).code == 0
+    assert "up to date" not in run("features", "-w", tmp_path).out
+    pd.testing.assert_frame_equal(
+        read_matrix(Workspace(tmp_path), data).frame,
+        build_frame(open_log(data, tmp_path), data, tmp_path).frame,
+    )
+
+
+def test_a_file_that_was_renamed_is_not_gone(tmp_path: Path, whole: pd.DataFrame) -> None:
+    data = declared(tmp_path)
+    write(tmp_path, 0, whole)
+    built(tmp_path, data)
+    (tmp_path / "files" / "part_0.parquet").rename(tmp_path / "files" / "part_7.parquet")
+    _, counting = open_increment(data, tmp_path, Shelf.of(Workspace(tmp_path), data), NOW)
+    assert counting is not None
+    assert counting.gone == ()
+
+
+def test_files_that_would_be_read_wrong_together_are_refused_however_they_came(
+    tmp_path: Path, whole: pd.DataFrame
+) -> None:
+    data = declared(tmp_path)
+    first, *_, final = parts(whole)
+    write(tmp_path, 0, first)
+    built(tmp_path, data)
+    write(tmp_path, 1, final.assign(occurred_at=final["occurred_at"].dt.tz_localize("Europe/Berlin")))
+    for build in (built, from_nothing):
+        with pytest.raises(
+            DataError, match=r"_1\.parquet has times with a zone in the column 'occurred_at', other"
         ):
             build(tmp_path, data)

@@ -90,6 +90,7 @@ def test_an_extra_is_a_column_with_its_meaning(tmp_path: Path) -> None:
     ("extra", "words"),
     [
         ({"name": "Bad Name", "aggregation": "count"}, "features.extras, entry 1, name: "),
+        ({"name": "x", "aggregation": "count", "events": ["a", "a"]}, "events ['a', 'a']: each event once"),
         ({"name": "x", "aggregation": "median"}, "features.extras, entry 1, aggregation: "),
         ({"name": "x", "aggregation": "groups"}, "is for milestones"),
         ({"name": "x", "aggregation": "count", "events": ["a"], "category": "entry"}, "give one of the two"),

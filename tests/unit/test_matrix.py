@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import DataError
+from features.fingerprints import of_inputs
 from features.intake import open_log
 from features.matrix import build_frame, build_matrix, up_to_date
 from features.workspace import Workspace
@@ -30,7 +31,7 @@ def test_an_attribute_that_was_collected_late_is_missing_before_and_breaks_no_ba
     whole = build_frame(log, data, tmp_path).frame
     assert whole["industry"].notna().mean() == pytest.approx(1 / 3, abs=0.15)
     monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)  # an account at a time
-    build_matrix(log, data, Workspace(tmp_path))
+    build_matrix(log, data, Workspace(tmp_path), of_inputs(data, tmp_path))
     written = pd.read_parquet(Workspace(tmp_path).features / "matrix.parquet")
     pd.testing.assert_frame_equal(written, whole, check_dtype=False)
 
@@ -54,7 +55,7 @@ def test_an_attribute_has_one_type_in_every_batch(
     pq.write_table(accounts.append_column("given", given), tmp_path / "accounts.parquet")
     log = open_log(data, tmp_path, now=NOW)
     monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)  # an account at a time
-    build_matrix(log, data, Workspace(tmp_path))
+    build_matrix(log, data, Workspace(tmp_path), of_inputs(data, tmp_path))
     written = pq.read_table(Workspace(tmp_path).features / "matrix.parquet", columns=["account_id", "given"])
     assert pa.types.is_null(written["given"].type) is False
     expected = dict(zip(tables["accounts"]["account_id"], given.to_pylist(), strict=True))
@@ -72,7 +73,7 @@ def test_a_plan_that_came_late_is_missing_before_and_breaks_no_batch(
     data = data_for(tmp_path, tables)
     log = open_log(data, tmp_path, now=NOW)
     monkeypatch.setattr("features.scan.BLOCK_BYTES", 1)
-    build_matrix(log, data, Workspace(tmp_path))
+    build_matrix(log, data, Workspace(tmp_path), of_inputs(data, tmp_path))
     written = pd.read_parquet(Workspace(tmp_path).features / "matrix.parquet")
     assert set(written["plan"].dropna()) == {"pro"}
     assert written["plan"].isna().any()
@@ -86,7 +87,7 @@ def test_a_matrix_whose_day_was_not_over_is_not_up_to_date(tmp_path: Path) -> No
     data = data_for(tmp_path, tables)
     place = Workspace(tmp_path)
     for now, there in ((last + pd.Timedelta(minutes=5), False), (NOW, True)):
-        build_matrix(open_log(data, tmp_path, now=now), data, place)
+        build_matrix(open_log(data, tmp_path, now=now), data, place, of_inputs(data, tmp_path))
         assert (up_to_date(place, data) is not None) is there
 
 

@@ -28,6 +28,12 @@ from features.declaration import ExtraFeature
         ({"aggregation": "irregularity", "window_days": 90}, "How much the gaps between days with events vary in the last 90 days"),
         ({"aggregation": "distinct_users", "window_days": 90, "events": ["x"]}, "Distinct users of x in the last 90 days"),
         ({"aggregation": "days_to_first", "events": ["x"]}, "Days from signup to the first of x"),
+        (
+            {"aggregation": "count", "window_days": 30, "per": "user", "events": ["x"]},
+            "x in the last 30 days, per user of them",
+        ),
+        ({"aggregation": "streak", "window_days": 90}, "Weeks in a row, up to the date, with events in the last 90 days"),
+        ({"aggregation": "count", "window_days": 1, "trend": True}, "Events in the last day against the day before"),
         ({"aggregation": "seats"}, "Seats in force"),
         ({"aggregation": "revenue", "window_days": 90}, "Change of recurring revenue in the last 90 days"),
         ({"aggregation": "state", "attribute": "sso", "equals": "on"}, "sso is on"),
