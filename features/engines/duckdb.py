@@ -158,4 +158,7 @@ def first_line(error: Exception) -> str:
 
 
 def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line, and the file that a later one names."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    named = re.search(r"^\s*file = (.+)$", str(error), re.MULTILINE)
+    return f"{line} of {named[1]}." if named else line

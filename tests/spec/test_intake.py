@@ -506,12 +506,16 @@ def test_a_source_that_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "mixed" / "a.csv").write_text("x\n1\n")
     (folder / "latin.csv").write_bytes(b"account_id,event,occurred_at\na,caf\xe9,2024-01-01\n")
     (folder / "mixed" / "b.parquet").write_text("x")
+    (folder / "many").mkdir()
+    (folder / "many" / "a.csv").write_text("account_id,event,occurred_at\na,x,2024-01-01\n")
+    (folder / "many" / "b.csv").write_bytes((folder / "latin.csv").read_bytes())
     for source, words in {
         "half.parquet": "events: cannot read .*half.parquet",
         "nothing.csv": "events: .*nothing.csv is empty: it has not even a header",
         "fake.duckdb::events": "events: cannot read .*fake.duckdb",
         "gone.duckdb::events": "events: there is no DuckDB file",
         "latin.csv": "latin.csv.*not written in UTF-8: convert it",
+        "many": "CSV Error on Line: 2 of .*many/b.csv. It is not written in UTF-8: convert it",
         "gone.parquet": "events: there is no file .*gone.parquet",
         "gone/*.csv": "events: there is no file",
         "x.xlsx": "is of no known kind",
