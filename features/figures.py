@@ -165,7 +165,8 @@ def _dots(axes: Axes, rows: Sequence[Row], declared: Features) -> None:
 
 
 def _label(row: Row) -> str:
-    text = re.sub(r" in the last (\d+) days\b", r", \1 days", _line(row["description"]))
+    text = _line(row["description"]).removeprefix("Events of the ")
+    text = re.sub(r" in the last (\d+) days\b", r", \1 days", text)
     short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
     return f"{short}  ({row['adoption']['support']:,})"
 
