@@ -96,6 +96,6 @@ def test_features_says_which_files_it_counted(tmp_path: Path) -> None:
     assert said() == "Files of events: 2, of them 1 new or changed and counted now, 1 counted before."
     (folder / "b.parquet").unlink()
     assert said().endswith(" Gone since, with all their events: b.parquet.")
-    events[~year].to_parquet(folder / "c.parquet", index=False)
+    events[~year].iloc[1:].to_parquet(folder / "c.parquet", index=False)
     files = json.loads(run("features", "-w", tmp_path / "w", "--json").out)["files"]
     assert files == {"all": 2, "counted": 1, "gone": 0}
