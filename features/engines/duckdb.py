@@ -5,9 +5,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import duckdb
@@ -114,16 +115,25 @@ class DuckDB(Engine):
 
 def _stoppable(backend: Any, query: Callable[[], T]) -> T:
     """What a query answers. Ctrl-C ends it: who waits inside DuckDB is not told of signals while others work."""
-    with ThreadPoolExecutor(max_workers=1) as background:
-        running: Future[T] | None = None
-        try:
-            running = background.submit(query)
-            return running.result()
-        except KeyboardInterrupt:
-            while running and not running.done():  # a query that has not begun yet cannot be stopped
+    answer: Future[T] = Future()
+    background = Thread(target=_answer, args=(answer, query))
+    try:
+        background.start()
+        return answer.result()
+    except KeyboardInterrupt:
+        if not answer.cancel():  # it has begun, if only just: what DuckDB does not run yet it cannot stop
+            while not answer.done():
                 backend.con.interrupt()
                 time.sleep(0.02)
-            raise
+        raise
+
+
+def _answer(answer: "Future[T]", query: Callable[[], T]) -> None:
+    if answer.set_running_or_notify_cancel():
+        try:
+            answer.set_result(query())
+        except BaseException as error:
+            answer.set_exception(error)
 
 
 @contextmanager

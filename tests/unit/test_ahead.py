@@ -52,8 +52,9 @@ QUERIES = {
 def test_a_query_that_takes_long_ends_at_ctrl_c(query: str, wait_seconds: float, tmp_path: Path) -> None:
     """It must not keep a person waiting, whichever of DuckDB's threads has the work."""
     program = f"""
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from features.ahead import ahead
 from features.engines.duckdb import DuckDB, connect
 store = connect()
