@@ -46,15 +46,18 @@ class Books:
             self.withheld.setdefault(table, {})[reason] = n
 
     def _open(self, table: str, only: Collection[str] | None = None, *, part: bool = False) -> Any:
-        """The raw table, of `only` some of its files where they are named, which may be a `part` of what is read together.
+        """The raw table, of `only` some of its files where they are named; a `part` of them once the whole was opened.
 
         Raises DataError where a mapped column is missing, or files do not go together.
         """
         source = self.data.sources.declared()[table]
         raw = self.stores.open(source, self.folder, table, only)
         mapping = self.data.mapping[table]
+        if part:  # which may lack what other files have; how they go together was looked at with the whole
+            absent = {physical for physical in mapping.values() if physical not in raw.columns}
+            return raw.mutate(**{physical: ibis.null("string") for physical in absent}) if absent else raw
         for logical, physical in mapping.items():
-            if physical not in raw.columns and not part:
+            if physical not in raw.columns:
                 raise DataError(
                     f"{table}: {source} has no column {physical!r} (mapped to {logical});"
                     f" it has {', '.join(raw.columns)}. Correct data.mapping.{table}.{logical}"
@@ -62,9 +65,7 @@ class Books:
         if files := self.stores.schemas(source, self.folder, table):
             required = [mapping[logical] for logical in TABLES[table].required]
             require_alike(table, files, required, list(mapping.values()))
-        # A part may lack what other files have.
-        absent = {physical for physical in mapping.values() if physical not in raw.columns}
-        return raw.mutate(**{physical: ibis.null("string") for physical in absent}) if absent else raw
+        return raw
 
     def _columns(self, table: str, raw: Any) -> dict[str, Any]:
         """The mapped columns as the contract has them."""

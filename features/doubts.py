@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from features.declaration import Data
 from features.faults import meant
 from features.log import Log
+from features.phrases import listing
 from features.states import States, never_held
 
 MOST_NAMED = 5
@@ -40,7 +41,7 @@ def unknown_events(asked: Mapping[str, Iterable[str]], log: Log) -> list[str]:
     for place, events in asked.items():
         missing = [event for event in events if event not in known]
         if missing:
-            shown = ", ".join(f"{event!r}{meant(event, known)}" for event in missing[:MOST_NAMED])
-            more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
-            said.append(f"{place}: the log has no event {shown}{more}: check the spelling")
+            near = [f"{event!r}{meant(event, known)}" for event in missing[:MOST_NAMED]]
+            shown = listing([*near, *missing[MOST_NAMED:]], MOST_NAMED)
+            said.append(f"{place}: the log has no event {shown}: check the spelling")
     return said

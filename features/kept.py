@@ -30,6 +30,7 @@ from features.elementary import Layout
 from features.engines import engine_of
 from features.errors import DataError, StoreError
 from features.fingerprints import of_code, of_files
+from features.phrases import listing
 from features.rejection import IN_THE_FUTURE, LEFT_OUT, UNKNOWN_ACCOUNT
 from features.scan import Scan
 from features.sources import is_files
@@ -223,9 +224,8 @@ class Counting:
         new, n = self.files["counted"], self.files["all"]
         said = f"Files of events: {n:,}, of them {new:,} new or changed and counted now, {n - new:,} counted before."
         if self.gone:
-            shown = ", ".join(Path(name).name for name in self.gone[:3])
-            more = f" and {len(self.gone) - 3:,} more" if len(self.gone) > 3 else ""
-            said += f" Gone since, with all their events: {shown}{more}."
+            shown = listing([Path(name).name for name in self.gone])
+            said += f" Gone since, with all their events: {shown}."
         return said
 
     def streams(self, asked: Scan, until_day: int, scan_of: Callable[[Any], Scan]) -> dict[str, Streams]:

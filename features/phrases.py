@@ -1,6 +1,6 @@
 """What a feature of one's own is, in plain words, where its owner gave none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from features.specs import LEVELS, WINDOWLESS, Aggregation, Per
 from features.windows import Window
@@ -60,11 +60,16 @@ def state_phrase(attribute: str, equals: object = None) -> str:
     return f"{attribute} in force" if equals is None else f"{attribute} is {equals}"
 
 
+def listing(names: Sequence[str], most: int = 4) -> str:
+    """A few names, and how many more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
 def noun(events: tuple[str, ...] | None, category: str | None) -> str:
     """What is counted: events of a category, a few events by name, or all."""
     if category:
         return f"{EVENTS} of the category {category}"
     if not events:
         return EVENTS
-    more = f" and {len(events) - MOST_NAMED} more" if len(events) > MOST_NAMED else ""
-    return ", ".join(events[:MOST_NAMED]) + more
+    return listing(events, MOST_NAMED)

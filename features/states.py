@@ -12,6 +12,7 @@ from features.equality import holds
 from features.errors import DataError
 from features.faults import meant
 from features.log import Log
+from features.phrases import listing
 
 MOST_VALUES = 5  # of a text, the commonest get a feature each
 MOST_NAMED = 12  # attributes in a message
@@ -51,10 +52,9 @@ class States:
         if not self.by_attribute:
             raise DataError(f"{asked_by}: {attribute!r} is asked for, and there is no table of states")
         names = sorted(self.by_attribute)
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         raise DataError(
             f"{asked_by}: the states have no attribute {attribute!r}{meant(attribute, names)}; there are"
-            f" {', '.join(names[:MOST_NAMED])}{more}"
+            f" {listing(names, MOST_NAMED)}"
         )
 
     def require_numbers(self, attribute: str, asked_by: str) -> None:
@@ -74,8 +74,7 @@ class States:
     def shown(self, attribute: str) -> str:
         """The commonest values of an attribute, and how many more there are, for a message."""
         found = self._commonest(attribute)
-        more = f" and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
-        return ", ".join(map(repr, found[:MOST_VALUES])) + more if found else "none"
+        return listing([*map(repr, found)], MOST_VALUES) if found else "none"
 
     def _commonest(self, attribute: str) -> list[str]:
         counts = (

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from features.phrases import listing
 from features.plants import Movement, movements
 from features.specs import FeatureSpec
 from features.stamps import WEEK_DAYS, Stamp, stamps
 from features.subset import draw_accounts, subset
 from features.windows import Grid
 from models.leaks import Checked, Finding, Material
-from models.milestones import RETAINED, listing
+from models.milestones import RETAINED
 
 PLANTED_ACCOUNTS = 150
 PLANTED_CLOSES = 3

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
 from features.declaration import Declared
+from features.phrases import listing
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.windows import last
 
@@ -23,12 +24,6 @@ LINK_DAYS = 90  # a state is looked at this long after a landmark: far enough fo
 def number(value: float) -> str:
     """A threshold for people: 20, 2.5, 1,000."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
-
-
-def listing(names: tuple[str, ...], most: int = 4) -> str:
-    """A few names, and how many more."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _real(day: str) -> str:

@@ -13,10 +13,10 @@ import pandas as pd
 from features.adoption import recent_adoption
 from features.log import Log
 from features.matrix import Matrix
+from features.phrases import listing
 from models.cohorts import Cohorts
 from models.evaluation import evaluate
 from models.framework import Framework
-from models.milestones import listing
 from reports.proven import Proven
 from reports.snapshot import Snapshots
 from reports.verdicts import Verdict

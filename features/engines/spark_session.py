@@ -47,9 +47,8 @@ def connect(master: str) -> Any:
         ) from error
     require_answer(master)
     running = SparkSession.getActiveSession()
-    if (
-        running is not None and running.sparkContext.master != master
-    ):  # it would be given instead, without a word
+    # It would be given instead, without a word.
+    if running is not None and running.sparkContext.master != master:
         raise DataError(
             f"data.engine {master}: this process already has a Spark session on {running.sparkContext.master}: stop that"
             " one first, or run this command in a process of its own"
