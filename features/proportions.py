@@ -20,8 +20,12 @@ def wilson(rate: Any, n: Any, degrees: Any = np.inf, level: float = LEVEL) -> tu
     rate, n, degrees: numbers or arrays of one shape. `degrees` of freedom of the variance: few accounts leave the
     variance itself unsure.
     """
+    return score_limits(rate, n, t.ppf((1 + level) / 2, degrees))
+
+
+def score_limits(rate: Any, n: Any, z: Any) -> tuple[Any, Any]:
+    """The same at `z` standard errors; numbers or arrays of one shape."""
     rate, n = np.asarray(rate, dtype=float), np.asarray(n, dtype=float)
-    z = t.ppf((1 + level) / 2, degrees)
     z2 = z * z
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = (rate + z2 / (2 * n)) / (1 + z2 / n)

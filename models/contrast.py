@@ -7,10 +7,13 @@ of each account on the figure, not from resamples.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.arrays import Flags, Floats, Integers
+from features.proportions import score_limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +147,17 @@ def shares(flag: Flags, lost: Flags, stratum: Integers, account: Integers, z: fl
     rates, bounds, counts = [], [], []
     for rows in (lost & both, ~lost & both):
         by_account = np.bincount(account[rows], weights=weight[rows])
-        effective = by_account.sum() ** 2 / (by_account**2).sum()
         rate = float((weight * flag)[rows].sum() / weight[rows].sum())
         rates.append(rate)
-        bounds.append(_wilson(rate, effective, z))
+        bounds.append(_limits(rate, by_account, z))
         counts.append((len(np.unique(account[rows & flag])), len(np.unique(account[rows]))))
     return Shares(rates[0], rates[1], bounds[0], bounds[1], counts[0], counts[1])
 
 
-def _wilson(rate: float, n: float, z: float) -> tuple[float, float]:
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+def _limits(rate: float, by_account: NDArray[Any], z: float) -> tuple[float, float]:
+    """Wilson's limits of a rate with the effective number of accounts (Kish 1965); by_account: their weights."""
+    lower, upper = score_limits(rate, by_account.sum() ** 2 / (by_account**2).sum(), z)
+    return float(lower), float(upper)
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,5 @@ def share_of(hits: Floats, rows: Floats, account: Integers, z: float) -> tuple[f
     Wilson's bound with the effective number of accounts (Kish 1965).
     """
     by_account = np.bincount(account, weights=rows)
-    effective = by_account.sum() ** 2 / (by_account**2).sum()
     share = float(hits.sum() / rows.sum())
-    return share, _wilson(share, effective, z)[0]
+    return share, _limits(share, by_account, z)[0]
