@@ -6,7 +6,7 @@ could not use it: missing. One on pro that signed up in 2023 could, and 30 days 
 tracked. 90 days are not: January's last two weeks went unseen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,15 @@ from features.arrays import Flags, Integers, Times
 from features.attributes import in_force
 from features.needs import EventSet
 from features.specs import EVENTLESS, Aggregation, FeatureSpec
-from features.windows import Window
+from features.windows import EVER, Window
 
 ALWAYS = np.datetime64("0001-01-01", "us")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An event is there on `plan` (None: on every one) after `launched_at`, and tracked from `tracked_from` on."""
+    """An event, or an attribute of the states, is there on `plan` (None: on every one) after `launched_at`, and tracked
+    from `tracked_from` on."""
 
     plan: str | None
     launched_at: np.datetime64
@@ -33,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Eligibility:
-    """The rules by event; an event without one is there for everybody, always, and tracked as the log is.
+    """The rules by the event or attribute; what has none is there for everybody, always, and tracked as the log is.
 
     `spells` (account, started_at, plan) or `fixed` (by account code) say which plan an account is on.
     """
@@ -75,6 +76,10 @@ class Access:
             found |= np.logical_or.reduce([self._allows(rule) for rule in self.rules[event]])
         return found if self._all_ruled(events) else np.ones_like(found)
 
+    def all_eligible(self, parts: Sequence[EventSet]) -> Flags:
+        """Where every one of several sets could be used."""
+        return np.asarray(np.logical_and.reduce([self.eligible(names) for names in parts]))
+
     def tracked(self, events: EventSet, window: Window) -> Flags:
         """Where all that could be used of a set was tracked for as long as it could be used within the window."""
         return np.asarray(self.unseen_until(events, window) == ALWAYS)
@@ -105,34 +110,43 @@ class Access:
 
 
 def eligible(spec: FeatureSpec, access: Access) -> Flags:
-    """Where plan and launch allowed what a feature looks at: any of its events, or groups, could be used."""
+    """Where plan and launch allowed what a feature looks at: any of its events, its attribute, or all of any group."""
     if _needs_no_access(spec, access):
         return np.ones(access.time.shape, dtype=np.bool_)
-    return np.asarray(np.logical_or.reduce([access.eligible(events) for events in _sets(spec)]))
+    return np.asarray(np.logical_or.reduce([access.all_eligible(parts) for parts in _alternatives(spec)]))
 
 
 def knowable(spec: FeatureSpec, access: Access) -> Flags:
-    """Where a feature means something: its events could be used, and were tracked for as long as it looks back.
+    """Where a feature means something: what it looks at could be used, and was tracked for as long as it looks back.
 
     Of groups those that could be used count, and must have been tracked. For the days since an event, tracking only
-    limits how long its absence can be known.
+    limits how long its absence can be known; a state is known once its tracking has begun.
     """
     found = eligible(spec, access)
     if _needs_no_access(spec, access) or spec.aggregation is Aggregation.DAYS_SINCE:
         return found
+    if spec.aggregation is Aggregation.STATE:
+        ((attribute,),) = _alternatives(spec)
+        return found & (access.unseen_until(attribute, EVER) < access.time)
     for window in spec.windows:
-        for events in _sets(spec):
-            found &= access.tracked(events, window)
+        for parts in _alternatives(spec):
+            tracked = np.logical_and.reduce([access.tracked(names, window) for names in parts])
+            found &= tracked | ~access.all_eligible(parts)
     return found
 
 
 def _needs_no_access(spec: FeatureSpec, access: Access) -> bool:
     outcome = any(window.end_days > 0 for window in spec.windows)
-    return outcome or spec.aggregation in EVENTLESS or not access.rules
+    eventless = spec.aggregation in EVENTLESS and spec.aggregation is not Aggregation.STATE
+    return outcome or eventless or not access.rules
 
 
-def _sets(spec: FeatureSpec) -> list[EventSet]:
-    return [group.events for group in spec.groups] or [spec.events]
+def _alternatives(spec: FeatureSpec) -> list[tuple[EventSet, ...]]:
+    """The sets of events, or attributes, that a feature can be made of: one of the alternatives is enough, all its parts
+    are needed."""
+    if spec.attribute is not None:
+        return [((spec.attribute,),)]
+    return [group.parts for group in spec.groups] or [(spec.events,)]
 
 
 def plain(plan: str) -> str:

@@ -6,8 +6,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from features.arrays import Floats, Integers, Positions, Times
+from features.arrays import Flags, Floats, Integers, Positions, Times
 from features.equality import holds
+from features.specs import StateTest
+from features.windows import ONE_DAY, Window
 
 FAR = np.datetime64("2262-01-01", "us")  # the end of what goes on
 TOUCHING = pd.Timedelta(days=1)  # an end on one day and a start on the next leave no gap
@@ -102,6 +104,55 @@ class State:
         place = self.changes.latest(account, time, inclusive=False)
         until = np.append(self.until, np.datetime64("NaT"))  # -1, for none, takes the last entry
         return np.append(self.number, self.nothing)[np.where(until[place] < time, -1, place)]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """When a test of a state holds, account by account: from each start until its end, which do not overlap.
+
+    spells: (n,) the starts. until: (n,) the ends, FAR of what goes on.
+    """
+
+    spells: Timeline
+    until: Times
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, test: StateTest) -> "Holding":
+        """From rows of one attribute (account, value, valid_from, valid_to) in the order in which they took force.
+
+        A value is in force until the next one of the account or its own end: what that leaves nothing of never was.
+        """
+        account, start = rows["account"].to_numpy(np.int64), times_of(rows["valid_from"])
+        own_end = times_of(rows["valid_to"].fillna(FAR))
+        following = np.append(start[1:], FAR)
+        superseded = np.append(account[1:] == account[:-1], False)
+        until = np.where(superseded, np.minimum(own_end, following), own_end)
+        holding = passing(rows["value"], test) & (until > start)
+        return cls(Timeline(account[holding], start[holding]), until[holding])
+
+    def within(self, account: Integers, time: Times, window: Window) -> Flags:
+        """Whether it held at some instant of the window around each time; account, time: (n,)."""
+        # Of spells that do not overlap, the one that begins last before the window's end is the one that ends last.
+        place = self.spells.latest(account, time + window.end_days * ONE_DAY, inclusive=False)
+        if window.start_days is None:
+            return np.asarray(place >= 0)
+        until = np.append(self.until, np.datetime64("NaT"))  # -1, for none, takes the last entry
+        return np.asarray(until[place] > time + window.start_days * ONE_DAY)
+
+    def first_from(self, instants: "pd.Series[pd.Timestamp]") -> "pd.Series[pd.Timestamp]":
+        """The first instant from one of each account on (by its code) at which it holds; of those that have one."""
+        since = pd.Series(times_of(instants), index=instants.index).reindex(self.spells.account)
+        going_on = self.until > since.to_numpy()
+        found = np.maximum(self.spells.time, since.to_numpy())[going_on]
+        return pd.Series(found, index=self.spells.account[going_on]).groupby(level=0).min()
+
+
+def passing(values: "pd.Series[str]", test: StateTest) -> Flags:
+    """Which values pass a test."""
+    if test.at_least is not None:
+        return np.asarray(numbers(values) >= test.at_least)
+    assert test.equals is not None  # a test asks for one of the two
+    return holds(values, test.equals).to_numpy(bool)
 
 
 def numbers(values: "pd.Series[str]") -> Floats:

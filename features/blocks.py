@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from features.access import Eligibility
 from features.arrays import Floats, Times
-from features.attributes import Level, State
+from features.attributes import Holding, Level, State
 from features.composition import Beside, Moments, compose
 from features.elementary import Elementary, Layout
 from features.specs import Aggregation, FeatureSpec
@@ -24,7 +24,7 @@ class Recipe:
 
     signed_up: (accounts,) of all accounts. `layout.block_size` accounts make a block. `specs` are asked of those that could
     use what they look at, `outcome_specs` of everybody: silence is silence, whatever its reason. `states` are by the
-    name of the feature that looks them up.
+    name of the feature that looks them up, `holdings` by the meaning of the test.
     """
 
     specs: tuple[FeatureSpec, ...]
@@ -35,6 +35,7 @@ class Recipe:
     data_from: np.datetime64
     levels: Mapping[Aggregation, Level]
     states: Mapping[str, State]
+    holdings: Mapping[tuple[object, ...], Holding]
     eligibility: Eligibility
 
     def accounts(self, block: int) -> tuple[int, int]:
@@ -73,7 +74,7 @@ class Recipe:
         found: Columns = {}
         for specs, rules in ((self.outcome_specs, Eligibility({})), (self.specs, self.eligibility)):
             access = rules.at(moments.account, moments.time, moments.signed_up)
-            beside = Beside(self.levels, self.states, access)
+            beside = Beside(self.levels, self.states, self.holdings, access)
             found |= {spec.name: compose(spec, table, moments, beside).ravel() for spec in specs}
         return found
 

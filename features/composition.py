@@ -7,10 +7,10 @@ import numpy as np
 
 from features.access import Access, knowable
 from features.arrays import Flags, Floats, Integers, Times
-from features.attributes import Level, State
+from features.attributes import Holding, Level, State
 from features.elementary import NEVER, NO_FIRST, Elementary
 from features.sequences import Measure, active_weeks, irregularity, streak
-from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per
+from features.specs import SEQUENCES, Aggregation, FeatureSpec, Per, StateTest
 from features.windows import DAY_US, EVER, ONE_DAY, Window
 
 DAYS_PER_MONTH = 30
@@ -54,10 +54,11 @@ class Moments:
 @dataclass(frozen=True)
 class Beside:
     """What stands beside the events of one block: levels that the subscriptions hold, states by the feature that asks
-    for them, and who could use what."""
+    for them, when tests of states hold by their meaning, and who could use what."""
 
     levels: Mapping[Aggregation, Level]
     states: Mapping[str, State]
+    holdings: Mapping[tuple[object, ...], Holding]
     access: Access
 
 
@@ -66,7 +67,7 @@ def compose(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Besi
     value = _VALUES[spec.aggregation](spec, table, moments, beside)
     if spec.per is not None:
         value = value / _denominator(spec, table, moments, beside)
-    if spec.aggregation in LOOKING_BACK:
+    if spec.aggregation in LOOKING_BACK and spec.counts_events:
         for window in spec.windows:
             value = np.where(moments.blind(window), np.nan, value)
     return np.where(knowable(spec, beside.access), value, np.nan)
@@ -114,10 +115,21 @@ def _distinct_users(spec: FeatureSpec, table: Elementary, moments: Moments, _bes
 
 def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
     present = np.zeros_like(moments.tenure_days)
+    held = {test.meaning: _held(test, spec.window, moments, beside) for test in spec.tests}
     for group in spec.groups:
-        enough = _between(table.counts(group.events), table, moments, spec.window) >= group.at_least
-        present += enough & beside.access.eligible(group.events)
+        there = beside.access.all_eligible(group.parts)
+        if group.events:
+            there &= _between(table.counts(group.events), table, moments, spec.window) >= group.at_least
+        for test in group.states:
+            there &= held[test.meaning]
+        present += there
     return present
+
+
+def _held(test: StateTest, window: Window, moments: Moments, beside: Beside) -> Flags:
+    account = np.repeat(moments.account, moments.time.shape[1])
+    held = beside.holdings[test.meaning].within(account, moments.time.ravel(), window)
+    return held.reshape(moments.time.shape)
 
 
 def _days_since(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:

@@ -45,7 +45,7 @@ def _looked_at(spec: FeatureSpec, ruled: Set[str]) -> EventSet:
     """The events of which a single one puts a feature above zero for whoever has a value."""
     if not spec.groups:
         return spec.events
-    sure = [group.events for group in spec.groups if group.at_least <= 1 and not ruled >= set(group.events)]
+    sure = [g.events for g in spec.groups if g.at_least <= 1 and not g.states and not ruled >= set(g.events)]
     return tuple(event for events in sure for event in events)
 
 

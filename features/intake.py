@@ -81,13 +81,14 @@ def _log(
     """The log of usable events, of whose rows `spans` (features.kept.SPANS) say what became, with their `names` if known."""
     data, known_at = reader.data, reader.known_at
     used = spans[spans["reason"].isna()]
+    states = reader.states(accounts)
     return Log(
         events=events,
         accounts=_there(accounts, known_at),
         subscriptions=reader.subscriptions(accounts),
-        states=reader.states(accounts),
+        states=states,
         outcomes=reader.outcomes(accounts),
-        eligibility=reader.eligibility(lambda: _known_names(names or event_names(events), data)),
+        eligibility=reader.eligibility(lambda: _known_names(names or event_names(events), states, data)),
         data_from=used["first"].min().floor("D"),
         data_through=_data_through(data, used["final"].max(), reader.now if known_at is None else known_at),
         known_at=known_at,
@@ -121,9 +122,10 @@ def ends_within_its_day(data: Data, through: pd.Timestamp) -> bool:
     return through != through.floor("D") and _is_whole(data, through)
 
 
-def _known_names(of_log: frozenset[str], data: Data) -> frozenset[str]:
-    """What a row of the eligibility may name: the events of the log, those that the framework names, categories."""
-    return of_log | data.named_events() | frozenset(data.events.categories)
+def _known_names(of_log: frozenset[str], states: pd.DataFrame | None, data: Data) -> frozenset[str]:
+    """What a row of the eligibility may name: events of the log or the framework, categories, attributes of the states."""
+    attributes = frozenset[str]() if states is None else frozenset(states["attribute"].cat.categories)
+    return of_log | data.named_events() | attributes | frozenset(data.events.categories)
 
 
 def _known_accounts(raw: Any, accounts: pd.DataFrame) -> Any:

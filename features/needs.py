@@ -27,7 +27,7 @@ class Needs:
         found: dict[Aggregation, dict[EventSet, None]] = {kind: {} for kind in Aggregation}
         for spec in specs:
             if spec.aggregation is Aggregation.GROUPS:
-                found[Aggregation.COUNT].update({group.events: None for group in spec.groups})
+                found[Aggregation.COUNT].update({g.events: None for g in spec.groups if g.events})
             else:
                 found[spec.aggregation][spec.events] = None
             if spec.aggregation in SEQUENCES:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.ahead import ahead
-from features.attributes import Level, State
+from features.attributes import Holding, Level, State
 from features.blocks import Columns, Recipe
 from features.declaration import LONGEST_WINDOW_DAYS, Data
 from features.eligibility import eligibility
@@ -76,7 +76,7 @@ def observe_in_blocks(
     With `counting` it starts from the counts of the log's files that are kept, and keeps those of the rest.
     """
     of_outcome = outcome_specs(data)
-    states = _states(log, data, question.specs)
+    states, holdings = _looked_up(log, data, question.specs)
     if progress:
         progress("scanning the events", 0.0)
     specs = (*question.specs, *of_outcome)
@@ -90,6 +90,7 @@ def observe_in_blocks(
         np.datetime64(log.data_from, "us"),
         _levels(log),
         states,
+        holdings,
         eligibility(log, data),
     )
     labels = Labels.of(log, data)
@@ -139,11 +140,18 @@ def _levels(log: Log) -> dict[Aggregation, Level]:
     return {kind: Level.of(log.subscriptions, c) for kind, c in columns.items() if c in log.subscriptions}
 
 
-def _states(log: Log, data: Data, specs: tuple[FeatureSpec, ...]) -> dict[str, State]:
-    """What each feature of a state looks up, by the feature's name."""
-    asked = [(spec, spec.attribute) for spec in specs if spec.attribute is not None]
+def _looked_up(
+    log: Log, data: Data, specs: tuple[FeatureSpec, ...]
+) -> tuple[dict[str, State], dict[tuple[object, ...], Holding]]:
+    """What features of states look up, by their names, and when the tests of groups hold, by their meaning."""
+    asked = any(spec.attribute is not None or spec.tests for spec in specs)
     known = States.of(log, data) if asked else States({})
-    return {
-        spec.name: State.of(known.require(attribute, f"feature {spec.name!r}"), spec.equals)
-        for spec, attribute in asked
-    }
+    states, holdings = {}, {}
+    for spec in specs:
+        asked_by = f"feature {spec.name!r}"
+        if spec.attribute is not None:
+            states[spec.name] = State.of(known.require(spec.attribute, asked_by), spec.equals)
+        for test in spec.tests:
+            if test.meaning not in holdings:
+                holdings[test.meaning] = Holding.of(known.require(test.state, asked_by), test)
+    return states, holdings

@@ -20,7 +20,7 @@ OF_ACCOUNTS = (NO_ACCOUNT, UNKNOWN_ACCOUNT)  # reasons that no event of a known 
 IN_THE_FUTURE = "in the future"
 SIGNUP_IN_THE_FUTURE = "signup in the future"
 CHANGE_WITH_TIME = frozenset({IN_THE_FUTURE, SIGNUP_IN_THE_FUTURE})  # what lies ahead now may be usable later
-UNKNOWN_FEATURE = "names neither an event nor a category"
+UNKNOWN_FEATURE = "names no event, category or attribute of the states"
 NOT_YET_RECORDED = "not yet recorded"
 UNREAD_RECORDING = "recorded_at unreadable"
 UNREAD = "unread_"  # prefix of the flag that a value was there and could not be read
@@ -87,7 +87,7 @@ def state_reasons(states: pd.DataFrame) -> "pd.Series[str]":
 
 
 def eligibility_reasons(rows: pd.DataFrame, known: Collection[str]) -> "pd.Series[str]":
-    """The first reason that a row of the eligibility cannot be used; `known` are the names of events and categories."""
+    """The first reason that a row of the eligibility cannot be used; `known` are the names that it may name."""
     reasons: Checks = {
         "no feature": rows["feature"].isna(),
         UNKNOWN_FEATURE: ~rows["feature"].isin(known),
@@ -172,7 +172,10 @@ def remedy(reason: str) -> str:
     if "unreadable" in reason:
         return f"check data.mapping; {TIME_FORMS}"
     if reason == UNKNOWN_FEATURE:
-        return "write `feature` as the events are named in the log, or as a key of data.events.categories"
+        return (
+            "write `feature` as the events are named in the log, as a key of data.events.categories or as an attribute of"
+            " the states"
+        )
     if reason == UNKNOWN_ACCOUNT:
         return "check that account_id means the same in data.mapping as in the accounts table"
     return "check data.mapping and data.calendar.timezone"

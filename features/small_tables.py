@@ -125,7 +125,7 @@ class SmallTables(Books):
         return frame[~empty].reset_index(drop=True)
 
     def eligibility(self, features: Callable[[], Collection[str]]) -> pd.DataFrame | None:
-        """Who could use what from when on; `features` gives the names of events and categories, if they are needed."""
+        """Who could use what from when on; `features` gives the names that a row may name, if they are needed."""
         if "eligibility" not in self.data.sources.declared():
             return None
         frame = self._read("eligibility")

@@ -3,7 +3,7 @@
     FeatureSpec("logins_7d", "Logins in the last 7 days", Aggregation.COUNT, last(7), events=("login",), unit="events")
 
 A milestone's score is a feature too: "conversations resolved per seat in 30 days" is a count per seat,
-"categories at the mature level" counts groups of events.
+"categories at the mature level" counts groups of events and of tests of states.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Aggregation(StrEnum):
     STREAK = "streak"  # active weeks in a row, back from the as-of date
     IRREGULARITY = "irregularity"  # how much the gaps between active days vary, over their mean
     DISTINCT_USERS = "distinct_users"
-    GROUPS = "groups"  # how many groups of events have at least so many events
+    GROUPS = "groups"  # how many groups have at least so many events, and pass their tests of states
     DAYS_SINCE = "days_since"  # from the last event before the as-of date to it
     DAYS_TO_FIRST = "days_to_first"  # from signup to the first event ever
     TENURE = "tenure"  # days since signup; looks at no event
@@ -76,11 +76,51 @@ def unit_of(aggregation: Aggregation, per: Per | None, *, trend: bool) -> str:
 
 
 @dataclass(frozen=True)
+class StateTest:
+    """Whether an attribute of the states had a value, or a number of at least so much, in force.
+
+    It holds in a window [a, b) where it did so at some instant of it. Read from framework.yaml as it stands here:
+    `{state: sso, equals: on}`, `{state: macros, at_least: 3}`.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 - pydantic's own name for it
+
+    state: str
+    equals: bool | float | str | None = None
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.state:
+            raise ValueError("state: name an attribute of the states table")
+        if (self.equals is None) == (self.at_least is None):
+            raise ValueError(
+                f"a test of the state {self.state!r} needs either equals, a value, or at_least, a number: give one of the two"
+            )
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What tells it from other tests: case does not, and 1 is not the same as true, as it is to Python."""
+        equals = self.equals.strip().lower() if isinstance(self.equals, str) else self.equals
+        return self.state, isinstance(equals, bool), equals, self.at_least
+
+
+@dataclass(frozen=True)
 class Group:
-    """A set of events that counts as present from `at_least` events on."""
+    """What counts as present from `at_least` of its events on, where it has any, while all tests of states hold."""
 
     events: tuple[str, ...]
     at_least: float = 1.0
+    states: tuple[StateTest, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.events and not self.states:
+            raise ValueError("a group without an event or a test of a state is always there: name some")
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """What must all be there for whoever could reach it: its events, of which one is enough, and every attribute."""
+        events = (self.events,) if self.events else ()
+        return (*events, *((test.state,) for test in self.states))
 
 
 @dataclass(frozen=True)
@@ -171,3 +211,13 @@ class FeatureSpec:
         if self.aggregation in EVENTLESS:
             return ()
         return (self.window, self.window.before()) if self.trend else (self.window,)
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether it looks at any event: groups of tests of states alone do not."""
+        return not self.groups or any(group.events for group in self.groups)
+
+    @property
+    def tests(self) -> tuple[StateTest, ...]:
+        """Every test of a state that its groups ask for."""
+        return tuple(test for group in self.groups for test in group.states)

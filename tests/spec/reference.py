@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from features.specs import EVENTLESS, LEVELS, SEQUENCES, Aggregation, FeatureSpec, Per
-from features.windows import Window
+from features.specs import EVENTLESS, LEVELS, SEQUENCES, Aggregation, FeatureSpec, Group, Per, StateTest
+from features.windows import EVER, Window
 
 DAY = timedelta(days=1)
 
@@ -36,9 +36,9 @@ class Account:
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the eligibility with the events that its feature stands for."""
+    """A row of the eligibility with what its feature stands for: events, or an attribute of the states."""
 
-    events: frozenset[str]
+    names: frozenset[str]
     plan: str | None
     launched: datetime | None
     tracked: datetime | None
@@ -53,16 +53,24 @@ def value(
     rules: tuple[Rule, ...] = (),
 ) -> float:
     """The feature at t; `origin` is where days are counted from (midnight, or the signup on a tenure axis)."""
+    if spec.aggregation is Aggregation.STATE:
+        assert spec.attribute is not None
+        asked = (spec.attribute,)
+        unseen = [gap for gap in untracked(asked, account, EVER, t, rules) if gap >= t]
+        return state(account, spec, t) if could_use(asked, account, t, rules) and not unseen else math.nan
     if spec.aggregation in EVENTLESS:
         return standing(spec, account, t)
     if spec.groups:
-        spec = replace(spec, groups=tuple(g for g in spec.groups if could_use(g.events, account, t, rules)))
-        events: tuple[str, ...] | None = tuple(event for group in spec.groups for event in group.events)
+        groups = tuple(group for group in spec.groups if could_reach(group, account, t, rules))
+        if not groups:
+            return math.nan
+        spec = replace(spec, groups=groups)
+        names: tuple[str, ...] | None = tuple(name for g in spec.groups for part in parts(g) for name in part)
     else:
-        events = spec.events
-    if not could_use(events, account, t, rules):
-        return math.nan
-    gaps = [gap for window in spec.windows for gap in untracked(events, account, window, t, rules)]
+        names = spec.events
+        if not could_use(names, account, t, rules):
+            return math.nan
+    gaps = [gap for window in spec.windows for gap in untracked(names, account, window, t, rules)]
     if spec.aggregation is Aggregation.DAYS_SINCE:
         return days_since(spec, account, t, max([tracked_from, *gaps]))
     return math.nan if gaps else measured(spec, account, t, origin, tracked_from)
@@ -70,8 +78,6 @@ def value(
 
 def standing(spec: FeatureSpec, account: Account, t: datetime) -> float:
     """What looks at no event."""
-    if spec.aggregation is Aggregation.STATE:
-        return state(account, spec, t)
     if spec.aggregation is Aggregation.TENURE:
         return (t - account.signed_up) / DAY
     assert spec.aggregation in LEVELS
@@ -96,7 +102,8 @@ def measured(
         past = [e.at for e in within(spec, account, spec.window, t)]
         seen_from_the_start = account.signed_up >= tracked_from
         return (min(past) - account.signed_up) / DAY if past and seen_from_the_start else math.nan
-    if any(blind(account, window, t, tracked_from) for window in spec.windows):
+    counts_events = not spec.groups or any(group.events for group in spec.groups)
+    if counts_events and any(blind(account, window, t, tracked_from) for window in spec.windows):
         return math.nan
     found = plain(spec, account, spec.window, t, origin)
     if spec.trend:
@@ -118,8 +125,46 @@ def plain(spec: FeatureSpec, account: Account, window: Window, t: datetime, orig
     if spec.aggregation is Aggregation.DISTINCT_USERS:
         return len({e.user for e in chosen if e.user is not None})
     assert spec.aggregation is Aggregation.GROUPS
-    counts = [sum(e.quantity for e in chosen if e.event in group.events) for group in spec.groups]
-    return sum(n >= group.at_least for n, group in zip(counts, spec.groups, strict=True))
+    return sum(reached(group, account, chosen, window, t) for group in spec.groups)
+
+
+def reached(group: Group, account: Account, chosen: list[Event], window: Window, t: datetime) -> bool:
+    """Enough of its events, where it has any, and every test of a state held at some instant of the window."""
+    enough = sum(e.quantity for e in chosen if e.event in group.events) >= group.at_least
+    return (enough or not group.events) and all(held(test, account, window, t) for test in group.states)
+
+
+def held(test: StateTest, account: Account, window: Window, t: datetime) -> bool:
+    """What is in force changes at starts alone: so the first instant of the window is looked at, and every start in it."""
+    first = datetime.min if window.start_days is None else t + window.start_days * DAY
+    stop = t + window.end_days * DAY
+    starts = [start for attribute, _, start, _ in account.states if attribute == test.state]
+    instants = [first, *(start for start in starts if first <= start < stop)]
+    return any(passes(test, in_force_at(account, test.state, instant)) for instant in instants)
+
+
+def in_force_at(account: Account, attribute: str, instant: datetime) -> str | None:
+    """Of the changes up to an instant the last one, unless it is over; of two at once the one that lasts longer."""
+    mine = [
+        (start, end or datetime.max, value)
+        for a, value, start, end in account.states
+        if a == attribute and start <= instant
+    ]
+    if not mine:
+        return None
+    _, end, value = sorted(mine, key=lambda row: row[:2])[-1]
+    return value if end > instant else None
+
+
+def passes(test: StateTest, value: str | None) -> bool:
+    if value is None:
+        return False
+    if test.at_least is None:
+        return value.strip().lower() == str(test.equals).strip().lower()
+    try:
+        return float(value) >= test.at_least
+    except ValueError:
+        return False
 
 
 def in_order(aggregation: Aggregation, days: list[int], as_of: int) -> float:
@@ -139,12 +184,21 @@ def within(spec: FeatureSpec, account: Account, window: Window, t: datetime) -> 
     return [e for e in account.events if start <= e.at < stop and (chosen is None or e.event in chosen)]
 
 
-def could_use(events: tuple[str, ...] | None, account: Account, t: datetime, rules: tuple[Rule, ...]) -> bool:
+def parts(group: Group) -> list[tuple[str, ...]]:
+    """What must all be there for a group: its events, of which one is enough, and each of its attributes."""
+    return [*([group.events] if group.events else []), *((test.state,) for test in group.states)]
+
+
+def could_reach(group: Group, account: Account, t: datetime, rules: tuple[Rule, ...]) -> bool:
+    return all(could_use(part, account, t, rules) for part in parts(group))
+
+
+def could_use(names: tuple[str, ...] | None, account: Account, t: datetime, rules: tuple[Rule, ...]) -> bool:
     """Every event together could always be used; of a set it is enough that one of its events could."""
-    if events is None:
+    if names is None:
         return True
-    for event in events:
-        mine = [rule for rule in rules if event in rule.events]
+    for name in names:
+        mine = [rule for rule in rules if name in rule.names]
         if not mine or any(allows(rule, account, t) for rule in mine):
             return True
     return False
@@ -167,12 +221,12 @@ def plan_in_force(account: Account, t: datetime) -> str | None:
 
 
 def untracked(
-    events: tuple[str, ...] | None, account: Account, window: Window, t: datetime, rules: tuple[Rule, ...]
+    names: tuple[str, ...] | None, account: Account, window: Window, t: datetime, rules: tuple[Rule, ...]
 ) -> list[datetime]:
     """When tracking began of what was there before it, within the window: the account, the window, the feature."""
     found: list[datetime] = []
     for rule in rules:
-        if rule.tracked is None or not rule.events & set(events or ()) or not allows(rule, account, t):
+        if rule.tracked is None or not rule.names & set(names or ()) or not allows(rule, account, t):
             continue
         start = account.signed_up
         if window.start_days is not None:

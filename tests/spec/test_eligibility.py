@@ -175,10 +175,13 @@ def test_rows_that_name_nothing_are_set_aside(tmp_path: Path) -> None:
     -          | 2024-01-01
     """
     log, _ = drawn(tmp_path, eligibility)
-    assert log.quarantined["eligibility"] == {"names neither an event nor a category": 1, "no feature": 1}
+    assert log.quarantined["eligibility"] == {
+        "names no event, category or attribute of the states": 1,
+        "no feature": 1,
+    }
     assert log.eligibility is not None
     assert len(log.eligibility) == 3
     with pytest.raises(
-        DataError, match=r"names neither.*has feature 'wrokflow'; write `feature` as the events"
+        DataError, match=r"names no event.*has feature 'wrokflow'; write `feature` as the events"
     ):
         drawn(tmp_path, "feature\nwrokflow")

@@ -193,7 +193,7 @@ def rules_of(log: Log, data: Data) -> tuple[reference.Rule, ...]:
     if log.eligibility is None:
         return ()
     return tuple(
-        reference.Rule(frozenset(data.events.categories.get(feature, (feature,))), *rest)
+        reference.Rule(frozenset((feature, *data.events.categories.get(feature, ()))), *rest)
         for feature, *rest in rows(log.eligibility, "feature", "plan", "launched_at", "tracked_from")
     )
 
