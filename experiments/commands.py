@@ -102,6 +102,8 @@ def sweep(
     launch = Launch.of(Workspace(workspace.resolve()), variation)
     with console.progress("sweep") as progress:
         made = sweep_milestones(launch, milestones or [], progress)
+    for caveat in (caveat for found in made for caveat in found["caveats"]):
+        console.warn(f"warning: {caveat}")
     for found in made:
         console.say(
             f"{found['milestone']}: {found['verdict']}. {found['sentence']} {current_sentence(found)}".rstrip()

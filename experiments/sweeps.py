@@ -19,6 +19,7 @@ from features.progress import ProgressCallback
 from features.version import code_version
 from features.workspace import set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
+from models.doubts import rule_doubts
 from models.estimates import Effect
 from models.milestones import CountRule
 from models.sweep import Candidate, SweepEffect, SweepResult
@@ -38,6 +39,7 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     chosen = names or list(milestones)
     progress("reading the events", 0.05)
     log = launch.log()
+    caveats = rule_doubts({name: milestones[name] for name in chosen}, log, launch.framework.data)
     rivals = {name: _rivals(launch, name) for name in chosen}
     cohorts = build_cohorts(
         launch.framework, log, {name: rival_specs(rules) for name, rules in rivals.items()}
@@ -47,7 +49,7 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     for i, name in enumerate(chosen):
         progress(f"sweeping {name}", 0.2 + 0.8 * i / len(chosen))
         cohort = _in_segment(launch, log, cohorts.by_name[name])
-        made.append(_sweep_one(launch, log, store, cohort, rivals[name]))
+        made.append(_sweep_one(launch, log, store, cohort, rivals[name], caveats[name]))
     return made
 
 
@@ -69,13 +71,18 @@ def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
 
 
 def _sweep_one(
-    launch: Launch, log: Log, store: Store, cohort: Cohort, rivals: dict[str, CountRule]
+    launch: Launch,
+    log: Log,
+    store: Store,
+    cohort: Cohort,
+    rivals: dict[str, CountRule],
+    caveats: list[str],
 ) -> dict[str, Any]:
     rng = np.random.default_rng(launch.variation.seed)
     primary = cohort.milestone.primary_outcome
     trial = build_trial(cohort, "primary", log.data_through, rng, rivals)
     result = run_trial(trial, cohort, rng, launch.framework.review.adoption_band, N_PERMUTATIONS)
-    record = sweep_record(launch, cohort, trial, result, primary)
+    record = {**sweep_record(launch, cohort, trial, result, primary), "caveats": caveats}
     folder = launch.folder(launch.workspace.sweep(cohort.name), "sweep", cohort.name)
     grid = pd.DataFrame(dict(result.grid))
     write_text(folder / "sweep.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")

@@ -115,7 +115,7 @@ def _distinct_users(spec: FeatureSpec, table: Elementary, moments: Moments, _bes
 
 def _groups(spec: FeatureSpec, table: Elementary, moments: Moments, beside: Beside) -> Floats:
     present = np.zeros_like(moments.tenure_days)
-    held = {test.meaning: _held(test, spec.window, moments, beside) for test in spec.tests}
+    held = {test.meaning: _held(test, spec.window, moments, beside) for test in spec.state_tests}
     for group in spec.groups:
         there = beside.access.all_eligible(group.parts)
         if group.events:

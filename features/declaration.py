@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from features.faults import place
 from features.phrases import noun, phrase, state_phrase
 from features.quarters import Quarters
-from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, unit_of
+from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, StateTest, unit_of
 from features.tables import TABLES
 from features.validators import (
     feature_name,
@@ -167,6 +167,12 @@ class ExtraFeature(Declared):
             unit=self.unit or self._unit,
             category=self.category or "extra",
         )
+
+    @property
+    def state_tests(self) -> tuple[StateTest, ...]:
+        """What it asks of a state, where it asks for a value."""
+        asks = self.attribute is not None and self.equals is not None
+        return (StateTest(self.attribute or "", self.equals),) if asks else ()
 
     def _words(self, window: Window) -> str:
         if self.aggregation is Aggregation.STATE:

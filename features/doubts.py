@@ -29,7 +29,13 @@ def doubts(log: Log, data: Data) -> list[str]:
         **{f"data.events.categories.{name}": members for name, members in declared.categories.items()},
         **{f"data.features.extras: {e.name!r}": e.events for e in data.features.extras},
     }
-    return [*outages, *unmatched, *never_held(data, States.of(log, data)), *unknown_events(asked, log)]
+    states = States.of(log, data)
+    unheld = [
+        sentence
+        for extra in data.features.extras
+        for sentence in never_held(states, extra.state_tests, f"data.features.extras: {extra.name!r}")
+    ]
+    return [*outages, *unmatched, *unheld, *unknown_events(asked, log)]
 
 
 def unknown_events(asked: Mapping[str, Iterable[str]], log: Log) -> list[str]:

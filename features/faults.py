@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
 ABSENT: Mapping[str, str] = {
     "missing": "is missing: add it",
     "extra_forbidden": "is not a key here: check the spelling, or remove it",
+    "unexpected_keyword_argument": "is not a key here: check the spelling, or remove it",
 }
 OF_PYTHON = re.compile(r"^Value error, |^(Input|String|Tuple|Dictionary) (?=should)| after validation")
 Place = tuple[str | int, ...]

@@ -18,7 +18,7 @@ from features.outcomes import Labels, outcome_specs
 from features.progress import ProgressCallback
 from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
-from features.states import States
+from features.states import States, holdings
 from features.windows import Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
@@ -76,7 +76,7 @@ def observe_in_blocks(
     With `counting` it starts from the counts of the log's files that are kept, and keeps those of the rest.
     """
     of_outcome = outcome_specs(data)
-    states, holdings = _looked_up(log, data, question.specs)
+    states, held = _looked_up(log, data, question.specs)
     if progress:
         progress("scanning the events", 0.0)
     specs = (*question.specs, *of_outcome)
@@ -90,7 +90,7 @@ def observe_in_blocks(
         np.datetime64(log.data_from, "us"),
         _levels(log),
         states,
-        holdings,
+        held,
         eligibility(log, data),
     )
     labels = Labels.of(log, data)
@@ -144,14 +144,13 @@ def _looked_up(
     log: Log, data: Data, specs: tuple[FeatureSpec, ...]
 ) -> tuple[dict[str, State], dict[tuple[object, ...], Holding]]:
     """What features of states look up, by their names, and when the tests of groups hold, by their meaning."""
-    asked = any(spec.attribute is not None or spec.tests for spec in specs)
+    asked = any(spec.attribute is not None or spec.state_tests for spec in specs)
     known = States.of(log, data) if asked else States({})
-    states, holdings = {}, {}
+    states: dict[str, State] = {}
+    held: dict[tuple[object, ...], Holding] = {}
     for spec in specs:
         asked_by = f"feature {spec.name!r}"
         if spec.attribute is not None:
             states[spec.name] = State.of(known.require(spec.attribute, asked_by), spec.equals)
-        for test in spec.tests:
-            if test.meaning not in holdings:
-                holdings[test.meaning] = Holding.of(known.require(test.state, asked_by), test)
-    return states, holdings
+        held |= holdings(known, (t for t in spec.state_tests if t.meaning not in held), asked_by)
+    return states, held

@@ -55,8 +55,10 @@ def before(days: int) -> str:
     return "the day before" if days == 1 else f"the {days} days before"
 
 
-def state_phrase(attribute: str, equals: object = None) -> str:
-    """The words for a state: an attribute's value, or whether it is this one."""
+def state_phrase(attribute: str, equals: object = None, at_least: float | None = None) -> str:
+    """The words for a state: an attribute's value, or whether it is this one, or at least this much."""
+    if at_least is not None:
+        return f"at least {at_least:,.10g} {attribute}"
     return f"{attribute} in force" if equals is None else f"{attribute} is {equals}"
 
 

@@ -218,6 +218,6 @@ class FeatureSpec:
         return not self.groups or any(group.events for group in self.groups)
 
     @property
-    def tests(self) -> tuple[StateTest, ...]:
+    def state_tests(self) -> tuple[StateTest, ...]:
         """Every test of a state that its groups ask for."""
         return tuple(test for group in self.groups for test in group.states)

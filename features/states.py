@@ -1,18 +1,18 @@
 """Attributes that change: the dated states of a log, and what signup fixed for good, looked up by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.attributes import numbers
+from features.attributes import Holding, numbers, passing
 from features.declaration import Data
-from features.equality import holds
 from features.errors import DataError
 from features.faults import meant
 from features.log import Log
 from features.phrases import listing
+from features.specs import StateTest
 
 MOST_VALUES = 5  # of a text, the commonest get a feature each
 MOST_NAMED = 12  # attributes in a message
@@ -57,6 +57,13 @@ class States:
             f" {listing(names, MOST_NAMED)}"
         )
 
+    def tested(self, test: StateTest, asked_by: str) -> pd.DataFrame:
+        """The rows that a test looks at. Raises DataError where there are none, or numbers are asked of texts."""
+        rows = self.require(test.state, asked_by)
+        if test.at_least is not None:
+            self.require_numbers(test.state, asked_by)
+        return rows
+
     def require_numbers(self, attribute: str, asked_by: str) -> None:
         """Raises DataError where values of an attribute are there and none is a number, naming the commonest."""
         values = self.by_attribute[attribute]["value"].dropna()
@@ -84,19 +91,28 @@ class States:
         return [str(value) for value in ordered["value"]]
 
 
-def never_held(data: Data, states: States) -> list[str]:
-    """The extras that ask for a value which no row of their attribute has, in sentences."""
-    said = []
-    for extra in data.features.extras:
-        if extra.attribute is None or extra.equals is None:
-            continue
-        asked_by = f"data.features.extras: {extra.name!r}"
-        if not holds(states.require(extra.attribute, asked_by)["value"], extra.equals).any():
-            said.append(
-                f"{asked_by}: no row has {extra.attribute!r} equal to {extra.equals!r}: check the spelling; there are"
-                f" {states.shown(extra.attribute)}"
-            )
-    return said
+def holdings(states: States, tests: Iterable[StateTest], asked_by: str) -> dict[tuple[object, ...], Holding]:
+    """When each test holds, by its meaning. Raises DataError where an attribute is not there, or has no numbers."""
+    distinct = {test.meaning: test for test in tests}
+    return {key: Holding.of(states.tested(test, asked_by), test) for key, test in distinct.items()}
+
+
+def never_held(states: States, tests: Iterable[StateTest], asked_by: str) -> list[str]:
+    """The tests that no row of their attribute passes, in sentences."""
+    return [
+        f"{asked_by}: {_nowhere(states, test)}"
+        for test in tests
+        if not passing(states.tested(test, asked_by)["value"], test).any()
+    ]
+
+
+def _nowhere(states: States, test: StateTest) -> str:
+    if test.at_least is None:
+        return (
+            f"no row has {test.state!r} equal to {test.equals!r}: check the spelling; there are"
+            f" {states.shown(test.state)}"
+        )
+    return f"no row has {test.state!r} of at least {test.at_least:g}: ask for less; there are {states.shown(test.state)}"
 
 
 def varying(states: pd.DataFrame, n_accounts: int, most: int) -> tuple[str, ...]:

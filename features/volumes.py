@@ -1,10 +1,12 @@
 """Volumes of a log per quarter: events, accounts that did anything, and when accounts reached something."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import ibis
 import pandas as pd
 
+from features.attributes import Holding
 from features.columns import to_frame
 from features.declaration import Data
 from features.log import Log
@@ -35,20 +37,38 @@ def days_to_count(log: Log, events: tuple[str, ...], at_least: float, within_day
     return _first(reached.group_by("account").aggregate(elapsed=reached.elapsed.min()))
 
 
-def days_to_steps(log: Log, steps: tuple[str, ...], at_least: int, within_days: int) -> "pd.Series[float]":
-    """Days from signup to the first time that `at_least` different steps were done, by account code."""
-    table = _reaching(_early(log, within_days, steps), ["account", "event"], 1)
-    first = to_frame(table.group_by(["account", "event"]).aggregate(elapsed=table.elapsed.min()))
+def days_to_steps(
+    log: Log, events: Collection[str], held: Iterable[Holding], at_least: int, within_days: int
+) -> "pd.Series[float]":
+    """Days from signup to the first time that `at_least` different steps were done, by account code.
+
+    A step is one of the events, or a state that is held: done at signup where it was in force already.
+    """
+    signed_up = log.accounts["signed_up_at"]
+    parts = [_first_done(log, events, within_days)] if events else []
+    for holding in held:
+        since = holding.first_from(signed_up)
+        elapsed = (since - signed_up.reindex(since.index)).dt.as_unit("us").astype("int64")
+        early = elapsed[elapsed < within_days * DAY_US]
+        parts.append(pd.DataFrame({"account": early.index, "elapsed": early.to_numpy()}))
+    first = pd.concat(parts, ignore_index=True)
     nth = first.sort_values("elapsed").groupby("account").nth(at_least - 1)
     return nth.set_index("account")["elapsed"] / DAY_US
 
 
-def _early(log: Log, within_days: int, names: tuple[str, ...]) -> Any:
+def _first_done(log: Log, events: Collection[str], within_days: int) -> pd.DataFrame:
+    """When each account first did each event: account, elapsed."""
+    table = _reaching(_early(log, within_days, events), ["account", "event"], 1)
+    found = to_frame(table.group_by(["account", "event"]).aggregate(elapsed=table.elapsed.min()))
+    return found[["account", "elapsed"]]
+
+
+def _early(log: Log, within_days: int, names: Collection[str]) -> Any:
     events = log.events
     elapsed = events.occurred_at.delta(events.signed_up_at, unit="microsecond")
     weight = events.quantity if "quantity" in events.columns else ibis.literal(1)
     early = events.mutate(elapsed=elapsed, weight=weight)
-    return early.filter(early.event.isin(names), early.elapsed < within_days * DAY_US)
+    return early.filter(early.event.isin(sorted(names)), early.elapsed < within_days * DAY_US)
 
 
 def _reaching(table: Any, group: str | list[str], at_least: float) -> Any:

@@ -22,8 +22,10 @@ from features.progress import ProgressCallback
 from features.quarters import Quarters
 from features.specs import FeatureSpec
 from features.windows import Grid
+from models.doubts import require_states
 from models.framework import Framework
 from models.milestones import LINK_DAYS, RETAINED, LevelsRule, Milestone
+from models.parts import LEVELS
 from models.splits import folds
 
 Asked: TypeAlias = Literal["primary", "retained"]
@@ -141,7 +143,7 @@ def quarterly_question(
     specs = [m.rule.spec(name) for name, m in states.items()]
     for name, m in states.items():
         if isinstance(m.rule, LevelsRule):
-            specs += m.rule.category_specs(name).values()
+            specs += [spec for level in LEVELS for spec in m.rule.category_specs(name, level).values()]
     specs += extra
     return Question(tuple(specs), quarterly(log, data)) if specs else None
 
@@ -166,6 +168,7 @@ def build_cohorts(
     """
     rivals = rivals or {}
     data = framework.data
+    require_states(framework.milestones, log, data)
     extra: dict[str, list[FeatureSpec]] = {"once": [], "state": []}
     for name, specs in rivals.items():
         extra[framework.milestones[name].kind] += specs

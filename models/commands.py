@@ -1,6 +1,7 @@
 """The models room's commands: `init`, `check` and `simulate`, which make or read a framework."""
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,9 +150,10 @@ def check(
         log.write_quarantine(place.quarantine)
         duplicates = log.duplicates()
         catalogue_of(log, framework.data)  # refuses what no feature can be made of
+        progress("counting steps and seats", 0.9)
+        warnings = _warnings(framework, log, duplicates)
     for line in log.books():
         console.say(line)
-    warnings = _warnings(framework, log, duplicates)
     for line in warnings:
         console.warn(f"warning: {line}")
     status = "PROPOSED: " if framework.proposed else "adopted: "
@@ -198,7 +200,8 @@ def _alarms(n: int) -> str:
 
 def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
     """What does not stop anything, and yet is seldom meant."""
-    from features.doubts import doubts, unknown_events
+    from features.doubts import doubts
+    from models.doubts import counted_doubts, rule_doubts
 
     said = []
     if duplicates:
@@ -209,8 +212,8 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
     said += doubts(log, framework.data)
     if framework.review.hypotheses:
         said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
-    rules = {f"milestones.{name}.rule": sorted(m.rule.all_events) for name, m in framework.milestones.items()}
-    return [*said, *unknown_events(rules, log)]
+    asked = framework.milestones, log, framework.data
+    return [*said, *chain.from_iterable(rule_doubts(*asked).values()), *counted_doubts(*asked)]
 
 
 def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:

@@ -108,10 +108,10 @@ class Framework(Declared):
                     f" {milestone.rule.window_days} days of {name!r}, whose outcome it is: make one longer or the other"
                     " shorter"
                 )
-            shared = milestone.rule.all_events & following.rule.all_events
+            shared = _shared(milestone, following)
             if shared:
                 raise ValueError(
-                    f"milestones.{name}: {', '.join(sorted(shared))} would be counted in its window and in the window of"
+                    f"milestones.{name}: {', '.join(shared)} would be counted in its window and in the window of"
                     f" its outcome {target!r}: use different events, or another primary_outcome"
                 )
 
@@ -131,7 +131,7 @@ class Framework(Declared):
         return 89 if self.data.calendar.fiscal_year_starts_in_month % 3 == 2 else 90
 
     def shares_behaviour(self, name: str) -> tuple[str, ...]:
-        """The events that a milestone and its primary outcome both count, in disjoint windows; empty where none.
+        """The events and states that a milestone and its primary outcome both count, in disjoint windows; empty where none.
 
         The outcome counts the next milestone's events, or the core events where leaving means silence (every event
         where no core is declared). What is shared may be the persistence of one behaviour.
@@ -139,16 +139,20 @@ class Framework(Declared):
         milestone = self.milestones[name]
         own = milestone.rule.all_events
         if milestone.primary_outcome != RETAINED:
-            counted = self.milestones[milestone.primary_outcome].rule.all_events
-        elif self.data.outcomes.kind == "silent":
-            counted = frozenset(self.data.events.core) or own
-        else:
-            counted = frozenset()
-        return tuple(sorted(own & counted))
+            return _shared(milestone, self.milestones[milestone.primary_outcome])
+        if self.data.outcomes.kind == "silent":
+            return tuple(sorted(own & (frozenset(self.data.events.core) or own)))
+        return ()
 
     def of_kind(self, kind: Literal["once", "state"]) -> dict[str, Milestone]:
         """The milestones of one kind, in the order of the file."""
         return {name: m for name, m in self.milestones.items() if m.kind == kind}
+
+
+def _shared(one: Milestone, other: Milestone) -> tuple[str, ...]:
+    """The events, and the attributes of states, that two milestones both count."""
+    attributes, others = ({test.state for test in m.rule.state_tests} for m in (one, other))
+    return tuple(sorted(one.rule.all_events & other.rule.all_events | attributes & others))
 
 
 def load_framework(path: Path) -> Framework:

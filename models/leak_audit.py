@@ -10,6 +10,7 @@ import numpy as np
 from features.log import Log
 from features.progress import ProgressCallback
 from models.attribute_leaks import attributes
+from models.doubts import require_states
 from models.feature_leaks import events_before_losses, single_features
 from models.framework import Framework
 from models.future_leaks import period_stamps, planting, windows
@@ -41,6 +42,7 @@ def audit(
 
     Raises DataError where a source cannot be read.
     """
+    require_states(framework.milestones, log, framework.data)
     progress("observing the accounts", 0.1)
     material = gather(framework, log, folder, np.random.default_rng(seed), progress)
     found = []

@@ -6,7 +6,6 @@ score >= at_least, always.
 """
 
 import re
-from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -14,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model
 
 from features.declaration import Declared
 from features.phrases import listing
-from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.specs import Aggregation, FeatureSpec, Per, StateTest
 from features.windows import last
+from models.parts import Level, LevelName, Step, distinct, group_of, words_of
 
 RETAINED = "retained"
 LINK_DAYS = 90  # a state is looked at this long after a landmark: far enough for its window to be disjoint
@@ -46,15 +46,6 @@ Day = Annotated[str, AfterValidator(_real)]
 Quarter = Annotated[str, AfterValidator(_quarter)]
 
 
-def _distinct(names: Iterable[str]) -> None:
-    """Raises ValueError for a name that comes twice: it would be counted twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{name!r} is there twice: write every event once")
-        seen.add(name)
-
-
 class CountRule(Declared):
     """So many events of a set within a window, or so many per seat in force at the start of the window."""
 
@@ -65,7 +56,7 @@ class CountRule(Declared):
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:
-        _distinct(self.events)
+        distinct(self.events)
         return self
 
     def spec(self, name: str) -> FeatureSpec:
@@ -93,11 +84,13 @@ class CountRule(Declared):
         """Every event the score counts."""
         return frozenset(self.events)
 
+    state_tests: ClassVar[tuple[StateTest, ...]] = ()
+
 
 class StepsRule(Declared):
-    """So many different steps done at least once within a window."""
+    """So many different steps done within a window: an event at least once, or a state in force."""
 
-    steps: tuple[str, ...] = Field(min_length=2)
+    steps: tuple[Step, ...] = Field(min_length=2)
     window_days: int = Field(ge=1, le=730)
     at_least: int = Field(ge=1)
 
@@ -107,43 +100,42 @@ class StepsRule(Declared):
             raise ValueError(
                 f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps: ask for fewer, or name more"
             )
-        _distinct(self.steps)
+        distinct(self.steps)
         return self
 
     def spec(self, name: str) -> FeatureSpec:
         """The score as a feature."""
-        groups = tuple(Group((step,)) for step in self.steps)
+        groups = tuple(map(group_of, self.steps))
         return FeatureSpec(
             name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit
         )
+
+    def step_specs(self, prefix: str) -> dict[str, FeatureSpec]:
+        """Whether each step was done over the same window (1 or 0), by the words of the step."""
+        window = last(self.window_days)
+        words = map(words_of, self.steps)
+        return {
+            step: FeatureSpec(f"{prefix}:{step}", step, Aggregation.GROUPS, window, groups=(group,))
+            for step, group in zip(words, map(group_of, self.steps), strict=True)
+        }
 
     unit: ClassVar[str] = "steps"
 
     @property
     def words(self) -> str:
         """The rule for people."""
-        return f"at least {self.at_least} of {len(self.steps)} steps ({listing(self.steps)}) within {self.window_days} days"
+        steps = listing([words_of(step) for step in self.steps])
+        return f"at least {self.at_least} of {len(self.steps)} steps ({steps}) within {self.window_days} days"
 
     @property
     def all_events(self) -> frozenset[str]:
         """Every event the score counts."""
-        return frozenset(self.steps)
+        return frozenset(step for step in self.steps if isinstance(step, str))
 
-
-class Level(Declared):
-    """One product area: its events, and from how many on its use is basic and mature."""
-
-    events: tuple[str, ...] = Field(min_length=1)
-    basic: float = Field(default=1, gt=0, allow_inf_nan=False)
-    mature: float = Field(gt=0, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.basic > self.mature:
-            raise ValueError(
-                f"basic {self.basic:g} must not be more than mature {self.mature:g}: lower the one or raise the other"
-            )
-        return self
+    @property
+    def state_tests(self) -> tuple[StateTest, ...]:
+        """Every test of a state the score counts."""
+        return tuple(step for step in self.steps if isinstance(step, StateTest))
 
 
 class LevelsRule(Declared):
@@ -160,23 +152,38 @@ class LevelsRule(Declared):
                 f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories:"
                 " ask for fewer, or add some"
             )
-        _distinct(event for level in self.categories.values() for event in level.events)
+        return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        taken: dict[object, str] = {}
+        for name, level in self.categories.items():
+            steps: tuple[Step, ...] = (*level.events, *level.state_tests)
+            for step in steps:
+                meaning = step if isinstance(step, str) else step.meaning
+                if meaning in taken:
+                    raise ValueError(
+                        f"{words_of(step)!r} is in the categories {taken[meaning]!r} and {name!r}: choose one, or what"
+                        " is done once counts twice"
+                    )
+                taken[meaning] = name
         return self
 
     def spec(self, name: str) -> FeatureSpec:
         """The score as a feature."""
-        groups = tuple(Group(level.events, level.mature) for level in self.categories.values())
+        groups = tuple(level.group("mature") for level in self.categories.values())
         return FeatureSpec(
             name, self.words, Aggregation.GROUPS, last(self.window_days), groups=groups, unit=self.unit
         )
 
-    def category_specs(self, prefix: str) -> dict[str, FeatureSpec]:
-        """The count of each category over the same window, by category name."""
+    def category_specs(self, prefix: str, level: LevelName) -> dict[str, FeatureSpec]:
+        """Whether each category is at a level over the same window (1 or 0), by category name."""
+        window = last(self.window_days)
         return {
             name: FeatureSpec(
-                f"{prefix}:{name}", name, Aggregation.COUNT, last(self.window_days), events=level.events
+                f"{prefix}:{name}:{level}", name, Aggregation.GROUPS, window, groups=(category.group(level),)
             )
-            for name, level in self.categories.items()
+            for name, category in self.categories.items()
         }
 
     unit: ClassVar[str] = "categories"
@@ -191,6 +198,11 @@ class LevelsRule(Declared):
     def all_events(self) -> frozenset[str]:
         """Every event the score counts."""
         return frozenset(event for level in self.categories.values() for event in level.events)
+
+    @property
+    def state_tests(self) -> tuple[StateTest, ...]:
+        """Every test of a state that a level asks for."""
+        return tuple(test for level in self.categories.values() for test in level.state_tests)
 
 
 def _which(rule: Any) -> str:

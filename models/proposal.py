@@ -21,7 +21,8 @@ from features.profile import profile_events
 from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
 from models.framework import Framework, ReviewSettings
-from models.milestones import RETAINED, CountRule, Level, LevelsRule, Milestone, Rule, StepsRule
+from models.milestones import RETAINED, CountRule, LevelsRule, Milestone, Rule, StepsRule
+from models.parts import Level
 from models.roundness import nearest_round, round_numbers, scales
 from models.sweep import SweepResult
 from models.trial import build_trial, rival_name, rival_rules, rival_specs, run_trial, within_band

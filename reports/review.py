@@ -15,6 +15,7 @@ from features.log import Log
 from features.matrix import Matrix
 from features.phrases import listing
 from models.cohorts import Cohorts
+from models.doubts import rule_doubts
 from models.evaluation import evaluate
 from models.framework import Framework
 from reports.proven import Proven
@@ -41,6 +42,7 @@ class Reviewer:
         self.framework, self.log, self.cohorts = framework, log, cohorts
         self.learned, self.seed = learned, seed
         self.quarters = framework.data.calendar.quarters
+        self.doubts = rule_doubts(framework.milestones, log, framework.data)
         self.proven = Proven(framework, log, cohorts, seed)
         self.snapshots = Snapshots(framework, log, cohorts)
 
@@ -195,6 +197,7 @@ class Reviewer:
                 )
         if self.framework.data.outcomes.kind == "silent":
             said.append("Nobody records who was lost: silence stands for it, and an account may come back.")
+        said += [f"{doubt}." for doubts in self.doubts.values() for doubt in doubts]
         for name in self.framework.milestones:
             shared = self.framework.shares_behaviour(name)
             if shared:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from features.declaration import Data
 from features.log import Log
+from features.states import States, holdings
 from features.volumes import days_to_count, days_to_steps, quarterly_volumes
 from models.cohorts import STATUSES, Cohort, Cohorts
 from models.estimates import proportion
 from models.framework import Framework
 from models.milestones import CountRule, LevelsRule, Milestone, StepsRule
+from models.parts import LEVELS
 
 
 class Snapshots:
@@ -20,7 +23,9 @@ class Snapshots:
         self.framework, self.cohorts = framework, cohorts
         self.quarters = framework.data.calendar.quarters
         self._volumes = quarterly_volumes(log, framework.data)
-        self._time_to = {name: _time_to(log, m) for name, m in framework.of_kind("once").items()}
+        self._time_to = {
+            name: _time_to(framework.data, log, m) for name, m in framework.of_kind("once").items()
+        }
 
     def reached(self, cohort: Cohort, quarter: str) -> dict[str, Any]:
         """Adoption, who could not be asked, time to the milestone or movement, in the quarter just closed."""
@@ -93,15 +98,11 @@ class Snapshots:
                 rows = closes[(closes["as_of"] == self.quarters.end(quarter)) & closes["alive"]]
                 if rows.empty:
                     return None
+                rule = milestone.rule
+                at = {level: rule.category_specs(name, level) for level in LEVELS}
                 categories = [
-                    {
-                        "name": category,
-                        "basic": float((rows[spec.name] >= milestone.rule.categories[category].basic).mean()),
-                        "mature": float(
-                            (rows[spec.name] >= milestone.rule.categories[category].mature).mean()
-                        ),
-                    }
-                    for category, spec in milestone.rule.category_specs(name).items()
+                    {"name": c, **{level: float((rows[at[level][c].name] >= 1).mean()) for level in LEVELS}}
+                    for c in rule.categories
                 ]
                 return {"categories": categories, "share_mature_3": float((rows[name] >= 3).mean())}
         return None
@@ -145,10 +146,11 @@ class Snapshots:
         return json.loads(rows.to_json(orient="records"))  # type: ignore[no-any-return]
 
 
-def _time_to(log: Log, milestone: Milestone) -> "pd.Series[float]":
+def _time_to(data: Data, log: Log, milestone: Milestone) -> "pd.Series[float]":
     rule = milestone.rule
     if isinstance(rule, StepsRule):
-        return days_to_steps(log, rule.steps, rule.at_least, rule.window_days)
+        held = holdings(States.of(log, data), rule.state_tests, "a step") if rule.state_tests else {}
+        return days_to_steps(log, rule.all_events, held.values(), rule.at_least, rule.window_days)
     if isinstance(rule, CountRule):
         return days_to_count(log, rule.events, rule.at_least, rule.window_days)
     return pd.Series(dtype=float)

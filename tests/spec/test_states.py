@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from features.catalogue import catalogue_of
+from features.doubts import doubts
 from features.errors import DataError
 from features.faults import explain
 from features.intake import open_log
-from features.specs import Aggregation, FeatureSpec
+from features.specs import Aggregation, FeatureSpec, StateTest
 from features.states import States, never_held
 from features.windows import EVER, last
 from tests.spec.drawn import NOW, draw, feature
@@ -273,7 +274,17 @@ def test_a_value_that_no_row_has_is_named(tmp_path: Path, attribute: str, equals
         tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "states": STATES}, features={"extras": [extra]}
     )
     expected = [f"data.features.extras: 'x': {said}"] if said else []
-    assert never_held(data, States.of(log, data)) == expected
+    assert [line for line in doubts(log, data) if "check the spelling" in line] == expected
+
+
+def test_a_number_that_no_row_reaches_is_named(tmp_path: Path) -> None:
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS, "states": STATES})
+    tests = [StateTest("macros", at_least=n) for n in (2, 2.5)]
+    assert never_held(States.of(log, data), tests, "here") == [
+        "here: no row has 'macros' of at least 2.5: ask for less; there are '2', 'many'"
+    ]
+    with pytest.raises(DataError, match=r"here: the values of 'sso' are texts, .* as in equals: 'off'"):
+        never_held(States.of(log, data), [StateTest("sso", at_least=1)], "here")
 
 
 def test_what_signup_fixed_is_a_state_from_signup_on(tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ def test_the_day_of_steps_is_that_of_the_first_time_of_the_last_of_them(tmp_path
     """.strip()
     log = drawn(tmp_path, rows)
     steps = ("invite", "connect", "import")
-    assert by_name(log, days_to_steps(log, steps, 2, 30)) == {"a": 3.0}  # c's second comes on day 30
-    assert by_name(log, days_to_steps(log, steps, 2, 31)) == {"a": 3.0, "c": 30.0}
-    assert by_name(log, days_to_steps(log, steps, 3, 30)) == {"a": 10.0}
-    assert by_name(log, days_to_steps(log, steps, 1, 30)) == {"a": 1.0, "b": 1.0, "c": 1.0}
+    assert by_name(log, days_to_steps(log, steps, (), 2, 30)) == {"a": 3.0}  # c's second comes on day 30
+    assert by_name(log, days_to_steps(log, steps, (), 2, 31)) == {"a": 3.0, "c": 30.0}
+    assert by_name(log, days_to_steps(log, steps, (), 3, 30)) == {"a": 10.0}
+    assert by_name(log, days_to_steps(log, steps, (), 1, 30)) == {"a": 1.0, "b": 1.0, "c": 1.0}
 
 
 def test_a_step_of_no_quantity_was_not_done(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_step_of_no_quantity_was_not_done(tmp_path: Path) -> None:
     b | invite  | 2024-01-13 | 0
     """.strip()
     log = drawn(tmp_path, rows, "account_id | event | occurred_at | quantity")
-    assert by_name(log, days_to_steps(log, ("invite", "connect"), 1, 30)) == {"a": 2.0}
-    assert by_name(log, days_to_steps(log, ("invite", "connect"), 2, 30)) == {"a": 4.0}
+    assert by_name(log, days_to_steps(log, ("invite", "connect"), (), 1, 30)) == {"a": 2.0}
+    assert by_name(log, days_to_steps(log, ("invite", "connect"), (), 2, 30)) == {"a": 4.0}
 
 
 ROWS = """

@@ -59,7 +59,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert said.code == 0, said.words
     assert "states: 182 rows read, 182 used" in said.out
     assert (
-        "eligibility: 3 rows read, 2 used, 1 set aside (names no event, category or attribute of the states: 1)" in said.out
+        "eligibility: 3 rows read, 2 used, 1 set aside (names no event, category or attribute of the states: 1)"
+        in said.out
     )
     assert "trial spells are no customer life" in said.out
     return folder / "w"
