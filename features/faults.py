@@ -81,11 +81,11 @@ def place(loc: Place) -> str:
     said = ""
     entry = False
     for key in loc:
+        if isinstance(key, str) and key.startswith("<"):
+            continue  # "<tag>" is how pydantic knows the member of a union; it is no key of the file
         if isinstance(key, int):
             said += f", entry {key + 1}"
-        elif not key.startswith(
-            "<"
-        ):  # "<tag>" is how pydantic knows the member of a union; it is no key of the file
+        else:
             said += f"{', ' if entry else '.' if said else ''}{key}"
         entry = isinstance(key, int)
     return said

@@ -91,7 +91,7 @@ def _changed(
             log,
             events=ibis.union(log.events, more),
             subscriptions=_planted("subscriptions", spells, cuts, _planted_spells(cuts)),
-            states=_planted("states", states, cuts, _planted_states(states, cuts)),
+            states=_planted("states", states, cuts, _planted_states(states, cuts, specs)),
         ),
     )
 
@@ -149,9 +149,18 @@ def _planted_spells(cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame:
     return pd.DataFrame({"account": cuts.index, "started_at": cuts.to_numpy(), **PLANTED})
 
 
-def _planted_states(states: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]") -> pd.DataFrame:
-    """Another value of every attribute for every account."""
+def _planted_states(
+    states: pd.DataFrame | None, cuts: "pd.Series[pd.Timestamp]", specs: tuple[FeatureSpec, ...]
+) -> pd.DataFrame:
+    """Another value of every attribute for every account: one that a test asks for, if any does.
+
+    A test that looks at the as-of date itself then passes where it did not: what it saw before, it goes on to see.
+    """
+    asked = {
+        t.state: t.at_least if t.equals is None else t.equals for spec in specs for t in spec.state_tests
+    }
     attributes = [] if states is None else sorted(states["attribute"].unique())
     places = pd.MultiIndex.from_product([cuts.index, attributes], names=["account", "attribute"])
     frame = places.to_frame(index=False)
-    return frame.assign(value="planted", valid_from=cuts.loc[frame["account"]].to_numpy())
+    values = frame["attribute"].map(lambda attribute: str(asked.get(attribute, "planted")))
+    return frame.assign(value=values, valid_from=cuts.loc[frame["account"]].to_numpy())

@@ -90,12 +90,14 @@ class CountRule(Declared):
 class StepsRule(Declared):
     """So many different steps done within a window: an event at least once, or a state in force."""
 
-    steps: tuple[Step, ...] = Field(min_length=2)
+    steps: tuple[Step, ...]
     window_days: int = Field(ge=1, le=730)
     at_least: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
+        if len(self.steps) < 2:
+            raise ValueError("steps counts different steps: name at least two")
         if self.at_least > len(self.steps):
             raise ValueError(
                 f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps: ask for fewer, or name more"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from features import observations
-from features.attributes import Level, State
+from features.attributes import Holding, Level, State
 from features.catalogue import catalogue_of
 from features.plants import movements
-from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.specs import Aggregation, FeatureSpec, Group, Per, StateTest
 from features.subset import subset
 from features.windows import EVER, Grid, following, last
 from tests.spec.drawn import draw
@@ -50,6 +50,11 @@ SPECS = (
     FeatureSpec("per_seat", "", Aggregation.COUNT, last(30), per=Per.SEAT),
 )
 
+TESTING = (
+    FeatureSpec("on", "", Aggregation.GROUPS, last(30), groups=(Group((), states=(StateTest("sso", "on"),)),)),
+    FeatureSpec("four", "", Aggregation.GROUPS, EVER, groups=(Group((), states=(StateTest("macros", at_least=4),)),)),
+)  # fmt: skip
+
 
 def tables(spells: str | None) -> dict[str, str]:
     return {"accounts": ACCOUNTS, "events": EVENTS, "states": STATES} | (
@@ -65,7 +70,7 @@ def test_nothing_moves_where_windows_end_before_the_date(
     tmp_path: Path, spells: str | None, grid: Grid
 ) -> None:
     log, data = draw(tmp_path, tables(spells))
-    assert movements(log, data, SPECS, grid) == []
+    assert movements(log, data, (*SPECS, *TESTING), grid) == []
 
 
 def test_a_window_that_looks_ahead_moves(tmp_path: Path) -> None:
@@ -108,6 +113,20 @@ def test_a_state_of_the_date_itself_moves(tmp_path: Path, monkeypatch: pytest.Mo
         ("sso", "planted"): 1,
         ("macros", "planted"): 1,
     }
+
+
+def test_a_test_of_a_state_that_takes_in_its_date_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, data = draw(tmp_path, tables(SPELLS))
+    instant = np.timedelta64(1, "us")
+    within = Holding.within
+    monkeypatch.setattr(
+        Holding, "within", lambda self, who, time, window: within(self, who, time + instant, window)
+    )
+    found = {(m.feature, m.change): m.n_moved for m in movements(log, data, TESTING, CLOSE)}
+    # Planted is what the tests ask for: c has no sso yet, and nobody has four macros.
+    assert found == {("on", "planted"): 1, ("four", "planted"): 3}
 
 
 def test_a_subset_has_the_attributes_of_the_whole(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from features.log import Log
+from features.specs import StateTest
+from features.states import States, holdings
 from features.volumes import days_to_count, days_to_steps, quarterly_volumes
 from tests.spec.drawn import draw
 
@@ -78,6 +80,29 @@ def test_the_day_of_steps_is_that_of_the_first_time_of_the_last_of_them(tmp_path
     assert by_name(log, days_to_steps(log, steps, (), 2, 31)) == {"a": 3.0, "c": 30.0}
     assert by_name(log, days_to_steps(log, steps, (), 3, 30)) == {"a": 10.0}
     assert by_name(log, days_to_steps(log, steps, (), 1, 30)) == {"a": 1.0, "b": 1.0, "c": 1.0}
+
+
+def test_a_state_is_done_when_it_first_is_in_force_from_signup_on(tmp_path: Path) -> None:
+    events = "account_id | event | occurred_at\na | invite | 2024-01-13\nb | invite | 2024-01-12T12:00\nc | x | 2024-08-01"
+    states = """
+    account_id | attribute | value | valid_from       | valid_to
+    a          | sso       | on    | 2024-01-12       | 2024-01-13
+    a          | sso       | on    | 2024-01-20       | -
+    a          | macros    | 3     | 2024-01-15       | -
+    b          | sso       | on    | 2024-01-01       | -
+    b          | macros    | 9     | 2023-01-01       | 2024-01-10T12:00
+    b          | macros    | 4     | 2024-02-09T12:00 | -
+    c          | sso       | off   | 2024-05-01       | -
+    """
+    log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": events, "states": states})
+    tests = (StateTest("sso", equals="on"), StateTest("macros", at_least=3))
+    held = holdings(States.of(log, data), tests, "here").values()
+    assert by_name(log, days_to_steps(log, ("invite",), held, 1, 30)) == {"a": 2.0, "b": 0.0}
+    assert by_name(log, days_to_steps(log, ("invite",), held, 2, 30)) == {"a": 3.0, "b": 2.0}
+    # b's nine macros were over when it signed up, and its four come on day 30.
+    assert by_name(log, days_to_steps(log, ("invite",), held, 3, 30)) == {"a": 5.0}
+    assert by_name(log, days_to_steps(log, ("invite",), held, 3, 31)) == {"a": 5.0, "b": 30.0}
+    assert by_name(log, days_to_steps(log, (), held, 2, 30)) == {"a": 5.0}
 
 
 def test_a_step_of_no_quantity_was_not_done(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from features.specs import Group, StateTest
 from models.framework import Framework, load_framework
 from models.framework_text import framework_text
+from models.milestones import LevelsRule, StepsRule
+from models.parts import LEVELS as LEVEL_NAMES
 
 STEPS = {"kind": "once", "primary_outcome": "activation"}
 DOCUMENT: dict[str, Any] = {
@@ -84,6 +87,8 @@ def hash_of(**changes: Any) -> str:
 
 MILESTONE, RULE = "milestones__activation", "milestones__activation__rule"
 LEVELS = "milestones__maturity__rule__categories"
+SETUP = "milestones__setup__rule"
+SSO: dict[str, Any] = {"state": "sso", "equals": "on"}
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"schema": 2}, ["schema", "found 2", "should be 1"]),
     ({"name": ""}, ["name", "at least 1 character"]),
@@ -106,7 +111,24 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"milestones__maturity__rule__at_least": 3}, ["milestones.maturity.rule", "at_least 3", "2 categories", "ask for fewer"]),
     ({LEVELS + "__bots__mature": 0.5}, ["maturity.rule", "bots", "basic 1", "mature 0.5", "raise the other"]),
-    ({LEVELS + "__bots__events": ["bot", "open"]}, ["maturity.rule", "'open' is there twice", "once"]),
+    ({LEVELS + "__bots__events": ["bot", "open"]}, ["maturity.rule: 'open' is in the categories", "'inbox'", "'bots'", "choose one"]),
+    ({LEVELS + "__bots__events": ["bot", "bot"]}, ["maturity.rule.categories.bots", "'bot' is there twice", "write every event once"]),
+    ({SETUP + "__steps": ["invite", SSO, {**SSO, "equals": "On"}]}, ["setup.rule: 'sso is On' is there twice", "write every test of a state once"]),
+    ({SETUP + "__steps": ["invite", {"state": "sso"}]}, ["setup.rule.steps, entry 2", "'sso' needs either equals", "at_least, a number"]),
+    ({SETUP + "__steps": ["invite", {"state": "sso", "equal": 1}]}, ["setup.rule.steps, entry 2, equal: is not a key here", "check the spelling"]),
+    ({SETUP + "__steps": ["invite", {"equals": "on"}]}, ["setup.rule.steps, entry 2, state: is missing: add it"]),
+    ({SETUP + "__steps": ["invite", {"state": "", "equals": "on"}]}, ["setup.rule.steps, entry 2", "name an attribute"]),
+    ({SETUP + "__steps": [SSO]}, ["setup.rule: steps counts different steps: name at least two"]),
+    ({SETUP + "__steps": ["invite", 3]}, ["setup.rule.steps, entry 2: must be a text", "found 3"]),
+    ({LEVELS + "__bots": {"mature": 3}}, ["categories.bots: has nothing to be mature by", "name events, or mature_states"]),
+    ({LEVELS + "__bots": {"events": ["bot"]}}, ["categories.bots: mature is missing: say from how many"]),
+    ({LEVELS + "__bots": {"mature": 3, "mature_states": [SSO]}}, ["categories.bots: basic and mature count events", "leave them out"]),
+    ({LEVELS + "__bots": {"basic": 3, "mature_states": [SSO]}}, ["categories.bots: basic and mature count events"]),
+    ({LEVELS + "__bots__mature_states": [SSO, SSO]}, ["categories.bots: 'sso is on' is there twice"]),
+    (
+        {LEVELS + "__bots__mature_states": [SSO], LEVELS + "__inbox__basic_states": [SSO]},
+        ["maturity.rule: 'sso is on' is in the categories", "'inbox'", "'bots'"],
+    ),
     ({"milestones__utilization__rule__window_days": 120}, ["milestones.utilization", "window_days 120", "choose a shorter"]),
     ({MILESTONE + "__defined_on": ["2023Q1", "2023Q1"]}, ["activation", "defined_on ['2023Q1', '2023Q1']", "must come before"]),
     ({MILESTONE + "__defined_on": ["2023-Q1", "2023Q2"]}, ["activation.defined_on, entry 1: is not a quarter: write it as 2024Q1", "'2023-Q1'"]),
@@ -156,6 +178,19 @@ def test_the_same_events_in_a_window_and_in_its_outcome_are_refused(tmp_path: Pa
     assert load_framework(written(tmp_path, content)).milestones["setup"].primary_outcome == "retained"
 
 
+def test_the_same_state_in_a_window_and_in_its_outcome_is_refused_and_else_named(tmp_path: Path) -> None:
+    five = {"state": "macros", "at_least": 5}
+    later = {"steps": ["open", {"state": "macros", "at_least": 9}], "window_days": 90, "at_least": 2}
+    content = document(
+        milestones__setup__rule__steps=["invite", SSO, five], milestones__activation__rule=later
+    )
+    with pytest.raises(DataError, match="macros would be counted in its window and in the window of"):
+        load_framework(written(tmp_path, content))
+    content["milestones"]["setup"]["primary_outcome"] = "maturity"
+    content["milestones"]["maturity"]["rule"]["categories"]["bots"]["mature_states"] = [five]
+    assert load_framework(written(tmp_path, content)).shares_behaviour("setup") == ("macros",)
+
+
 def test_a_state_may_lead_to_a_state_of_a_quarter(tmp_path: Path) -> None:
     content = document(
         data__calendar__fiscal_year_starts_in_month=2, milestones__maturity__rule__window_days=89
@@ -202,9 +237,16 @@ def test_order_comments_and_version_have_no_meaning(tmp_path: Path) -> None:
     assert len(plain.hash) == 12
 
 
+def test_a_framework_of_events_alone_keeps_the_hash_it_always_had() -> None:
+    assert hash_of() == "c2f98aab3895"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"milestones__setup__rule__steps": ["invite", "connect", SSO]},
+        {LEVELS + "__bots__mature_states": [SSO]},
+        {LEVELS + "__bots__basic_states": [SSO]},
         {"milestones__activation__rule__at_least": 21},
         {"milestones__activation__rule__window_days": 91},
         {"milestones__activation__rule__events": ["close"]},
@@ -246,6 +288,54 @@ def test_a_framework_is_proposed_while_one_milestone_is() -> None:
     assert Framework.model_validate(DOCUMENT).proposed
     adopted = {f"milestones__{name}__adopted_at": "2023-04-01" for name in DOCUMENT["milestones"]}
     assert not Framework.model_validate(document(**adopted)).proposed
+
+
+# --- steps and levels that test states ---
+
+WITH_STATES = {
+    SETUP + "__steps": ["invite", {"state": "macros", "at_least": 1500}, {"state": "sso", "equals": True}],
+    LEVELS: {
+        "inbox": {"events": ["open"], "basic": 2, "mature": 20, "basic_states": [SSO]},
+        "bots": {"mature_states": [{"state": "bots", "at_least": 2}]},
+        "apps": {"basic_states": [{"state": "apps", "at_least": 1}], "mature_states": [{"state": "apps", "at_least": 3}]},
+    },
+}  # fmt: skip
+
+
+def test_steps_that_test_states_read_well() -> None:
+    setup = Framework.model_validate(document(**WITH_STATES)).milestones["setup"].rule
+    words = "at least 2 of 3 steps (invite, at least 1,500 macros, sso is True) within 30 days"
+    assert setup.words == words
+    assert setup.all_events == {"invite"}
+    assert [test.state for test in setup.state_tests] == ["macros", "sso"]
+    assert isinstance(setup, StepsRule)
+    steps = setup.step_specs("setup")
+    assert list(steps) == ["invite", "at least 1,500 macros", "sso is True"]
+    assert tuple(group for spec in steps.values() for group in spec.groups) == setup.spec("setup").groups
+
+
+def test_a_level_is_its_count_and_its_states() -> None:
+    rule = Framework.model_validate(document(**WITH_STATES)).milestones["maturity"].rule
+    assert isinstance(rule, LevelsRule)
+    on, two = StateTest("sso", "on"), StateTest("bots", at_least=2)
+    one, three = (StateTest("apps", at_least=n) for n in (1, 3))
+    groups = {
+        level: [spec.groups for spec in rule.category_specs("maturity", level).values()]
+        for level in LEVEL_NAMES
+    }
+    assert groups == {
+        "basic": [(Group(("open",), 2, (on,)),), (Group((), states=(two,)),), (Group((), states=(one,)),)],
+        "mature": [(Group(("open",), 20),), (Group((), states=(two,)),), (Group((), states=(three,)),)],
+    }
+    assert rule.spec("maturity").groups == tuple(group for (group,) in groups["mature"])
+    assert [test.state for test in rule.state_tests] == ["sso", "bots", "apps", "apps"]
+
+
+def test_states_in_rules_load_back(tmp_path: Path) -> None:
+    framework = Framework.model_validate(document(**WITH_STATES))
+    again = load_framework(written(tmp_path, framework_text(framework, {})))
+    assert again == framework
+    assert again.hash == framework.hash
 
 
 # --- same behaviour ---
