@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.errors import DataError
 from features.log import Log
 from features.quarters import Quarters
 from models.cohorts import Asked, Cohort, LabelClock, build_cohorts
@@ -52,6 +53,7 @@ def cohorts(
     through: str = "2026-01-01",
     since: str = "2024-01-01",
     eligibility: str | None = None,
+    states: str | None = None,
     **changes: Any,
 ) -> tuple[dict[str, Cohort], Log]:
     """The cohorts of a drawn log that knows what happened in [since, through): an account keeps the clock."""
@@ -64,6 +66,8 @@ def cohorts(
     }
     if eligibility is not None:
         tables["eligibility"] = f"feature | plan | launched_at | tracked_from\n{eligibility}"
+    if states is not None:
+        tables["states"] = f"account_id | attribute | value | valid_from | valid_to\n{states}"
     log, data = draw(folder, tables, **{"outcomes": SUBSCRIBED, **changes})
     assert log.data_through == pd.Timestamp(through)
     framework = Framework.model_validate(
@@ -319,6 +323,66 @@ def test_of_groups_the_untracked_one_that_could_be_used_makes_a_milestone_not_kn
     )  # fmt: skip
     frame = at(named(found["maturity"], log), "2024-04-01")
     assert frame["status"].to_dict() == {"free": "reached", "pro": "not_knowable"}
+
+
+SSO = {"state": "sso", "equals": "on"}
+
+
+def test_a_step_is_a_state_in_force_within_the_window(tmp_path: Path) -> None:
+    setup = {"kind": "once", "rule": {"steps": ["go", SSO], "window_days": 30, "at_least": 2}}
+    names = "both off late before"
+    states = "\n".join(
+        [
+            f"both | sso | on | {day(2)} | {day(5)}",
+            f"off | sso | off | {day(2)} | -",
+            f"late | sso | on | {day(30)} | -",  # the landmark itself belongs to the future
+            f"before | sso | on | {day(-9)} | -",  # and still on at signup
+        ]
+    )
+    go = happened("go", **{name: [1] for name in names.split()})
+    found, log = cohorts(
+        tmp_path, accounts(names), go, {"setup": setup}, subscribed(dict.fromkeys(names.split())), states=states
+    )  # fmt: skip
+    frame = named(found["setup"], log)
+    assert frame["score"].to_dict() == {"both": 2, "off": 1, "late": 1, "before": 2}
+    assert frame["status"].to_dict() == {
+        "both": "reached", "off": "not_reached", "late": "not_reached", "before": "reached",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "free", "pro"),
+    [
+        ("sso | pro | - | -", "not_eligible", "not_reached"),
+        ("sso | - | 2024-04-01 | -", "not_eligible", "not_eligible"),
+        ("sso | pro | - | 2024-03-20", "not_eligible", "not_knowable"),
+        ("sso | - | - | 2024-03-02", "not_reached", "not_reached"),  # where the window of 30 days begins
+    ],
+)
+def test_who_could_not_use_a_state_is_not_eligible(tmp_path: Path, row: str, free: str, pro: str) -> None:
+    levels = {"sign-in": {"mature_states": [SSO]}, "more": {"mature_states": [{**SSO, "equals": "forced"}]}}
+    maturity = {"kind": "state", "rule": {"categories": levels, "window_days": 30, "at_least": 1}}
+    spells = "\n".join(f"{plan} | {SIGNUP.isoformat()} | - | 1 | {plan}" for plan in ("free", "pro"))
+    found, log = cohorts(
+        tmp_path, accounts("free pro"), happened("go", free=[1]), {"maturity": maturity}, spells,
+        eligibility=row, states=f"free | sso | off | {day(1)} | -",
+    )  # fmt: skip
+    frame = at(named(found["maturity"], log), "2024-04-01")
+    assert frame["status"].to_dict() == {"free": free, "pro": pro}
+
+
+def test_a_state_that_is_not_there_is_named_by_its_rule(tmp_path: Path) -> None:
+    setup = {
+        "kind": "once",
+        "rule": {"steps": ["go", {**SSO, "state": "sos"}], "window_days": 30, "at_least": 1},
+    }
+    with pytest.raises(
+        DataError, match=r"milestones.setup.rule: the states have no attribute 'sos' \(did you mean"
+    ):
+        cohorts(
+            tmp_path, accounts("a"), happened("go", a=[1]), {"setup": setup}, subscribed({"a": None}),
+            states=f"a | sso | on | {day(1)} | -",
+        )  # fmt: skip
 
 
 def test_before_the_log_began_who_could_not_use_it_is_not_eligible(tmp_path: Path) -> None:
