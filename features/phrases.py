@@ -59,7 +59,8 @@ def state_phrase(attribute: str, equals: object = None, at_least: float | None =
     """The words for a state: an attribute's value, or whether it is this one, or at least this much."""
     if at_least is not None:
         return f"at least {at_least:,.10g} {attribute}"
-    return f"{attribute} in force" if equals is None else f"{attribute} is {equals}"
+    value = str(equals).lower() if isinstance(equals, bool) else equals
+    return f"{attribute} in force" if equals is None else f"{attribute} is {value}"
 
 
 def listing(names: Sequence[str], most: int = 4) -> str:

@@ -86,7 +86,7 @@ class StateTest:
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 - pydantic's own name for it
 
     state: str
-    equals: bool | float | str | None = None
+    equals: bool | int | float | str | None = None  # 2 stays 2 when it is read, not 2.0
     at_least: float | None = None
 
     def __post_init__(self) -> None:

@@ -4,11 +4,20 @@ from collections.abc import Iterable
 from operator import not_
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from features.declaration import Declared
 from features.phrases import state_phrase
 from features.specs import Group, StateTest
+
+
+def _one_value(given: Any) -> Any:
+    if isinstance(given, dict) and isinstance(given.get("equals"), list | dict):
+        raise ValueError("equals must be one value: write a text, a number, true or false")
+    return given
+
+
+Tested = Annotated[StateTest, BeforeValidator(_one_value)]
 
 
 def _either(step: Any) -> str:
@@ -16,9 +25,7 @@ def _either(step: Any) -> str:
 
 
 # An event by its name, or a test of a state.
-Step = Annotated[
-    Annotated[str, Tag("<event>")] | Annotated[StateTest, Tag("<state>")], Discriminator(_either)
-]
+Step = Annotated[Annotated[str, Tag("<event>")] | Annotated[Tested, Tag("<state>")], Discriminator(_either)]
 
 
 def words_of(step: Step) -> str:
@@ -55,8 +62,8 @@ class Level(Declared):
     events: tuple[str, ...] = Field(default=(), exclude_if=not_)
     basic: float = Field(default=1, gt=0, allow_inf_nan=False)
     mature: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=not_)
-    basic_states: tuple[StateTest, ...] = Field(default=(), exclude_if=not_)
-    mature_states: tuple[StateTest, ...] = Field(default=(), exclude_if=not_)
+    basic_states: tuple[Tested, ...] = Field(default=(), exclude_if=not_)
+    mature_states: tuple[Tested, ...] = Field(default=(), exclude_if=not_)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -339,7 +339,7 @@ def test_a_step_is_a_state_in_force_within_the_window(tmp_path: Path) -> None:
             f"before | sso | on | {day(-9)} | -",  # and still on at signup
         ]
     )
-    go = happened("go", **{name: [1] for name in names.split()})
+    go = happened("go", **{name: [1.0] for name in names.split()})
     found, log = cohorts(
         tmp_path, accounts(names), go, {"setup": setup}, subscribed(dict.fromkeys(names.split())), states=states
     )  # fmt: skip

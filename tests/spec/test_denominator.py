@@ -9,7 +9,7 @@ from features.catalogue import catalogue_of
 from features.declaration import Data
 from features.denominator import by_definition, population
 from features.matrix import build_frame
-from features.specs import Aggregation, FeatureSpec, Group, Per
+from features.specs import Aggregation, FeatureSpec, Group, Per, StateTest
 from features.windows import EVER, Window, last
 from tests.spec.drawn import draw
 
@@ -113,6 +113,15 @@ def spec(aggregation: Aggregation, window: Window, **changes: Any) -> FeatureSpe
         (spec(Aggregation.GROUPS, last(60), groups=(Group(("send",)), Group(("reply",)))), True),
         (spec(Aggregation.GROUPS, last(60), groups=(Group(("send",)), Group(("reply",), 2))), False),
         (spec(Aggregation.GROUPS, last(60), groups=(Group(("send",)),)), False),
+        (spec(Aggregation.GROUPS, last(60), groups=(Group(CORE, states=(StateTest("sso", "on"),)),)), False),
+        (
+            spec(
+                Aggregation.GROUPS,
+                last(60),
+                groups=(Group(CORE), Group((), states=(StateTest("sso", "on"),))),
+            ),
+            True,
+        ),
     ],
 )
 def test_what_the_population_implies(tmp_path: Path, asked: FeatureSpec, expected: bool) -> None:

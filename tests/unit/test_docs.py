@@ -20,9 +20,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 def test_the_framework_of_the_reference_is_valid() -> None:
     text = (ROOT / "docs" / "framework.md").read_text()
-    example = re.findall(r"```yaml\n(.*?)```", text, re.S)[0]
-    framework = Framework.model_validate(parse_yaml(example))
+    example, with_states = map(parse_yaml, re.findall(r"```yaml\n(.*?)```", text, re.S)[:2])
+    framework = Framework.model_validate(example)
     assert list(framework.milestones) == ["activation", "utilization", "maturity"]
+    both = Framework.model_validate(
+        {**example, "milestones": example["milestones"] | with_states["milestones"]}
+    )
+    assert len(both.milestones["setup"].rule.state_tests) == 2
+    assert len(both.milestones["maturity"].rule.state_tests) == 4
 
 
 def test_the_page_of_features_is_what_the_catalogue_says() -> None:

@@ -118,6 +118,9 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({SETUP + "__steps": ["invite", {"state": "sso", "equal": 1}]}, ["setup.rule.steps, entry 2, equal: is not a key here", "check the spelling"]),
     ({SETUP + "__steps": ["invite", {"equals": "on"}]}, ["setup.rule.steps, entry 2, state: is missing: add it"]),
     ({SETUP + "__steps": ["invite", {"state": "", "equals": "on"}]}, ["setup.rule.steps, entry 2", "name an attribute"]),
+    ({SETUP + "__steps": ["invite", {**SSO, "equals": ["on"]}]}, ["setup.rule.steps, entry 2: equals must be one value: write"]),
+    ({SETUP + "__steps": ["invite", {"state": "m", "at_least": "many"}]}, ["setup.rule.steps, entry 2, at_least: must be a number", "'many'"]),
+    ({LEVELS + "__bots__mature_states": [{**SSO, "equals": {}}]}, ["bots.mature_states, entry 1: equals must be one value"]),
     ({SETUP + "__steps": [SSO]}, ["setup.rule: steps counts different steps: name at least two"]),
     ({SETUP + "__steps": ["invite", 3]}, ["setup.rule.steps, entry 2: must be a text", "found 3"]),
     ({LEVELS + "__bots": {"mature": 3}}, ["categories.bots: has nothing to be mature by", "name events, or mature_states"]),
@@ -293,42 +296,44 @@ def test_a_framework_is_proposed_while_one_milestone_is() -> None:
 # --- steps and levels that test states ---
 
 WITH_STATES = {
-    SETUP + "__steps": ["invite", {"state": "macros", "at_least": 1500}, {"state": "sso", "equals": True}],
+    SETUP + "__steps": ["invite", {"state": "macros", "at_least": 1500}, {"state": "sso", "equals": True}, {"state": "tags", "equals": 2}],
     LEVELS: {
         "inbox": {"events": ["open"], "basic": 2, "mature": 20, "basic_states": [SSO]},
-        "bots": {"mature_states": [{"state": "bots", "at_least": 2}]},
+        "bots": {"events": ["bot"], "mature": 5, "mature_states": [{"state": "bots", "at_least": 2}]},
         "apps": {"basic_states": [{"state": "apps", "at_least": 1}], "mature_states": [{"state": "apps", "at_least": 3}]},
+        "hours": {"mature_states": [{"state": "hours", "equals": "on"}]},
     },
 }  # fmt: skip
 
 
 def test_steps_that_test_states_read_well() -> None:
     setup = Framework.model_validate(document(**WITH_STATES)).milestones["setup"].rule
-    words = "at least 2 of 3 steps (invite, at least 1,500 macros, sso is True) within 30 days"
+    words = "at least 2 of 4 steps (invite, at least 1,500 macros, sso is true, tags is 2) within 30 days"
     assert setup.words == words
     assert setup.all_events == {"invite"}
-    assert [test.state for test in setup.state_tests] == ["macros", "sso"]
+    assert [test.state for test in setup.state_tests] == ["macros", "sso", "tags"]
     assert isinstance(setup, StepsRule)
     steps = setup.step_specs("setup")
-    assert list(steps) == ["invite", "at least 1,500 macros", "sso is True"]
+    assert list(steps) == ["invite", "at least 1,500 macros", "sso is true", "tags is 2"]
     assert tuple(group for spec in steps.values() for group in spec.groups) == setup.spec("setup").groups
 
 
 def test_a_level_is_its_count_and_its_states() -> None:
     rule = Framework.model_validate(document(**WITH_STATES)).milestones["maturity"].rule
     assert isinstance(rule, LevelsRule)
-    on, two = StateTest("sso", "on"), StateTest("bots", at_least=2)
+    on, two, hours = StateTest("sso", "on"), StateTest("bots", at_least=2), StateTest("hours", "on")
     one, three = (StateTest("apps", at_least=n) for n in (1, 3))
     groups = {
-        level: [spec.groups for spec in rule.category_specs("maturity", level).values()]
+        level: [group for spec in rule.category_specs("maturity", level).values() for group in spec.groups]
         for level in LEVEL_NAMES
     }
+    alone = Group((), states=(hours,))  # one level: basic is mature
     assert groups == {
-        "basic": [(Group(("open",), 2, (on,)),), (Group((), states=(two,)),), (Group((), states=(one,)),)],
-        "mature": [(Group(("open",), 20),), (Group((), states=(two,)),), (Group((), states=(three,)),)],
+        "basic": [Group(("open",), 2, (on,)), Group(("bot",)), Group((), states=(one,)), alone],
+        "mature": [Group(("open",), 20), Group(("bot",), 5, (two,)), Group((), states=(three,)), alone],
     }
-    assert rule.spec("maturity").groups == tuple(group for (group,) in groups["mature"])
-    assert [test.state for test in rule.state_tests] == ["sso", "bots", "apps", "apps"]
+    assert rule.spec("maturity").groups == tuple(groups["mature"])
+    assert [test.state for test in rule.state_tests] == ["sso", "bots", "apps", "apps", "hours"]
 
 
 def test_states_in_rules_load_back(tmp_path: Path) -> None:
