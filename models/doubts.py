@@ -96,11 +96,15 @@ def _without_seats(name: str, rule: CountRule, log: Log, data: Data) -> list[str
     there = frame["as_of"] - frame["signed_up_at"] >= pd.Timedelta(days=rule.window_days)
     asked = frame[there & frame["count"].notna()]
     seats = asked["now"] - asked["change"]
-    counts = {"without known seats": int(seats.isna().sum()), "with zero seats": int((seats <= 0).sum())}
+    counts = {
+        "without known seats": int(seats.isna().sum()),
+        "with zero seats or between subscriptions": int((seats <= 0).sum()),
+    }
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts.items() if n)
     if not reasons:
         return []
     return [
-        f"{_place(name)}: {sum(counts.values()):,} of {len(asked):,} account-quarters have no score per seat and are"
-        f" not eligible ({reasons} when the window begins): complete the seats of the subscriptions, or drop per_seat"
+        f"{_place(name)}: {sum(counts.values()):,} of {len(asked):,} account-quarters have no score per seat and are not"
+        f" eligible ({reasons}, when the window begins): complete the subscriptions where seats are missing, or drop"
+        " per_seat"
     ]
