@@ -231,9 +231,13 @@ def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:
 
 def simulate(
     workspace: Annotated[Path, typer.Argument(help="The folder to make.")],
-    scenario: Annotated[str, typer.Option(help="Which company.")] = "support",
+    scenario: Annotated[
+        str, typer.Option(help="Which company: a name from docs/simulator.md, or the path of a YAML file.")
+    ] = "default",
     accounts: Annotated[int | None, typer.Option(min=50, help="How many accounts sign up.")] = None,
-    quarters: Annotated[int | None, typer.Option(min=4, help="How many quarters the log lasts.")] = None,
+    quarters: Annotated[
+        int | None, typer.Option(min=4, max=40, help="How many quarters the log lasts.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the company.")] = 0,
     as_json: JsonOption = False,
 ) -> None:

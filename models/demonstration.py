@@ -1,20 +1,21 @@
 """The simulated company with the framework that its own team would have adopted a year into its log."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features import planted
 from features.declaration import Calendar, Sources
 from features.discovery import provisional
-from features.errors import UsageError
 from features.intake import open_log
-from features.planted import SCENARIOS, Scenario
 from features.progress import ProgressCallback
-from features.simulator import Company, simulate, write
+from features.simulation import leaks
+from features.simulation.plantings import ACTIVATION_DAYS, MATURITY_DAYS, SETUP_DAYS, UTILIZATION_DAYS
+from features.simulation.scenario import Scenario, load_scenario
+from features.simulation.simulator import columns_in, simulate
+from features.simulation.truth import annotations
 from features.tables import TABLES
 from features.workspace import write_text
 from models.cohorts import build_cohorts
@@ -34,55 +35,28 @@ def make_company(
     progress: ProgressCallback,
 ) -> dict[str, Any]:
     """Simulate, write tables and truth into WORKSPACE/data, and the framework beside them."""
-    if scenario not in SCENARIOS:
-        raise UsageError(f"--scenario {scenario}: choose one of {', '.join(SCENARIOS)}")
-    chosen = SCENARIOS[scenario]
-    chosen = replace(
-        chosen, seed=seed, n_accounts=accounts or chosen.n_accounts, n_quarters=quarters or chosen.n_quarters
-    )
-    company = simulate(chosen, np.random.default_rng(seed), progress)
-    write(company, workspace / "data")
-    progress("what the team expected", 1.0)
-    framework = _with_expectations(adopted_framework(chosen, company), workspace, seed)
+    chosen = load_scenario(scenario).sized(accounts, quarters)
+    truth = simulate(chosen, seed, workspace / "data", progress)
+    progress("what the team expected", 0.97)
+    framework = adopted_framework(chosen, columns_in(workspace / "data"))
+    framework = _with_expectations(framework, workspace, seed)
     notes = {"milestones": ["What this company's team adopted; truth.json says what was really planted."]}
     write_text(workspace / "framework.yaml", framework_text(framework, notes))
     return {
         "workspace": str(workspace),
-        "scenario": scenario,
+        "scenario": chosen.name,
         "seed": seed,
-        "accounts": company.accounts.num_rows,
-        "events": company.events.num_rows,
+        "accounts": truth["realised"]["n_accounts"],
+        "events": truth["realised"]["n_events"],
         "framework": framework.hash,
     }
 
 
-def adopted_framework(scenario: Scenario, company: Company) -> Framework:
-    """The framework as the team adopted it: the planted chain, cuts as round numbers near the planted ones."""
-    names = ("events", "accounts", "subscriptions")
-    sources = Sources(**{table: f"data/{table}.parquet" for table in names})
-    columns = {table: set(getattr(company, table).column_names) for table in names}
-    mapping = {t: {c: c for c in TABLES[t].columns if c in columns[t]} for t in names}
-    data = provisional(sources, mapping, Calendar()).model_dump()
-    routine = (planted.UBIQUITOUS, planted.NICHE, planted.TWIN, *planted.NOISE)
-    data |= {
-        "exclusions": [{"column": "is_test", "equals": True, "reason": "the company's own test accounts"}],
-        "fixed_at_signup": ["industry", "country"],
-        "events": {
-            "core": [planted.STARTED, planted.RESOLVED],
-            "categories": {
-                "setup": list(planted.SETUP_STEPS),
-                "conversations": [planted.STARTED, planted.RESOLVED],
-                **{category: list(events) for category, events in planted.CATEGORIES.items()},
-                "routine": list(routine),
-            },
-        },
-        "outcomes": {"kind": "subscription_end", "horizon_days": 180},
-        "features": {
-            "windows_days": [30, 90, 365],
-            "event_windows_days": [30, 90],
-            "events": [planted.STARTED, planted.RESOLVED, *planted.CATEGORY_EVENTS, *routine],
-        },
-    }
+def adopted_framework(scenario: Scenario, columns: Mapping[str, Collection[str]]) -> Framework:
+    """The framework as the team adopted it: the planted chain, at the planted cuts. `columns` are those of each table."""
+    sources = Sources(**{table: f"data/{table}.parquet" for table in columns})
+    mapping = {t: {c: c for c in TABLES[t].columns if c in there} for t, there in columns.items()}
+    data = provisional(sources, mapping, Calendar()).model_dump() | _meaning(scenario)
     return Framework.model_validate(
         {
             "schema": 1,
@@ -90,9 +64,37 @@ def adopted_framework(scenario: Scenario, company: Company) -> Framework:
             "version": 1,
             "data": data,
             "milestones": _milestones(scenario),
-            "review": {"annotations": company.truth["annotations"]},
+            "review": {"annotations": annotations(scenario)},
         }
     )
+
+
+def _meaning(scenario: Scenario) -> dict[str, Any]:
+    """The data half beyond its tables: what events mean, who is looked at, and which features there are."""
+    talk = [scenario.conversations.started, scenario.conversations.resolved]
+    categories = {name: list(events) for name, events in scenario.maturity.categories.items()}
+    leaking = [leaks.WEEKLY] if "weekly_sums" in scenario.leaks else []
+    reason = [leaks.REASON] if "set_after_churn" in scenario.leaks else []
+    return {
+        "exclusions": [{"column": "is_test", "equals": True, "reason": "the company's own test accounts"}],
+        "fixed_at_signup": ["industry", "country", *reason],
+        "events": {
+            "core": talk,
+            "categories": {
+                "setup": [name for name in scenario.setup.steps if name not in scenario.settings],
+                "conversations": talk,
+                **categories,
+                "routine": list(scenario.events),
+            },
+        },
+        "outcomes": {"kind": "subscription_end", "horizon_days": 180},
+        "features": {
+            "windows_days": [30, 90, 365],
+            "event_windows_days": [30, 90],
+            "events": [*talk, *scenario.maturity.events, *scenario.events, *leaking],
+            "states": [str(step.state) for step in scenario.settings.values()],
+        },
+    }
 
 
 def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Framework:
@@ -115,26 +117,24 @@ def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Fram
 
 
 def _milestones(scenario: Scenario) -> dict[str, Any]:
-    first = str(scenario.first_quarter)
-    adopted = scenario.quarter_start(min(ADOPTED_AFTER_QUARTERS, scenario.n_quarters - 1))
-    until = f"{adopted.year}Q{adopted.quarter}"
+    adopted = scenario.quarter_start(min(ADOPTED_AFTER_QUARTERS, scenario.quarters - 1))
     history = {
-        "defined_on": [first, until],
+        "defined_on": [scenario.first_quarter, f"{adopted.year}Q{adopted.quarter}"],
         "adopted_at": adopted.date().isoformat(),
         "adopted_by": "framework review",
     }
     levels = {
-        name: {"events": list(events), "basic": planted.BASIC_CUT, "mature": planted.MATURE_CUT}
-        for name, events in planted.CATEGORIES.items()
+        name: {"events": list(events), "basic": scenario.maturity.basic, "mature": scenario.maturity.mature}
+        for name, events in scenario.maturity.categories.items()
     }
+    steps = [
+        {"state": step.state, "equals": step.value} if step.state else name
+        for name, step in scenario.setup.steps.items()
+    ]
     return {
         "setup": {
             "kind": "once",
-            "rule": {
-                "steps": list(planted.SETUP_STEPS),
-                "window_days": planted.SETUP_DAYS,
-                "at_least": planted.SETUP_AT_LEAST,
-            },
+            "rule": {"steps": steps, "window_days": SETUP_DAYS, "at_least": scenario.setup.at_least},
             "primary_outcome": "activation",
             "why": "Going live: accounts that finish most of the steps early get their conversations started.",
             **history,
@@ -142,21 +142,21 @@ def _milestones(scenario: Scenario) -> dict[str, Any]:
         "activation": {
             "kind": "once",
             "rule": {
-                "events": [planted.STARTED],
-                "window_days": planted.ACTIVATION_DAYS,
-                "at_least": planted.ACTIVATION_CUT,
+                "events": [scenario.conversations.started],
+                "window_days": ACTIVATION_DAYS,
+                "at_least": scenario.activation.at_least,
             },
-            "primary_outcome": "utilization",
+            "primary_outcome": "retained" if scenario.activation.retained else "utilization",
             "why": "First value: enough conversations in the first three months to make a habit of it.",
             **history,
         },
         "utilization": {
             "kind": "state",
             "rule": {
-                "events": [planted.RESOLVED],
-                "window_days": planted.UTILIZATION_DAYS,
+                "events": [scenario.conversations.resolved],
+                "window_days": UTILIZATION_DAYS,
                 "per_seat": True,
-                "at_least": planted.UTILIZATION_CUT,
+                "at_least": scenario.utilization.at_least,
             },
             "primary_outcome": "maturity",
             "why": "Core value relative to what was bought: per seat, so that small healthy customers count.",
@@ -166,8 +166,8 @@ def _milestones(scenario: Scenario) -> dict[str, Any]:
             "kind": "state",
             "rule": {
                 "categories": levels,
-                "window_days": planted.MATURITY_DAYS,
-                "at_least": planted.MATURITY_AT_LEAST,
+                "window_days": MATURITY_DAYS,
+                "at_least": scenario.maturity.at_least,
             },
             "primary_outcome": "retained",
             "why": "The full platform: three of five product areas used at the mature level.",

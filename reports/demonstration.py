@@ -24,7 +24,7 @@ def run_demo(root: Path, accounts: int, seed: int, console: Console) -> None:
     _start_over(root)
     place = Workspace(root)
     with console.progress("1/6 simulate") as progress:
-        made = make_company(root, "support", accounts, None, seed, progress)
+        made = make_company(root, "default", accounts, None, seed, progress)
     console.say(
         f"1/6 simulate  {made['accounts']:,} accounts, {made['events']:,} events; the truth is in data/truth.json"
     )

@@ -4,13 +4,12 @@ python -m tests.features_page > docs/features.md
 """
 
 import sys
-from dataclasses import replace
 from functools import cache
 
-import numpy as np
-
 from features.catalogue import catalogue, described
-from features.simulator import SCENARIOS, simulate
+from features.simulation.scenario import load_scenario
+from features.simulation.simulator import draw_company
+from features.states import States
 from models.demonstration import adopted_framework
 
 HEAD = """# Features
@@ -87,10 +86,11 @@ as long as it looks back, is missing ([data.md](data.md)).
 @cache
 def page() -> str:
     """The whole page."""
-    scenario = replace(SCENARIOS["support"], n_accounts=60, n_quarters=4)
-    company = simulate(scenario, np.random.default_rng(0))
-    data = adopted_framework(scenario, company).data
-    rows = described(catalogue(data, has_users=True, has_seats=True, has_revenue=True))
+    scenario = load_scenario("default").sized(accounts=60, quarters=4)
+    company = draw_company(scenario, 0)
+    data = adopted_framework(scenario, company.columns).data
+    states = States(dict(list(company.states.to_pandas().groupby("attribute"))))
+    rows = described(catalogue(data, has_users=True, has_seats=True, has_revenue=True, states=states))
     lines = [
         HEAD,
         "| feature | what it is | unit | category | when there is nothing |",

@@ -1,7 +1,6 @@
 """Companies into which one leak is planted, and their clean twins: what a leak audit must tell apart."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from features.intake import open_log
-from features.simulator import SCENARIOS, Company, simulate
+from features.simulation.scenario import load_scenario
+from features.simulation.simulator import Company, draw_company
 from models.demonstration import adopted_framework
 from models.framework import Framework
 from models.future_leaks import planting
@@ -25,7 +25,7 @@ Plant = Callable[[Tables, np.random.Generator], None]
 @cache
 def company(seed: int) -> Company:
     """700 accounts over 12 quarters."""
-    return simulate(replace(SCENARIOS["support"], n_accounts=700, seed=seed), np.random.default_rng(seed))
+    return draw_company(load_scenario("default").sized(accounts=700), seed)
 
 
 def audited(
@@ -37,7 +37,7 @@ def audited(
 ) -> tuple[Checked, ...]:
     """The audit of a company after `plant` changed its tables; `changes` are keys of the framework's data half."""
     made = company(seed)
-    tables = {name: getattr(made, name).to_pandas() for name in ("events", "accounts", "subscriptions")}
+    tables = {name: table.to_pandas() for name, table in made.tables.items()}
     tables["events"] = tables["events"].astype(
         {"account_id": "string", "event": "string", "user_id": "string"}
     )
@@ -51,7 +51,7 @@ def audited(
 
 
 def _framework(made: Company, tables: Tables, changes: dict[str, Any]) -> Framework:
-    framework = adopted_framework(SCENARIOS["support"], made)
+    framework = adopted_framework(load_scenario("default"), made.columns)
     content = framework.model_dump(by_alias=True)
     content["data"] |= changes
     if "recorded_at" in tables["events"]:

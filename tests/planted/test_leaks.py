@@ -33,7 +33,7 @@ def test_the_clean_twin_raises_no_alarm(tmp_path: Path, seed: int) -> None:
     checked = audited(tmp_path, seed, recorded_soon, CHECKS)
     assert alarms(checked) == []
     looked = {one.check: one.looked_at for one in checked}
-    assert "122 features and scores of 150 accounts" in looked["planting"]
+    assert "124 features and scores of 150 accounts" in looked["planting"]
     assert "insufficient" not in " ".join(looked.values())
     assert len(notes(checked, "strongest feature")) == 1
 

@@ -60,7 +60,7 @@ def test_a_plan_that_many_leave_is_worth_a_note(tmp_path: Path) -> None:
     def plant(tables: Tables, rng: np.random.Generator) -> None:
         spells = tables["subscriptions"]
         left = spells["account_id"].isin(ends(tables).index)
-        free = pd.Series(rng.random(len(spells)) < np.where(left, 0.9, 0.05), index=spells.index)
+        free = pd.Series(rng.random(len(spells)) < np.where(left, 0.95, 0.02), index=spells.index)
         spells["plan"] = np.where(free.groupby(spells["account_id"]).transform("first"), "free", "paid")
 
     checked = audited(tmp_path, 1, plant, [attributes])

@@ -1,6 +1,5 @@
 """Milestones on worlds whose truth is known: what time alone makes of a comparison, and what is really planted."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pandas as pd
 import pytest
 
 from features.intake import open_log
-from features.simulator import SCENARIOS, simulate, write
+from features.simulation.scenario import load_scenario
+from features.simulation.simulator import columns_in, simulate
 from models.cohorts import Cohorts, build_cohorts
 from models.demonstration import adopted_framework
 from models.estimates import Estimate, risk_difference, risk_ratio
@@ -118,19 +118,18 @@ def test_the_landmark_interval_covers_no_effect_in_93_of_100_worlds(tmp_path: Pa
 def planted(
     scenario: str, n_accounts: int, seed: int, folder: Path
 ) -> tuple[Framework, Cohorts, dict[str, Any], pd.Timestamp]:
-    chosen = replace(SCENARIOS[scenario], n_accounts=n_accounts, n_quarters=12, seed=seed)
-    company = simulate(chosen, np.random.default_rng(seed))
-    write(company, folder / "data")
-    framework = adopted_framework(chosen, company)
+    chosen = load_scenario(scenario).sized(accounts=n_accounts)
+    truth = simulate(chosen, seed, folder / "data")
+    framework = adopted_framework(chosen, columns_in(folder / "data"))
     log = open_log(framework.data, folder)
-    return framework, build_cohorts(framework, log), company.truth, log.data_through
+    return framework, build_cohorts(framework, log), truth, log.data_through
 
 
 @pytest.fixture(scope="module")
 def company(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Framework, Cohorts, dict[str, Any], pd.Timestamp]:
-    return planted("support", 2000, 1, tmp_path_factory.mktemp("support"))
+    return planted("default", 2000, 1, tmp_path_factory.mktemp("default"))
 
 
 def effect_at(cohorts: Cohorts, name: str, known_at: pd.Timestamp) -> Estimate:

@@ -1,7 +1,7 @@
 """`init` proposes from the earlier half alone, says what it found out of sample, and what the log cannot carry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features import planted as planted_events
 from features.declaration import Data
 from features.intake import open_log
 from features.log import Log
 from features.profile import profile_events
-from features.simulator import SCENARIOS, simulate
+from features.simulation.scenario import load_scenario
+from features.simulation.simulator import draw_company
 from models.cohorts import build_cohorts
 from models.demonstration import adopted_framework
 from models.estimates import risk_difference
@@ -51,12 +51,12 @@ class World:
 def tables_of(
     scenario: str, n_accounts: int, seed: int
 ) -> tuple[dict[str, pd.DataFrame], Data, dict[str, Any]]:
-    chosen = replace(SCENARIOS[scenario], n_accounts=n_accounts, n_quarters=12, seed=seed)
-    company = simulate(chosen, np.random.default_rng(seed))
+    chosen = load_scenario(scenario).sized(accounts=n_accounts)
+    company = draw_company(chosen, seed)
     tables = {name: getattr(company, name).to_pandas() for name in ("events", "accounts", "subscriptions")}
     tables["events"] = tables["events"].astype({"event": str, "account_id": str, "user_id": str})
-    data = adopted_framework(chosen, company).data
-    areas = list(planted_events.CATEGORIES.values())[:3]
+    data = adopted_framework(chosen, company.columns).data
+    areas = list(chosen.maturity.categories.values())[:3]
     core = (*data.events.core, *(event for events in areas for event in list(events)[:2]))
     return (
         tables,
@@ -67,7 +67,7 @@ def tables_of(
 
 def proposed(
     folder: Path,
-    scenario: str = "support",
+    scenario: str = "default",
     n_accounts: int = 1200,
     seed: int = 2,
     *,
@@ -126,8 +126,8 @@ def test_the_planted_activation_is_proposed_more_often_than_not(tmp_path: Path) 
     for seed in range(5):
         rule = propose(world.log, world.data, profile, seed=seed).milestones["activation"].rule
         assert isinstance(rule, CountRule)
-        near = abs(rule.at_least - planted_events.ACTIVATION_CUT) <= 2
-        found += rule.events == (planted_events.STARTED,) and rule.window_days == 90 and near
+        near = abs(rule.at_least - 20) <= 2
+        found += rule.events == ("conversation_started",) and rule.window_days == 90 and near
     assert found >= 3
 
 
@@ -197,7 +197,7 @@ def invite(tables: dict[str, pd.DataFrame], since: pd.Timestamp) -> None:
     """After a time everybody does every setup step again and again, which no setup step looks like."""
     since += pd.Timedelta(days=1)
     there = tables["accounts"].loc[tables["accounts"]["signed_up_at"] < since, "account_id"].astype(str)
-    steps = pd.DataFrame({"event": [*planted_events.SETUP_STEPS] * 5})
+    steps = pd.DataFrame({"event": [*load_scenario("default").setup.steps] * 5})
     again = pd.DataFrame({"account_id": there}).merge(steps, how="cross")
     times = pd.Series(since + pd.to_timedelta(np.arange(len(again)), unit="s")).astype("datetime64[us]")
     again = again.assign(occurred_at=times.to_numpy(), user_id="U")
@@ -227,7 +227,7 @@ def nothing_planted(
 ) -> World:
     """Core events that do not lead from one time to another: who uses a category goes on using it, even there."""
     meaning = tables_of("null", n_accounts, seed)[1].events
-    conversations = meaning.model_copy(update={"core": (planted_events.STARTED, planted_events.RESOLVED)})
+    conversations = meaning.model_copy(update={"core": ("conversation_started", "conversation_resolved")})
     return proposed(folder, "null", n_accounts, seed, change=change, events=conversations)
 
 
@@ -274,10 +274,10 @@ def test_without_seats_there_is_no_utilization(tmp_path: Path) -> None:
 def test_without_product_areas_there_is_no_maturity_and_without_steps_no_setup(tmp_path: Path) -> None:
     def no_steps(tables: dict[str, pd.DataFrame]) -> None:
         events = tables["events"]
-        setup = set(tables_of("support", 400, 2)[1].events.categories["setup"])
+        setup = set(tables_of("default", 400, 2)[1].events.categories["setup"])
         tables["events"] = events[~events["event"].isin(setup)]
 
-    meaning = tables_of("support", 400, 2)[1].events.model_copy(update={"categories": {}})
+    meaning = tables_of("default", 400, 2)[1].events.model_copy(update={"categories": {}})
     world = proposed(tmp_path, n_accounts=400, change=no_steps, events=meaning)
     assert list(world.proposal.milestones) == ["activation", "utilization"]
     assert "Declare data.events.categories" in world.proposal.not_defined["maturity"]
@@ -286,7 +286,7 @@ def test_without_product_areas_there_is_no_maturity_and_without_steps_no_setup(t
 
 
 def test_without_core_events_there_is_nothing_to_count(tmp_path: Path) -> None:
-    meaning = tables_of("support", 400, 2)[1].events.model_copy(update={"core": ()})
+    meaning = tables_of("default", 400, 2)[1].events.model_copy(update={"core": ()})
     world = proposed(tmp_path, n_accounts=400, events=meaning)
     for name in ("activation", "utilization"):
         assert "declare data.events.core" in world.proposal.not_defined[name]

@@ -14,7 +14,8 @@ from sklearn.pipeline import Pipeline
 from features.catalogue import RECENCY
 from features.intake import open_log
 from features.matrix import build_frame
-from features.simulator import SCENARIOS, simulate, write
+from features.simulation.scenario import load_scenario
+from features.simulation.simulator import columns_in, draw_company, simulate
 from models import retention
 from models.demonstration import adopted_framework
 from models.estimators import logistic, random_forest
@@ -34,12 +35,12 @@ class World:
 
 @cache
 def world(scenario: str, n_accounts: int, seed: int) -> World:
-    chosen = replace(SCENARIOS[scenario], n_accounts=n_accounts, n_quarters=12, seed=seed)
-    company = simulate(chosen, np.random.default_rng(seed))
-    data = adopted_framework(chosen, company).data
-    data = data.model_copy(update={"features": data.features.model_copy(update={"windows_days": (30, 90)})})
+    chosen = load_scenario(scenario).sized(accounts=n_accounts)
     with tempfile.TemporaryDirectory() as folder:
-        write(company, Path(folder) / "data")
+        simulate(chosen, seed, Path(folder) / "data")
+        data = adopted_framework(chosen, columns_in(Path(folder) / "data")).data
+        features = data.features.model_copy(update={"windows_days": (30, 90)})
+        data = data.model_copy(update={"features": features})
         matrix = build_frame(open_log(data, Path(folder)), data, Path(folder))
     return World(learnable(matrix.frame), matrix.features)
 
@@ -68,7 +69,7 @@ def auc(evaluation: Evaluation, name: str = "model") -> float:
 
 
 def test_on_the_planted_company_the_model_beats_the_base_rate() -> None:
-    planted = world("support", 1000, 3)
+    planted = world("default", 1000, 3)
     found, evaluation = judged(planted.frame, planted.features, forest)
     gain = evaluation.discrimination.difference("model", "base_rate")
     assert gain is not None
@@ -137,9 +138,9 @@ def test_importance_points_at_the_leak() -> None:
 
 def test_the_feature_engine_cannot_make_such_a_column() -> None:
     # Everything that happens from the middle close on is turned upside down, and no feature at it or before it moves.
-    chosen = replace(SCENARIOS["support"], n_accounts=150, n_quarters=8)
-    company = simulate(chosen, np.random.default_rng(0))
-    data = adopted_framework(chosen, company).data
+    chosen = load_scenario("default").sized(accounts=150, quarters=8)
+    company = draw_company(chosen, 0)
+    data = adopted_framework(chosen, company.columns).data
     middle = chosen.quarter_start(4)
     events = company.events.to_pandas()
     early, late = events[events["occurred_at"] < middle], events[events["occurred_at"] >= middle]
@@ -159,7 +160,7 @@ def test_the_feature_engine_cannot_make_such_a_column() -> None:
     frames = []
     for content in (events, changed):
         with tempfile.TemporaryDirectory() as folder:
-            write(company, Path(folder) / "data")
+            simulate(chosen, 0, Path(folder) / "data")
             content.to_parquet(Path(folder) / "data" / "events.parquet", index=False)
             matrix = build_frame(open_log(data, Path(folder)), data, Path(folder))
         frame = matrix.frame[matrix.frame["as_of"] <= middle]
@@ -177,7 +178,7 @@ def test_the_feature_engine_cannot_make_such_a_column() -> None:
 
 @pytest.mark.usefixtures("_no_importance")
 def test_the_evaluation_at_a_date_knows_what_was_known_then() -> None:
-    planted = world("support", 1000, 3)
+    planted = world("default", 1000, 3)
     found = predict_forward(planted.frame, [RECENCY, "events_30d"], "logistic", logistic, seed=0)
     known_at = found.frame["known_from"].sort_values().iloc[len(found.frame) // 2]
     then = evaluate(found.frame, "logistic", 0, known_at, 50)
