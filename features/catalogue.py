@@ -8,7 +8,7 @@ from typing import Any
 from features.declaration import Data
 from features.errors import DataError
 from features.log import Log
-from features.observations import IDENTITY
+from features.observations import BOOKED, IDENTITY
 from features.phrases import before, state_phrase, within
 from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.states import States
@@ -16,7 +16,7 @@ from features.windows import EVER, Window, last
 
 RECENCY = "days_since_last_event"
 CORE_RECENCY = "days_since_last_core_event"
-KEYS = ("account_id", "quarter", "plan", *IDENTITY)  # what the matrix holds beside features
+KEYS = ("account_id", "quarter", "plan", *IDENTITY, *BOOKED)  # what the matrix holds beside features
 
 
 # An event of one of these names would otherwise take the name of an overall feature.

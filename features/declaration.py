@@ -106,6 +106,8 @@ class Outcome(Declared):
     horizon_days: int = Field(default=180, ge=1, le=1095)
     # Whether a spell marked as a trial is part of a customer's life.
     trials: Literal["left_out", "counted"] = "left_out"
+    # What expansion is measured in; by default seats where the subscriptions know them, else recurring revenue.
+    expansion: Literal["seats", "mrr"] | None = None
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from features.eligibility import eligibility
 from features.engines import engine_of
 from features.kept import Counting
 from features.log import Log
-from features.outcomes import Labels, outcome_specs
+from features.outcomes import EXPANDED, MRR, Labels, outcome_specs
 from features.progress import ProgressCallback
 from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
@@ -22,6 +22,7 @@ from features.states import States, holdings
 from features.windows import Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
+BOOKED = (EXPANDED, MRR)  # beside these where the subscriptions say so
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def with_coming(grid: Grid, data: Data) -> Grid:
 def observe(
     log: Log, data: Data, question: Question, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
-    """Every observation of the question in one frame: IDENTITY columns, then a column per feature."""
+    """Every observation of the question in one frame: IDENTITY columns, those of BOOKED that the log has, a column per feature."""
     batches = list(observe_in_blocks(log, data, question, progress))
     return pd.concat(batches, ignore_index=True)
 
@@ -102,7 +103,8 @@ def observe_in_blocks(
             progress("composing the windows", (block + 1) / recipe.n_blocks)
         rows = observed.index.to_numpy()
         features = {spec.name: columns[spec.name][rows] for spec in question.specs}
-        yield pd.DataFrame({**{name: observed[name].array for name in IDENTITY}, **features})
+        labelled = (*IDENTITY, *labels.booked)
+        yield pd.DataFrame({**{name: observed[name].array for name in labelled}, **features})
 
 
 def _asked(log: Log, recipe: Recipe, block: int, columns: Columns) -> pd.DataFrame:

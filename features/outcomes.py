@@ -4,6 +4,9 @@ An account is *alive* at t when its life has begun and not ended before t; *lost
 [t, t + horizon); *at risk* when it could end then at all (an annual contract without a renewal in the horizon
 could not). A silent outcome has no lives: alive means a core event in the horizon's length before t, lost means
 none from t on.
+
+An account has *expanded* when it is retained and what it has bought just before t + horizon is more than just before t.
+In seats a rise of prices is no expansion; in revenue it is one.
 """
 
 from dataclasses import dataclass
@@ -13,10 +16,15 @@ import pandas as pd
 
 from features.arrays import Flags, Integers, Times
 from features.attributes import FAR, TOUCHING, Timeline, in_force, times_of
+from features.contracts import Contracts, expansion_basis, paid_spells
 from features.declaration import Data
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.windows import ONE_DAY, following, last
+
+
+# What only subscriptions can say: an outcome, and the weight of an account.
+EXPANDED, MRR = "expanded", "mrr"
 
 
 @dataclass(frozen=True)
@@ -84,29 +92,44 @@ def outcome_specs(data: Data) -> tuple[FeatureSpec, ...]:
 class Labels:
     """What a log says of who stayed, ready for any observation of it.
 
-    `lives` is None for a silent outcome, which is read from counts; `contracts` is None where no terms are known.
+    `lives` is None for a silent outcome, which is read from counts; `contracts` is None where no terms are known;
+    `bought` (seats or revenue, in which growth is measured) and `revenue` where no subscription says them.
     """
 
     horizon: pd.Timedelta
     data_through: pd.Timestamp
     lives: Lives | None
     contracts: pd.DataFrame | None
+    bought: Contracts | None
+    revenue: Contracts | None
 
     @classmethod
     def of(cls, log: Log, data: Data) -> "Labels":
         """From the declared kind of outcome."""
         silent = data.outcomes.kind == "silent"
         spells = log.subscriptions
+        paid = None if spells is None else paid_spells(spells)
+        basis = expansion_basis(paid, data)
         return cls(
             pd.Timedelta(days=data.outcomes.horizon_days),
             log.data_through,
             None if silent else lives(log, data),
             None if silent or spells is None else customer_spells(spells, data),
+            None if paid is None or basis is None else Contracts.of(paid, basis),
+            None if paid is None or "mrr" not in paid else Contracts.of(paid, "mrr"),
         )
 
-    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Observations with alive, at_risk, retained (missing where not observable), known_from.
+    @property
+    def booked(self) -> tuple[str, ...]:
+        """The columns that the subscriptions add: `expanded` where growth can be measured, `mrr` where revenue is known."""
+        found = {EXPANDED: self.bought, MRR: self.revenue}
+        return tuple(name for name, contracts in found.items() if contracts is not None)
 
+    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Observations with alive, at_risk, retained (missing where not observable), known_from, and those of `booked`.
+
+        expanded: missing where not observable, or what is bought is not known; known from `known_from` on. mrr:
+        recurring revenue in force just before t, NaN where it is not known: a weight, never a feature.
         `frame` has account, as_of and, for a silent outcome, the columns of `outcome_specs`.
         """
         known_from = frame["as_of"] + self.horizon
@@ -120,7 +143,27 @@ class Labels:
             at_risk = alive & could_leave(self.contracts, frame, self.horizon)
         observable = alive & (known_from <= self.data_through).to_numpy()
         retained = pd.Series(~lost, index=frame.index, dtype="boolean").where(observable)
-        return frame.assign(alive=alive, at_risk=at_risk, retained=retained, known_from=known_from)
+        labelled = frame.assign(alive=alive, at_risk=at_risk, retained=retained, known_from=known_from)
+        if self.bought is not None:
+            labelled[EXPANDED] = _expanded(self.bought, labelled)
+        if self.revenue is not None:
+            labelled[MRR] = self.revenue.before(*_when(labelled, "as_of"))
+        return labelled
+
+
+def _when(frame: pd.DataFrame, column: str) -> tuple[Integers, Times]:
+    return frame["account"].to_numpy(np.int64), times_of(frame[column])
+
+
+def _expanded(bought: Contracts, frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Who is retained with more than before; who left has not expanded, whatever came afterwards."""
+    now = bought.before(*_when(frame, "as_of"))
+    then = bought.before(*_when(frame, "known_from"), nothing=0.0)
+    stayed = frame["retained"].eq(True).fillna(False).to_numpy(bool)
+    # Sums of the same prices in another order differ by rounding.
+    more = (then > now) & ~np.isclose(then, now, rtol=1e-9, atol=1e-6)
+    told = frame["retained"].notna().to_numpy() & ~np.isnan(now) & ~(stayed & np.isnan(then))
+    return pd.Series(stayed & more, index=frame.index, dtype="boolean").where(told)
 
 
 def lives(log: Log, data: Data) -> Lives:
@@ -134,9 +177,7 @@ def lives(log: Log, data: Data) -> Lives:
 
 def customer_spells(spells: pd.DataFrame, data: Data) -> pd.DataFrame:
     """The spells that a customer's life is made of: without trials, unless these are counted by declaration."""
-    if "trial" not in spells or data.outcomes.trials == "counted":
-        return spells
-    return spells[~spells["trial"].eq(True).fillna(False).to_numpy(bool)]
+    return spells if data.outcomes.trials == "counted" else paid_spells(spells)
 
 
 def could_leave(spells: pd.DataFrame | None, frame: pd.DataFrame, horizon: pd.Timedelta) -> Flags:

@@ -11,7 +11,7 @@ from features.catalogue import catalogue, described, slugs
 from features.declaration import Data
 from features.errors import DataError
 from features.faults import explain
-from features.observations import IDENTITY
+from features.observations import BOOKED, IDENTITY
 from tests.spec.drawn import data_for, table
 from tests.unit.small_log import run, small_log, sources
 
@@ -178,7 +178,7 @@ def test_the_list_says_what_every_feature_is_and_builds_nothing(tmp_path: Path) 
     assert keys == set(listed[0])
 
 
-@pytest.mark.parametrize("name", ["account_id", "quarter", "plan", *IDENTITY])
+@pytest.mark.parametrize("name", ["account_id", "quarter", "plan", *IDENTITY, *BOOKED])
 def test_an_extra_named_like_a_column_of_the_matrix_is_refused(tmp_path: Path, name: str) -> None:
     data = data_with(tmp_path, {"name": name, "aggregation": "tenure"})
     with pytest.raises(DataError, match=f"'{name}' is the name of another column of the matrix"):
