@@ -22,7 +22,6 @@ from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.windows import ONE_DAY, following, last
 
-
 # What only subscriptions can say: an outcome, and the weight of an account.
 EXPANDED, MRR = "expanded", "mrr"
 

@@ -5,16 +5,13 @@ Every interval here replaces the number of rows by an *effective* number, as `fe
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 from scipy.stats import t
 
 from features.arrays import Flags, Floats, Integers
 from features.proportions import effective, wilson
-
-Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
-Measure: TypeAlias = Literal["risk_difference", "risk_ratio", "odds_ratio", "phi", "auc", "hazard_ratio"]
 
 
 @dataclass(frozen=True)
@@ -48,53 +45,6 @@ class Estimate:
     def brief(self) -> dict[str, float]:
         """{value, lower, upper}."""
         return {"value": self.value, "lower": self.lower, "upper": self.upper}
-
-
-@dataclass(frozen=True)
-class Effect:
-    """The one record of an effect in every file: an estimate, and what it is an estimate of.
-
-    Exactly one of `landmark_day` (a `once` milestone: days after signup) and `as_of` (a `state` milestone:
-    as-of dates, in words or as an ISO date) is given; the other is left out of the written record.
-    """
-
-    outcome: str
-    horizon_days: int
-    population: str
-    method: Method
-    measure: Measure
-    value: float
-    lower: float
-    upper: float
-    n_observations: int
-    n_accounts: int
-    in_definition: bool
-    primary: bool
-    level: float = 0.95
-    landmark_day: int | None = None
-    as_of: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.landmark_day is None) == (self.as_of is None):
-            raise ValueError(f"effect on {self.outcome}: give landmark_day or as_of, one of the two")
-        if self.method not in get_args(Method):
-            raise ValueError(
-                f"effect on {self.outcome}: method {self.method!r} is not one of {get_args(Method)}"
-            )
-        if self.measure not in get_args(Measure):
-            raise ValueError(
-                f"effect on {self.outcome}: measure {self.measure!r} is not one of {get_args(Measure)}"
-            )
-
-    @classmethod
-    def of(cls, estimate: Estimate, **context: Any) -> "Effect":
-        """An effect from its estimate; `context` holds the fields an estimate does not know."""
-        return cls(**estimate.as_dict(), **context)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The record as JSON writes it: of landmark_day and as_of only the one that applies."""
-        unused = "as_of" if self.as_of is None else "landmark_day"
-        return {name: value for name, value in asdict(self).items() if name != unused}
 
 
 @dataclass(frozen=True)
@@ -134,12 +84,48 @@ def _rate(good: Floats, members: Flags, codes: Integers, n_accounts: int) -> _Ra
     return _Rate(value, n, float(n_effective), scores, float(degrees))
 
 
+def _weighted(
+    plain: _Rate, good: Floats, weight: Floats, members: Flags, codes: Integers, n_accounts: int
+) -> _Rate | None:
+    """The same group with its rows weighted; `plain` is what it is without. None where it has no weight.
+
+    The effective size shrinks by what the weights leave of the accounts (Kish 1965), or by how much they enlarge the
+    squared errors by account where that is worse: large accounts may be the unsteady ones. The first alone would miss
+    that; the second alone would trust one account that outweighs all others, because the rate is then its own.
+    """
+    own = np.where(
+        members, weight / weight.max(initial=1e-300), 0.0
+    )  # by the largest: equal weights are exactly 1
+    if own.sum() == 0:
+        return None
+    value = float((own * good).sum() / own.sum())
+    scores = np.bincount(codes, weights=own * (good - value), minlength=n_accounts) / own.sum()
+    by_account, rows = (np.bincount(codes, weights=w, minlength=n_accounts) for w in (own, members))
+    left = min(1.0, _kish(by_account) / _kish(rows))
+    spread, before = float((scores**2).sum()), float((plain.scores**2).sum())
+    if spread > 0 and before > 0:
+        left = min(left, value * (1 - value) / spread * before / (plain.value * (1 - plain.value)))
+    degrees = plain.degrees if left == 1.0 else max(min(plain.degrees, _kish(by_account) - 1), 1.0)
+    return _Rate(value, plain.n, plain.n_effective * left, scores, degrees)
+
+
+def _kish(weights: Any) -> float:
+    """How many equal weights say as much as these."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
 def _checked(reached: Flags, outcome: Flags) -> tuple[Flags, Floats]:
     if reached.shape != outcome.shape or reached.ndim != 1:
         raise ValueError(
             f"reached {reached.shape} and outcome {outcome.shape} must be one column of equal length"
         )
     return reached.astype(bool), outcome.astype(np.float64)
+
+
+def _sound(weight: Floats, n: int) -> Floats:
+    if weight.shape != (n,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(f"weight {weight.shape} must be {n} numbers from 0 on: leave out rows without one")
+    return weight
 
 
 def _correlation(one: _Rate, other: _Rate) -> float:
@@ -164,17 +150,25 @@ def proportion(outcome: Flags, account: Integers | None = None, level: float = 0
 
 
 def risk_difference(
-    reached: Flags, outcome: Flags, account: Integers | None = None, level: float = 0.95
+    reached: Flags,
+    outcome: Flags,
+    account: Integers | None = None,
+    level: float = 0.95,
+    weight: Floats | None = None,
 ) -> Estimate | None:
     """Rate of the outcome among those who reached minus among those who did not, in [-1, 1].
 
-    reached, outcome: (n,); account: (n,) codes, where one may repeat. Newcombe's hybrid score interval on the
+    reached, outcome: (n,); account: (n,) codes, where one may repeat; weight: (n,) from 0 on. Newcombe's hybrid score interval on the
     effective sizes; an account seen in both groups makes their errors move together, which enters as in
-    MOVER. None where a group is empty. Newcombe 1998 (method 10); Zou & Donner 2008.
+    MOVER. None where a group is empty, or has no weight. Newcombe 1998 (method 10); Zou & Donner 2008.
     """
     reached, good = _checked(reached, outcome)
     codes, n_accounts = account_codes(account, len(good))
     one, other = _rate(good, reached, codes, n_accounts), _rate(good, ~reached, codes, n_accounts)
+    if weight is not None and one is not None and other is not None:
+        weight = _sound(weight, len(good))
+        one = _weighted(one, good, weight, reached, codes, n_accounts)
+        other = _weighted(other, good, weight, ~reached, codes, n_accounts)
     if one is None or other is None:
         return None
     (low1, up1), (low0, up0) = one.wilson(level), other.wilson(level)
@@ -258,3 +252,26 @@ def stratified_risk_difference(
     half = float(t.ppf((1 + level) / 2, max(n_accounts - 1, 1))) * math.sqrt(variance)
     lower, upper = max(value - half, -1.0), min(value + half, 1.0)
     return Estimate("risk_difference", value, lower, upper, len(good), n_accounts, level)
+
+
+def mean_difference(
+    reached: Flags, value: Floats, account: Integers | None = None, level: float = 0.95
+) -> Estimate | None:
+    """Mean of a value among those who reached minus among those who did not; arguments as `risk_difference`.
+
+    Cluster-robust Wald interval by account, with t on the smaller group's accounts: few of them leave the spread unsure.
+    None where a group has fewer than two accounts. Liang & Zeger 1986.
+    """
+    codes, n_accounts = account_codes(account, len(value))
+    groups = [np.bincount(codes[members], minlength=n_accounts) > 0 for members in (reached, ~reached)]
+    fewest = min(int(present.sum()) for present in groups)
+    if fewest < 2:
+        return None
+    means = [float(value[members].mean()) for members in (reached, ~reached)]
+    error = np.where(reached, (value - means[0]) / reached.sum(), -(value - means[1]) / (~reached).sum())
+    scores = np.bincount(codes, weights=error, minlength=n_accounts)
+    half = float(t.ppf((1 + level) / 2, fewest - 1)) * math.sqrt(
+        float((scores**2).sum()) * fewest / (fewest - 1)
+    )
+    found = means[0] - means[1]
+    return Estimate("mean_difference", found, found - half, found + half, len(value), n_accounts, level)

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from models.cohorts import Cohort
-from models.estimates import Effect, Estimate, phi, risk_difference, risk_ratio
+from models.effects import Effect
+from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.milestones import RETAINED
 from models.sweep import SweepResult
 from models.trial import build_trial, run_trial

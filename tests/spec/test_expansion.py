@@ -122,7 +122,7 @@ def test_only_what_subscriptions_say_has_a_column(
 
 def test_a_declared_expansion_needs_its_column(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match="data.outcomes.expansion: 'seats' is asked for, and the subscriptions have mrr"
+        DataError, match=r"data\.outcomes\.expansion: 'seats' is asked for, and the subscriptions have mrr"
     ):
         labels(tmp_path, "account_id | started_at | mrr\na | 2024-01-01 | 5", expansion="seats")
 

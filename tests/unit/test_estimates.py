@@ -7,9 +7,10 @@ import pytest
 
 from features.arrays import Flags, Integers
 from features.proportions import wilson
+from models.effects import Effect
 from models.estimates import (
-    Effect,
     Estimate,
+    mean_difference,
     phi,
     proportion,
     risk_difference,
@@ -168,9 +169,97 @@ def test_effect_has_the_written_form_of_the_contract() -> None:
         ),
         *("level", "n_observations", "n_accounts", "in_definition", "primary"),
     }
+    weighted = Effect.of(
+        estimate, **context, landmark_day=90, in_definition=False, primary=True, weighted_by="revenue"
+    )
+    assert weighted.as_dict() == {**record, "weighted_by": "revenue"}
     with pytest.raises(ValueError, match="one of the two"):
         Effect.of(estimate, **context, in_definition=False, primary=True)
     with pytest.raises(ValueError, match="'guess'"):
         Effect.of(
             estimate, **{**context, "method": "guess"}, as_of="2024Q3", in_definition=False, primary=True
         )
+
+
+def test_equal_weights_change_nothing() -> None:
+    rng = np.random.default_rng(2)
+    for n_accounts, n_dates in ((80, 1), (60, 5)):
+        reached, outcome, account = _repeated(rng, n_accounts, n_dates)
+        plain = risk_difference(reached, outcome, account)
+        weighted = risk_difference(reached, outcome, account, weight=np.full(len(outcome), 0.1))
+        assert plain == weighted
+
+
+def test_a_weight_of_two_is_the_row_twice_in_the_rates() -> None:
+    rng = np.random.default_rng(3)
+    reached, outcome, account = _repeated(rng, 60, 3)
+    weight = rng.integers(0, 4, len(outcome))
+    weighted = risk_difference(reached, outcome, account, weight=weight.astype(float))
+    repeated = risk_difference(*(np.repeat(column, weight) for column in (reached, outcome, account)))
+    assert weighted is not None
+    assert repeated is not None
+    assert weighted.value == pytest.approx(repeated.value)
+    assert (weighted.n_observations, weighted.n_accounts) == (180, 60)
+
+
+@pytest.mark.parametrize("n_dates", [1, 8])
+@pytest.mark.parametrize("good", [True, False])
+def test_one_account_that_outweighs_all_others_widens_the_interval(n_dates: int, good: bool) -> None:
+    rng = np.random.default_rng(4)
+    reached, outcome, account = _repeated(rng, 200, n_dates)
+    reached[account == 0], outcome[account == 0] = True, good
+    plain = risk_difference(reached, outcome, account)
+    huge = risk_difference(reached, outcome, account, weight=np.where(account == 0, 5000.0, 1.0))
+    assert plain is not None
+    assert huge is not None
+    assert huge.upper - huge.lower > 3 * (plain.upper - plain.lower)
+
+
+def test_a_group_without_weight_has_no_difference_and_a_weight_is_a_number() -> None:
+    reached, outcome = _table(56, 70, 48, 80)
+    assert risk_difference(reached, outcome, weight=reached.astype(float)) is None
+    assert risk_difference(reached, outcome, weight=np.zeros(150)) is None
+    for wrong in (np.full(150, -1.0), np.full(150, math.nan), np.ones(149)):
+        with pytest.raises(ValueError, match="numbers from 0 on"):
+            risk_difference(reached, outcome, weight=wrong)
+
+
+@pytest.mark.parametrize("n_dates", [1, 6])
+@pytest.mark.parametrize("unsteady", [False, True])
+def test_coverage_of_the_weighted_difference_by_simulation(n_dates: int, unsteady: bool) -> None:
+    """Weights as revenue has them; `unsteady`: large accounts are at 50 %, the others nearly all good."""
+    rng = np.random.default_rng(9)
+    held, n_seeds, n_accounts = 0, 500, 400
+    for _ in range(n_seeds):
+        size = rng.lognormal(0.0, 0.8, n_accounts)
+        own = rng.random(n_accounts) < 0.4
+        chance = np.where(own, 0.85, 0.70)
+        if unsteady:
+            chance = np.where(size > 2, 0.5, 0.97)
+        account = np.repeat(np.arange(n_accounts), n_dates)
+        luck = np.where(
+            rng.random(len(account)) < 0.7, rng.random(n_accounts)[account], rng.random(len(account))
+        )
+        found = risk_difference(own[account], luck < chance[account], account, weight=size[account])
+        assert found is not None
+        held += found.lower <= (0.0 if unsteady else 0.15) <= found.upper
+    assert 0.93 <= held / n_seeds <= 0.985
+
+
+def test_the_difference_of_means_is_by_account() -> None:
+    rng = np.random.default_rng(6)
+    held, n_seeds = {"by account": 0, "by row": 0}, 400
+    for _ in range(n_seeds):
+        account = np.repeat(np.arange(60), 6)
+        reached = rng.random(60)[account] < 0.4
+        value = rng.normal(0, 2, 60)[account] + rng.normal(0, 1, 360) + 3.0 * reached
+        for name, found in (
+            ("by account", mean_difference(reached, value, account)),
+            ("by row", mean_difference(reached, value)),
+        ):
+            assert found is not None
+            held[name] += found.lower <= 3.0 <= found.upper
+    assert 0.92 <= held["by account"] / n_seeds <= 0.98
+    assert held["by row"] / n_seeds < 0.75
+    one = mean_difference(np.array([True, False, False]), np.array([1.0, 2.0, 3.0]))
+    assert one is None
