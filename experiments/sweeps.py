@@ -20,7 +20,7 @@ from features.version import code_version
 from features.workspace import set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
 from models.doubts import rule_doubts
-from models.estimates import Effect
+from models.effects import Effect
 from models.milestones import CountRule
 from models.sweep import Candidate, SweepEffect, SweepResult
 from models.trial import Trial, build_trial, rival_rules, rival_specs, run_trial

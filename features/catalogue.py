@@ -7,6 +7,7 @@ from typing import Any
 
 from features.declaration import Data
 from features.errors import DataError
+from features.faults import meant
 from features.log import Log
 from features.observations import BOOKED, IDENTITY
 from features.phrases import before, state_phrase, within
@@ -75,12 +76,23 @@ def catalogue(
     name, n = Counter(spec.name for spec in specs).most_common(1)[0]
     if n > 1:
         raise DataError(f"data.features.extras: {name!r} is the name of {n} features: choose another")
+    _check_success_metrics(data, [spec.name for spec in specs])
     for extra in data.features.extras:
         if extra.name in (*KEYS, *data.fixed_at_signup):
             raise DataError(
                 f"data.features.extras: {extra.name!r} is the name of another column of the matrix: choose another"
             )
     return tuple(specs)
+
+
+def _check_success_metrics(data: Data, names: list[str]) -> None:
+    """Raises DataError where a product area is to be judged by a feature that is not there."""
+    for category, name in data.events.success_metrics.items():
+        if name not in names:
+            raise DataError(
+                f"data.events.success_metrics.{category}: there is no feature {name!r}{meant(name, names)}:"
+                " `milestones features --list` names all of them, and data.features.extras adds one"
+            )
 
 
 def described(specs: Iterable[FeatureSpec]) -> list[dict[str, Any]]:

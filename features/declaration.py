@@ -80,6 +80,7 @@ class Events(Declared):
     core: tuple[str, ...] = ()
     categories: dict[str, tuple[str, ...]] = {}
     labels: dict[str, str] = {}
+    success_metrics: dict[str, str] = {}  # of a product area, by the name of a feature
     deduplicate: bool = False
 
     @model_validator(mode="after")

@@ -17,21 +17,25 @@ from features.arrays import Flags
 from features.declaration import Data
 from features.eligibility import eligibility
 from features.log import Log
-from features.observations import Question, observe, quarterly
+from features.observations import BOOKED, Question, observe, quarterly
+from features.outcomes import EXPANDED, MRR
 from features.progress import ProgressCallback
 from features.quarters import Quarters
 from features.specs import FeatureSpec
 from features.windows import Grid
+from models.dormancy import dormancy, quiet_spec
 from models.doubts import require_states
 from models.framework import Framework
-from models.milestones import LINK_DAYS, RETAINED, LevelsRule, Milestone
+from models.milestones import DORMANT, LINK_DAYS, RETAINED, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
 from models.splits import folds
+from models.success import metric_specs
 
-Asked: TypeAlias = Literal["primary", "retained"]
+Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
 QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
 STATUSES = ("reached", "not_reached", "not_eligible", "not_knowable")
 RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
+STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Cohort:
 
     frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score, status, alive, at_risk,
     retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing where not observable).
+    Of a once milestone also dormant + dormant_known_from and, of steps, a column of each; where the subscriptions say
+    so expanded + expanded_known_from, and mrr.
     """
 
     name: str
@@ -71,7 +77,9 @@ class Cohort:
     clock: LabelClock
 
     def column(self, outcome: Asked) -> str:
-        """The column that holds an outcome."""
+        """The column that holds an outcome; of `expanded` and `dormant` it may not be there."""
+        if outcome in (EXPANDED, DORMANT):
+            return outcome
         return RETAINED if RETAINED in (outcome, self.milestone.primary_outcome) else "outcome"
 
     def quarters_in(self, span: tuple[str, str]) -> list[str]:
@@ -113,7 +121,7 @@ class Cohort:
             "as_of",
             "quarter",
             "score",
-            *(c for c in frame if str(c).startswith(RIVAL)),
+            *(c for c in frame if str(c).startswith((RIVAL, STEP)) or c == MRR),
         ]
         return chosen[kept].assign(
             reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)
@@ -126,25 +134,28 @@ def tenure_question(framework: Framework, extra: Iterable[FeatureSpec] = ()) -> 
     if not once:
         return None
     specs = {name: m.rule.spec(name) for name, m in once.items()}
-    days = {m.rule.window_days for m in once.values()}
-    for m in once.values():
+    days = {m.rule.window_days + later for m in once.values() for later in (0, LINK_DAYS)}
+    quiet = quiet_spec(framework.data)
+    specs[quiet.name] = quiet
+    for name, m in once.items():
+        if isinstance(m.rule, StepsRule):
+            specs |= {spec.name: spec for spec in m.rule.step_specs(name).values()}
         target = framework.milestones.get(m.primary_outcome)
         if target is not None and target.kind == "state":
             specs[m.primary_outcome] = target.rule.spec(m.primary_outcome)
-            days.add(m.rule.window_days + LINK_DAYS)
     return Question((*specs.values(), *extra), Grid("tenure", tuple(sorted(days))))
 
 
 def quarterly_question(
     framework: Framework, log: Log, data: Data, extra: Iterable[FeatureSpec] = ()
 ) -> Question | None:
-    """What to ask at every quarter's close: the states, and the categories of maturity."""
+    """What to ask at every quarter's close: the states, and the categories of maturity with their success metrics."""
     states = framework.of_kind("state")
     specs = [m.rule.spec(name) for name, m in states.items()]
     for name, m in states.items():
         if isinstance(m.rule, LevelsRule):
             specs += [spec for level in LEVELS for spec in m.rule.category_specs(name, level).values()]
-    specs += extra
+    specs += [*metric_specs(framework, log).values(), *extra]
     return Question(tuple(specs), quarterly(log, data)) if specs else None
 
 
@@ -189,7 +200,10 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     days = pd.Timedelta(days=milestone.rule.window_days)
     tenure = landmarks["as_of"] - landmarks["signed_up_at"]
     frame = landmarks[tenure == days].reset_index(drop=True)
-    result = _base(framework, name, frame, log)
+    result = _base(framework, name, frame, log).assign(**dormancy(landmarks, frame, milestone))
+    if isinstance(milestone.rule, StepsRule):
+        steps = milestone.rule.step_specs(name)
+        result = result.assign(**{STEP + step: frame[spec.name] for step, spec in steps.items()})
     target = framework.milestones.get(milestone.primary_outcome)
     clock = _label_clock(framework, milestone)
     if target is None:
@@ -233,21 +247,26 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     clock = _label_clock(framework, milestone)
     if target is None:
         return Cohort(name, milestone, result, clock)
-    dates = np.sort(closes["as_of"].unique())
-    following = pd.Series(dates[1:], index=dates[:-1])
-    next_close = closes["as_of"].map(following)
-    keys = closes[["account"]].assign(as_of=next_close)
-    later = closes[["account", "as_of", "alive", milestone.primary_outcome]].rename(
-        columns={"alive": "alive_then", milestone.primary_outcome: "then"}
-    )
-    joined = keys.merge(later, on=["account", "as_of"], how="left")
-    score, alive_then = joined["then"].to_numpy(float), joined["alive_then"].eq(True).to_numpy(bool)
+    joined = at_next_close(closes, milestone.primary_outcome)
+    score = joined[milestone.primary_outcome].to_numpy(float)
+    alive_then = joined["alive"].eq(True).to_numpy(bool)
     result["outcome"] = pd.array((score >= target.rule.at_least) & alive_then, dtype="boolean")
     # Gone by then did not get there; there, but with no score to be had (no seats), is no answer.
-    unseen = next_close.isna().to_numpy() | (alive_then & np.isnan(score))
+    unseen = joined["as_of"].isna().to_numpy() | (alive_then & np.isnan(score))
     result.loc[unseen | ~result["alive"].to_numpy(), "outcome"] = pd.NA
-    result["outcome_known_from"] = next_close.to_numpy()
+    result["outcome_known_from"] = joined["as_of"].to_numpy()
     return Cohort(name, milestone, result, clock)
+
+
+def at_next_close(closes: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """as_of, alive and columns of each account at the close after each row, missing where there is none; rows of closes."""
+    dates = np.sort(closes["as_of"].unique())
+    following = closes["as_of"].map(pd.Series(dates[1:], index=dates[:-1]))
+    keys = closes[["account"]].assign(as_of=following)
+    later = closes[["account", "as_of", "alive", *columns]]
+    return (
+        keys.merge(later, on=["account", "as_of"], how="left").set_axis(closes.index).drop(columns="account")
+    )
 
 
 def _link_days(milestone: Milestone, target: Milestone) -> int:
@@ -256,7 +275,10 @@ def _link_days(milestone: Milestone, target: Milestone) -> int:
 
 
 def _label_clock(framework: Framework, milestone: Milestone) -> LabelClock:
-    lag: dict[str, pd.Timedelta | None] = {RETAINED: pd.Timedelta(days=framework.data.outcomes.horizon_days)}
+    horizon = pd.Timedelta(days=framework.data.outcomes.horizon_days)
+    lag: dict[str, pd.Timedelta | None] = {RETAINED: horizon, EXPANDED: horizon}
+    if milestone.kind == "once":
+        lag[DORMANT] = pd.Timedelta(days=LINK_DAYS)
     target = framework.milestones.get(milestone.primary_outcome)
     if target is not None:
         lag["outcome"] = (
@@ -271,15 +293,15 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
     status[np.isnan(score)] = "not_eligible"
     status[np.isnan(score) & _untracked(framework, name, frame, log)] = "not_knowable"
-    rivals = [column for column in frame if str(column).startswith(RIVAL)]
-    result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *rivals]].copy()
+    beside = [column for column in frame if str(column).startswith(RIVAL) or column in BOOKED]
+    result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *beside]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
     quarters = framework.data.calendar.quarters
     quarter_of = quarters.of if milestone.kind == "once" else quarters.closed_by
     result["quarter"] = quarter_of(frame["as_of"]).to_numpy()
     result["score"] = score
     result["status"] = status
-    result["retained_known_from"] = frame["known_from"]
+    result["retained_known_from"] = result["expanded_known_from"] = frame["known_from"]
     return result
 
 

@@ -1,9 +1,14 @@
-"""The one record of an effect in every file."""
+"""The one record of an effect in every file, and how rows of a cohort become one."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from models.estimates import Estimate
+import numpy as np
+import pandas as pd
+
+from features.arrays import Floats
+from models.estimates import Estimate, risk_difference
+from models.milestones import RETAINED, Milestone
 
 Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
 Measure: TypeAlias = Literal["risk_difference", "risk_ratio", "odds_ratio", "phi", "auc", "hazard_ratio"]
@@ -56,3 +61,29 @@ class Effect:
         """The record as JSON writes it: of landmark_day, as_of and weighted_by only what applies."""
         optional = ("landmark_day", "as_of", "weighted_by")
         return {k: v for k, v in asdict(self).items() if v is not None or k not in optional}
+
+
+def occasion(milestone: Milestone) -> dict[str, Any]:
+    """When a milestone is looked at, as an effect names it: landmark_day or as_of."""
+    if milestone.kind == "once":
+        return {"landmark_day": milestone.rule.window_days}
+    return {"as_of": "every quarter's close"}
+
+
+def population(milestone: Milestone, outcome: str) -> str:
+    """Of whom an outcome is asked: whoever is there; leaving only of those who could."""
+    there = "alive at the landmark" if milestone.kind == "once" else "alive at the as-of date"
+    return f"{there} and at risk" if outcome == RETAINED else there
+
+
+def difference_in(rows: pd.DataFrame, weight: Floats | None = None) -> Estimate | None:
+    """The risk difference of rows (account, reached, outcome), None where one of the groups is empty or has no weight.
+
+    weight: (rows,), NaN where it is not known; such rows are left out.
+    """
+    if weight is not None:
+        rows, weight = rows[~np.isnan(weight)], weight[~np.isnan(weight)]
+    if not len(rows):
+        return None
+    reached, outcome = rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(bool)
+    return risk_difference(reached, outcome, rows["account"].to_numpy(np.int64), weight=weight)

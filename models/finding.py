@@ -6,7 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 from numpy.typing import NDArray
 
-from models.estimates import Estimate, Method
+from models.effects import Method
+from models.estimates import Estimate
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import Shape
 

@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from features.declaration import Data, Declared
 from features.document import content_hash, read_document, validate
-from features.observations import IDENTITY
-from models.milestones import RETAINED, Day, Milestone
+from features.faults import meant
+from features.observations import BOOKED, IDENTITY
+from models.milestones import DORMANT, RETAINED, Day, LevelsRule, Milestone
 
 # Milestones are columns beside these, and parts of file names.
-NOT_NAMES = frozenset({*IDENTITY, "fold", "quarter", "score", "status", "outcome"})
+NOT_NAMES = frozenset({*IDENTITY, *BOOKED, DORMANT, "fold", "quarter", "score", "status", "outcome"})
 NAME = re.compile(r"[^\W_][\w -]{0,59}")
 
 
@@ -69,6 +70,18 @@ class Framework(Declared):
                 raise ValueError(
                     f"milestones.{name}: cannot be the name of a milestone: use letters, digits, spaces, - and _ (at"
                     f" most 60), and none of {', '.join(sorted(NOT_NAMES))}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _success_metrics(self) -> Self:
+        rules = [m.rule for m in self.milestones.values() if isinstance(m.rule, LevelsRule)]
+        known = list(dict.fromkeys(category for rule in rules for category in rule.categories))
+        for category in self.data.events.success_metrics:
+            if category not in known:
+                raise ValueError(
+                    f"data.events.success_metrics: no milestone has a category {category!r}{meant(category, known)}; the"
+                    f" categories are {', '.join(known) or 'none'}"
                 )
         return self
 
@@ -130,17 +143,19 @@ class Framework(Declared):
         """Days of the shortest quarter: February to April has 89, every other at least 90."""
         return 89 if self.data.calendar.fiscal_year_starts_in_month % 3 == 2 else 90
 
-    def shares_behaviour(self, name: str) -> tuple[str, ...]:
-        """The events and states that a milestone and its primary outcome both count, in disjoint windows; empty where none.
+    def shares_behaviour(self, name: str, outcome: str | None = None) -> tuple[str, ...]:
+        """The events and states that a milestone and an outcome, by default its primary one, both count, in disjoint windows.
 
-        The outcome counts the next milestone's events, or the core events where leaving means silence (every event
-        where no core is declared). What is shared may be the persistence of one behaviour.
+        The outcome counts the next milestone's events, or the core events where it means silence (every event where no
+        core is declared): going dormant, and being lost with a silent outcome. What is shared may be the persistence of
+        one behaviour. Empty where nothing is.
         """
         milestone = self.milestones[name]
+        outcome = outcome or milestone.primary_outcome
         own = milestone.rule.all_events
-        if milestone.primary_outcome != RETAINED:
-            return _shared(milestone, self.milestones[milestone.primary_outcome])
-        if self.data.outcomes.kind == "silent":
+        if outcome in self.milestones:
+            return _shared(milestone, self.milestones[outcome])
+        if outcome == DORMANT or self.data.outcomes.kind == "silent":
             return tuple(sorted(own & (frozenset(self.data.events.core) or own)))
         return ()
 

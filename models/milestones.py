@@ -18,7 +18,9 @@ from features.windows import last
 from models.parts import Level, LevelName, Step, distinct, group_of, words_of
 
 RETAINED = "retained"
+DORMANT = "dormant"
 LINK_DAYS = 90  # a state is looked at this long after a landmark: far enough for its window to be disjoint
+QUIET_DAYS = 30  # dormant: not one core event in the last so many of these days, [t + 60, t + 90)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,8 @@ from scipy.stats import norm
 from features.arrays import Flags, Floats, Integers
 from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association, permutation_maxima
-from models.estimates import Estimate, Method, risk_difference, stratified_risk_difference
+from models.effects import Method
+from models.estimates import Estimate, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult, Verdict, none_sentence, supported_sentence
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import step_or_smooth

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from models.cohorts import Cohort
-from models.effects import Effect
+from models.effects import Effect, difference_in, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.milestones import RETAINED
 from models.sweep import SweepResult
@@ -235,28 +235,15 @@ class Judgement:
         estimate = estimate_in(measure, rows)
         if estimate is None:
             return None
-        once = self.milestone.kind == "once"
-        when: dict[str, Any] = (
-            {"landmark_day": self.milestone.rule.window_days} if once else {"as_of": "every quarter's close"}
-        )
-        population = (
-            "every sign-up"
-            if method == "naive"
-            else "alive at the landmark"
-            if once
-            else "alive at the as-of date"
-        )
-        if outcome == RETAINED and method != "naive":
-            population += " and at risk"
         return Effect.of(
             estimate,
             outcome=outcome,
             horizon_days=self.cohort.horizon_days("primary" if primary else "retained"),
-            population=population,
+            population="every sign-up" if method == "naive" else population(self.milestone, outcome),
             method=method,
             in_definition=False,
             primary=primary,
-            **when,
+            **occasion(self.milestone),
         )
 
 
@@ -268,11 +255,6 @@ def estimate_in(measure: Any, rows: pd.DataFrame) -> Estimate | None:
         rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
     )
     return found
-
-
-def difference_in(rows: pd.DataFrame) -> Estimate | None:
-    """The risk difference of rows, None where one of the groups is empty."""
-    return estimate_in(risk_difference, rows)
 
 
 def _brief(rows: pd.DataFrame | None) -> dict[str, float] | None:

@@ -9,11 +9,12 @@ import pandas as pd
 
 from features.log import Log
 from models.cohorts import Cohort, Cohorts
+from models.effects import difference_in
 from models.estimates import Estimate
 from models.framework import Framework
 from models.milestones import Milestone
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
-from reports.judgement import Judgement, Settings, difference_in
+from reports.judgement import Judgement, Settings
 from reports.verdicts import sentence, verdict
 
 

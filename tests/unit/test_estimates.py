@@ -195,7 +195,9 @@ def test_a_weight_of_two_is_the_row_twice_in_the_rates() -> None:
     reached, outcome, account = _repeated(rng, 60, 3)
     weight = rng.integers(0, 4, len(outcome))
     weighted = risk_difference(reached, outcome, account, weight=weight.astype(float))
-    repeated = risk_difference(*(np.repeat(column, weight) for column in (reached, outcome, account)))
+    repeated = risk_difference(
+        np.repeat(reached, weight), np.repeat(outcome, weight), np.repeat(account, weight)
+    )
     assert weighted is not None
     assert repeated is not None
     assert weighted.value == pytest.approx(repeated.value)
