@@ -59,6 +59,11 @@ class Workspace:
         """What the leak audit found."""
         return self.output / "leaks.json"
 
+    @property
+    def chain(self) -> Path:
+        """What the chain says, worked backwards; chain.png is beside it."""
+        return self.output / "chain.json"
+
     def sweep(self, milestone: str) -> Path:
         """sweep.json, grid.parquet and figures of one milestone."""
         return self.output / "sweeps" / milestone

@@ -1,4 +1,4 @@
-"""The reports room's commands: `review` and `demo`."""
+"""The reports room's commands: `review`, `chain` and `demo`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from features.console import Console, JsonOption, WorkspaceOption
 def mount(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command("review")(review)
+    app.command("chain")(chain)
     app.command("demo")(demo)
 
 
@@ -40,6 +41,40 @@ def review(
             f"{len(made)} reviews, {made[0]['quarter']} to {made[-1]['quarter']}, in {place.output / 'reviews'}"
         )
     console.result({"reviews": made})
+
+
+def chain(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> None:
+    """Work the chain backwards: what each milestone, step and product area goes with, also weighted by revenue."""
+    from features.workspace import Workspace
+    from reports.chain import (
+        categories_table,
+        chain_table,
+        closing_words,
+        effect_rows,
+        steps_table,
+        work_backwards,
+    )
+
+    console = Console(as_json)
+    place = Workspace(workspace.resolve())
+    with console.progress("chain") as progress:
+        found = work_backwards(place, progress)
+    tables = {
+        "Effects in points, from retention backwards": chain_table(effect_rows(found)),
+        "Steps, one by one": steps_table(found),
+        "Product areas at the newest close": categories_table(found),
+    }
+    for title, rows in tables.items():
+        if rows:
+            console.say(f"{title}:")
+            console.table(rows, list(rows[0]))
+            console.say()
+    for line in [
+        *closing_words(found),
+        f"Everything with its intervals is in {place.chain}, the picture beside it.",
+    ]:
+        console.say(line)
+    console.result(found)
 
 
 def demo(
