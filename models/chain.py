@@ -6,7 +6,7 @@ with accounts weighted by the revenue they paid at the landmark.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,8 +51,7 @@ class Link:
         }
 
 
-@dataclass(frozen=True)
-class Basis:
+class Basis(NamedTuple):
     """The rows an effect is computed from (as `Cohort.judged`), and whether the milestone was chosen on them."""
 
     rows: pd.DataFrame

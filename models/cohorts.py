@@ -260,9 +260,9 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
 
 def at_next_close(closes: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """as_of, alive and columns of each account at the close after each row, missing where there is none; rows of closes."""
-    dates = np.sort(closes["as_of"].unique())
-    following = closes["as_of"].map(pd.Series(dates[1:], index=dates[:-1]))
-    keys = closes[["account"]].assign(as_of=following)
+    time = closes["as_of"].to_numpy("datetime64[us]")
+    dates = np.append(np.unique(time), np.datetime64("NaT", "us"))
+    keys = closes[["account"]].assign(as_of=dates[np.searchsorted(dates[:-1], time, side="right")])
     later = closes[["account", "as_of", "alive", *columns]]
     return (
         keys.merge(later, on=["account", "as_of"], how="left").set_axis(closes.index).drop(columns="account")

@@ -25,12 +25,14 @@ def forest(rows: Sequence[Row], product: str) -> Figure:
     groups = [(name, list(group)) for name, group in groupby(rows, key=lambda row: row["milestone"])]
     height = sum(HEADING + ROW * len(group) for _, group in groups)
     with ink.style():
-        margins = {"left": 1.6, "right": 1.0, "top": 0.72, "bottom": 0.5}
-        figure, (axes,) = ink.canvas(1.22 + 0.3 * max(height, 2.0), margins=margins)
+        margins = {"left": 1.6, "right": 1.0, "top": 0.72, "bottom": 0.62}
+        figure, (axes,) = ink.canvas(1.34 + 0.3 * max(height, 2.0), margins=margins)
         axes.set_title(
             f"What reaching each milestone goes with · {wording.line(product, 40)}", x=-0.55, pad=28
         )
-        axes.set_xlabel("points, among those that reached it minus those that did not (95 % interval)")
+        axes.set_xlabel(
+            "points, among those that reached it minus those that did not (95 % interval)\nn counts accounts"
+        )
         axes.axvline(0, color=ink.GREY, linewidth=0.9)
         axes.grid(axis="x", color=ink.PALE, linewidth=0.9)
         axes.spines["left"].set_visible(False)

@@ -110,12 +110,17 @@ def _effects(effects: Sequence[Row]) -> list[dict[str, Any]]:
         words = {
             "label": label,
             "meaning": "" if said else meaning,
-            "scale": glossary.MEASURES.get(row["measure"], row["measure"] or wording.NOT_DEFINED),
+            "scale": _scale(row),
             "text": wording.measure(row),
             "look": _look(row),
         }
         group.append({**row, **words})
     return [{"outcome": outcome, "rows": rows} for outcome, rows in groups.items()]
+
+
+def _scale(effect: Row) -> str:
+    measure = glossary.MEASURES.get(effect["measure"], effect["measure"] or wording.NOT_DEFINED)
+    return f"{measure}, by {effect['weighted_by']}" if effect["weighted_by"] else str(measure)
 
 
 def _look(effect: Row) -> str:

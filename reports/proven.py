@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from features.log import Log
+from features.outcomes import EXPANDED
+from models.chain import basis, link
 from models.cohorts import Cohort, Cohorts
-from models.effects import difference_in
+from models.effects import Effect, difference_in
 from models.estimates import Estimate
 from models.framework import Framework
-from models.milestones import Milestone
+from models.milestones import DORMANT, RETAINED, Milestone
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
 from reports.judgement import Judgement, Settings
 from reports.verdicts import sentence, verdict
@@ -92,24 +94,35 @@ class Proven:
         return found
 
     def link(self, name: str, quarter: str) -> dict[str, Any] | None:
-        """The rates of the next link among accounts that reached a milestone and those that did not."""
-        judgement = self.judgement(name, quarter)
-        rows = judgement.judged
-        estimate = difference_in(rows)
-        if estimate is None:
+        """The rates of the next link among accounts that reached a milestone and those that did not, and what else it does.
+
+        `by_revenue` holds the same differences with accounts weighted by what they paid.
+        """
+        known_at, cohort = self.judgement(name, quarter).known_at, self.cohorts.by_name[name]
+        milestone = cohort.milestone
+        found, (rows, in_definition) = (
+            link(self.framework, cohort, known_at),
+            basis(cohort, "primary", known_at),
+        )
+        if found.effect(milestone.primary_outcome) is None:
             return None
         reached = rows["reached"].to_numpy(bool)
         outcome = rows["outcome"].to_numpy(bool)
-        milestone = judgement.milestone
+        asked = {
+            "difference": milestone.primary_outcome,
+            **{f"on_{o}": o for o in (RETAINED, EXPANDED, DORMANT)},
+        }
         return {
             "from": name,
             "to": milestone.primary_outcome,
             "outcome": _outcome_words(milestone, self.framework.data.outcomes.horizon_days),
+            "in_definition": in_definition,
             "rate_reached": float(outcome[reached].mean()),
             "rate_not": float(outcome[~reached].mean()),
             "n_reached": int(reached.sum()),
             "n_not": int((~reached).sum()),
-            "difference": estimate.brief(),
+            **{key: _of_link(found.effect(o)) for key, o in asked.items()},
+            "by_revenue": {key: _of_link(found.effect(o, weighted=True)) for key, o in asked.items()},
         }
 
     def _quarters_until(self, quarter: str) -> list[str]:
@@ -126,7 +139,14 @@ class Proven:
 
 def _outcome_words(milestone: Milestone, horizon_days: int) -> str:
     target = milestone.primary_outcome
-    return f"retained {horizon_days} days later" if target == "retained" else f"{target} next"
+    return f"retained {horizon_days} days later" if target == RETAINED else f"{target} next"
+
+
+def _of_link(effect: Effect | None) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    record = effect.as_dict()
+    return {key: record[key] for key in ("value", "lower", "upper", "n_accounts", "in_definition")}
 
 
 def _counted(estimate: Estimate) -> dict[str, Any]:

@@ -13,6 +13,8 @@ Shape: TypeAlias = "dict[str, Any] | list[Any] | None"
 Parts: TypeAlias = dict[str, Any]
 
 _INTERVAL: Parts = {"value": None, "lower": None, "upper": None}
+_ON: Parts = {**_INTERVAL, "n_accounts": None, "in_definition": None}
+_LINK: Parts = {"difference": _ON, "on_retained": _ON, "on_expanded": _ON, "on_dormant": _ON}
 _WITH_N: Parts = {**_INTERVAL, "n": None}
 
 MILESTONE: Parts = {
@@ -73,6 +75,7 @@ MILESTONE: Parts = {
             "n_accounts": None,
             "in_definition": None,
             "primary": None,
+            "weighted_by": None,
         }
     ],
     "history": [
@@ -108,7 +111,9 @@ REVIEW: Parts = {
             "rate_not": None,
             "n_reached": None,
             "n_not": None,
-            "difference": _INTERVAL,
+            "in_definition": None,
+            **_LINK,
+            "by_revenue": _LINK,
         }
     ],
     "maturity": {"categories": [{"name": None, "basic": None, "mature": None}], "share_mature_3": None},

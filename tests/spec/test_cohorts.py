@@ -54,6 +54,7 @@ def cohorts(
     since: str = "2024-01-01",
     eligibility: str | None = None,
     states: str | None = None,
+    core: tuple[str, ...] = (),
     **changes: Any,
 ) -> tuple[dict[str, Cohort], Log]:
     """The cohorts of a drawn log that knows what happened in [since, through): an account keeps the clock."""
@@ -68,7 +69,7 @@ def cohorts(
         tables["eligibility"] = f"feature | plan | launched_at | tracked_from\n{eligibility}"
     if states is not None:
         tables["states"] = f"account_id | attribute | value | valid_from | valid_to\n{states}"
-    log, data = draw(folder, tables, **{"outcomes": SUBSCRIBED, **changes})
+    log, data = draw(folder, tables, **{"outcomes": SUBSCRIBED, "events": {"core": core}, **changes})
     assert log.data_through == pd.Timestamp(through)
     framework = Framework.model_validate(
         {"schema": 1, "name": "drawn", "version": 1, "data": data.model_dump(), "milestones": milestones}
@@ -226,6 +227,64 @@ def test_a_state_that_nobody_could_measure_is_no_answer(tmp_path: Path) -> None:
         "bare": None,
         "gone": False,
     }
+
+
+def test_dormant_is_no_core_event_in_the_last_thirty_of_ninety_days_after_the_landmark(
+    tmp_path: Path,
+) -> None:
+    # Landmark day 90: [150, 180) counts, whether the account is still there or not; core is `use` alone.
+    names = ["first", "last", "before", "after", "left", "gone"]
+    use = happened(
+        "use", first=[150], last=[180 - 1 / 86_400], before=[150 - 1 / 86_400], after=[180], gone=[160]
+    )
+    use += "\n" + happened("go", before=[160])
+    ends: dict[str, float | None] = dict.fromkeys(names) | {"left": 100.0, "gone": 60.0}
+    milestones = {"activation": ACTIVATION}
+    found, log = cohorts(
+        tmp_path / "core", accounts(" ".join(names)), use, milestones, subscribed(ends), core=("use",)
+    )
+    frame = named(found["activation"], log)
+    assert answers(frame["dormant"]) == {
+        "first": False, "last": False, "before": True, "after": True, "left": True, "gone": None,
+    }  # fmt: skip
+    assert (frame["dormant_known_from"] == pd.Timestamp(day(180))).all()
+    judged = found["activation"].judged("dormant", FOREVER)
+    kept = log.accounts["account_id"].to_numpy()[judged["account"]]
+    assert dict(zip(kept, judged["outcome"], strict=True))["left"] == np.True_
+    assert found["activation"].horizon_days("dormant") == 90
+    # Where no event is core, each one counts.
+    found, log = cohorts(
+        tmp_path / "any", accounts(" ".join(names)), use, milestones, subscribed(ends), core=()
+    )
+    assert answers(named(found["activation"], log)["dormant"])["before"] is False
+
+
+@pytest.mark.parametrize(("through", "known"), [(day(180), True), (day(179.5), None)])
+def test_dormancy_is_known_when_its_days_are_over(tmp_path: Path, through: str, known: bool | None) -> None:
+    found, log = cohorts(
+        tmp_path, accounts("a"), happened("go", a=[1]), {"activation": ACTIVATION}, subscribed({"a": None}), through
+    )  # fmt: skip
+    assert answers(named(found["activation"], log)["dormant"]) == {"a": known}
+
+
+def test_dormancy_asks_nothing_of_days_on_which_core_events_went_unseen(tmp_path: Path) -> None:
+    found, log = cohorts(
+        tmp_path, accounts("a"), happened("go", a=[1]), {"activation": ACTIVATION},
+        f"a | {SIGNUP.isoformat()} | - | 1 | pro", eligibility=f"use | - | - | {day(151)}", core=("use",),
+    )  # fmt: skip
+    assert answers(named(found["activation"], log)["dormant"]) == {"a": None}
+
+
+def test_every_step_of_setup_is_known_by_itself(tmp_path: Path) -> None:
+    steps = happened("invite", both=[1], late=[30]) + "\n" + happened("connect", both=[2], late=[3])
+    found, log = cohorts(
+        tmp_path, accounts("both late"), steps, {"setup": SETUP, "activation": ACTIVATION},
+        subscribed({"both": None, "late": None}),
+    )  # fmt: skip
+    frame = named(found["setup"], log)
+    assert frame["step:invite"].to_dict() == {"both": 1, "late": 0}
+    assert frame["step:connect"].to_dict() == {"both": 1, "late": 1}
+    assert frame["score"].to_dict() == {"both": 2, "late": 1}
 
 
 # --- state: met or not at every close ---

@@ -24,6 +24,11 @@ def interval(value: float, half: float) -> dict[str, float]:
     return {"value": value, "lower": value - half, "upper": value + half}
 
 
+def on(value: float, half: float, *, in_definition: bool = False) -> dict[str, Any]:
+    """An effect as a row of the chain has it."""
+    return {**interval(value, half), "n_accounts": 2310, "in_definition": in_definition}
+
+
 def history(first: str, effects: list[float], chosen: int, *, waiting: int = 2) -> list[dict[str, Any]]:
     """Cohort quarters with these effects; the first `chosen` in the definition, `waiting` more not mature."""
     rows = []
@@ -407,7 +412,17 @@ def rich() -> dict[str, Any]:
                 "rate_not": miss,
                 "n_reached": 980,
                 "n_not": 1330,
-                "difference": interval(hit - miss, 0.04),
+                "in_definition": False,
+                "difference": on(hit - miss, 0.04),
+                "on_retained": on(0.09, 0.03),
+                "on_expanded": on(0.05, 0.03),
+                "on_dormant": on(-0.07, 0.03) if a in ("Setup", "Activation") else None,
+                "by_revenue": {
+                    "difference": on(hit - miss + 0.01, 0.09),
+                    "on_retained": on(0.04, 0.07),
+                    "on_expanded": None,
+                    "on_dormant": None,
+                },
             }
             for a, b, hit, miss in chain
         ],
