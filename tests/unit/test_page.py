@@ -368,3 +368,24 @@ def test_sparkline_draws_each_known_quarter_and_marks_the_chosen() -> None:
 )
 def test_numbers_read_as_people_write_them(said: object, expected: object) -> None:
     assert said == expected
+
+
+def test_the_chain_says_what_else_a_milestone_does_and_what_it_does_by_revenue() -> None:
+    section = html("rich").split('id="chain"')[1].split("</section>")[0]
+    tables = [Page(table).text for table in re.findall(r"<table>.*?</table>", section, re.DOTALL)[:2]]
+    assert "by revenue +12.0 points (3.0 to 21.0)" in tables[0]
+    assert "Retained Expanded Dormant" in tables[1]
+    assert (
+        "Activation +9.0 points (6.0 to 12.0) n = 2,310 accounts by revenue +4.0 points (−3.0 to 11.0)"
+        in tables[1]
+    )
+    maturity = tables[1].split("Maturity")[1]
+    assert maturity.endswith("–")  # a state has no landmark to go quiet after
+    assert "chosen on" not in tables[1]
+
+
+def test_an_effect_by_revenue_says_so() -> None:
+    review = sample_review.rich()
+    first = review["milestones"][0]["effects"][1]
+    review["milestones"][0]["effects"].append({**first, "weighted_by": "revenue"})
+    assert render(review).count("difference of the rates, by revenue") == 1
