@@ -106,8 +106,7 @@ def categories_of(
                 success = _success(framework, area, frame, then, metrics[category], known_at)
                 missing = TOO_FEW
             closes = tuple(
-                {"quarter": quarter, **_levels(group[spec.name], area.level)}
-                for quarter, group in frame.groupby("quarter")
+                {"quarter": quarter, **_levels(area, group)} for quarter, group in frame.groupby("quarter")
             )
             effects = _on_staying(area, frame, known_at)
             found.append(CategoryUse(name, category, closes, success, None if success else missing, effects))
@@ -121,8 +120,8 @@ class _Area:
     column: str
     level: Level
 
-    def mature(self, frame: pd.DataFrame) -> "pd.Series[bool]":
-        return frame[self.column] >= self.level.mature
+    def reached(self, frame: pd.DataFrame, level: Literal["basic", "mature"]) -> "pd.Series[bool]":
+        return frame[self.column] >= (self.level.basic if level == "basic" else self.level.mature)
 
 
 def _there(framework: Framework, closes: pd.DataFrame, column: str, known_at: pd.Timestamp) -> pd.DataFrame:
@@ -131,13 +130,12 @@ def _there(framework: Framework, closes: pd.DataFrame, column: str, known_at: pd
     return frame.assign(quarter=framework.data.calendar.quarters.closed_by(frame["as_of"]))
 
 
-def _levels(use: "pd.Series[float]", level: Level) -> dict[str, Any]:
-    mature = use >= level.mature
+def _levels(area: _Area, frame: pd.DataFrame) -> dict[str, Any]:
+    basic, mature = area.reached(frame, "basic"), area.reached(frame, "mature")
     share = proportion(mature.to_numpy(bool))
     interval = {} if share is None else {"mature_lower": share.lower, "mature_upper": share.upper}
-    unused, basic = use < level.basic, (use >= level.basic) & ~mature
-    shares = {"unused": float(unused.mean()), "basic": float(basic.mean()), "mature": float(mature.mean())}
-    return {"n": len(use), **shares, **interval}
+    shares = {"unused": ~(basic | mature), "basic": basic & ~mature, "mature": mature}
+    return {"n": len(frame), **{word: float(flag.mean()) for word, flag in shares.items()}, **interval}
 
 
 def _success(
@@ -151,7 +149,7 @@ def _success(
     """frame: who is there at each close; then: the same rows at the next."""
     told = then["alive"].eq(True) & then[metric.name].notna() & (then["as_of"] <= known_at)
     kept = held_out(area.cohort.milestone, frame.assign(_then=then[metric.name])[told.to_numpy(bool)])
-    mature, value = area.mature(kept.rows).to_numpy(bool), kept.rows["_then"].to_numpy(float)
+    mature, value = area.reached(kept.rows, "mature").to_numpy(bool), kept.rows["_then"].to_numpy(float)
     found = mean_difference(mature, value, kept.rows["account"].to_numpy(np.int64))
     if found is None:
         return None
@@ -179,7 +177,9 @@ def _on_staying(area: _Area, frame: pd.DataFrame, known_at: pd.Timestamp) -> tup
     """The effect of maturity in one category on staying, as it is and by revenue."""
     milestone = area.cohort.milestone
     told = frame[frame["at_risk"] & frame["retained"].notna() & (frame["known_from"] <= known_at)]
-    kept = held_out(milestone, told.assign(reached=area.mature(told), outcome=told["retained"].astype(bool)))
+    kept = held_out(
+        milestone, told.assign(reached=area.reached(told, "mature"), outcome=told["retained"].astype(bool))
+    )
     weight = revenue_of(kept.rows)
     made: dict[Literal["revenue"] | None, Estimate | None] = {None: difference_in(kept.rows)}
     if weight is not None:

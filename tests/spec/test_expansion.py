@@ -25,6 +25,8 @@ def labels(folder: Path, spells: str, **outcome: Any) -> pd.DataFrame:
     """The labels of accounts a to f at T by name; they signed up with the year."""
     accounts = "account_id | signed_up_at\n" + "\n".join(f"{name} | 2024-01-01" for name in NAMES)
     tables = {"accounts": accounts, "events": EVENTS, "subscriptions": spells}
+    if outcome.get("kind") == "outcomes":
+        tables["outcomes"] = "account_id | occurred_at\nf | 2024-04-10"
     declared = {"kind": "subscription_end", "horizon_days": HORIZON, **outcome}
     log, data = draw(folder, tables, outcomes=declared)
     frame = observe(log, data, Question((), Grid("calendar", ((T - pd.Timestamp(0)).days,))))
@@ -90,10 +92,13 @@ def test_a_day_between_two_spells_is_no_gap_in_what_is_bought(tmp_path: Path) ->
     b          | 2024-05-01T06:00:00 | -                   | 5
     c          | 2024-01-01          | 2024-04-30T12:00:00 | 5
     c          | 2024-04-15          | -                   | 1
+    d          | 2024-01-01          | 2024-04-01T06:00:00 | 5
+    d          | 2024-03-31T18:00:00 | -                   | 1
+    d          | 2024-04-15          | -                   | 3
     """
     found = labels(tmp_path, spells)
-    assert answers(found["retained"]) == {"a": True, "b": True, "c": True} | dict.fromkeys("def")
-    assert answers(found["expanded"].reindex(list("abc"))) == dict.fromkeys("abc", False)
+    assert answers(found["retained"]) == dict.fromkeys("abcd", True) | dict.fromkeys("ef")
+    assert answers(found["expanded"].reindex(list("abcd"))) == dict.fromkeys("abcd", False)
 
 
 def test_growth_that_nobody_can_see_yet_is_missing(tmp_path: Path) -> None:
@@ -102,6 +107,19 @@ def test_growth_that_nobody_can_see_yet_is_missing(tmp_path: Path) -> None:
     )
     assert answers(labels(tmp_path / "known", spells, horizon_days=275)["expanded"])["a"] is True
     assert answers(labels(tmp_path / "waiting", spells, horizon_days=276)["expanded"])["a"] is None
+
+
+def test_who_stays_without_a_contract_has_not_expanded(tmp_path: Path) -> None:
+    # Nobody recorded that these left: a's contract is over when the horizon is, b's was before it began.
+    spells = """
+    account_id | started_at | ended_at   | seats
+    a          | 2024-01-01 | 2024-04-20 | 5
+    b          | 2024-01-01 | 2024-03-20 | 5
+    f          | 2024-01-01 | -          | 5
+    """
+    found = labels(tmp_path, spells, kind="outcomes")
+    assert answers(found["retained"].reindex(list("abf"))) == {"a": True, "b": True, "f": False}
+    assert answers(found["expanded"].reindex(list("abcf"))) == {"a": False, "b": None, "c": None, "f": False}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +180,7 @@ def random_spells(rng: np.random.Generator) -> list[Spell]:
         end = start + timedelta(hours=int(rng.integers(1, 120)) * 12)
         seats = None if rng.random() < 0.1 else float(rng.integers(0, 4))
         found.append((start, None if rng.random() < 0.1 else end, seats, bool(rng.random() < 0.15)))
-        start = end + timedelta(hours=int(rng.choice([-240, -36, 0, 0, 12, 24, 36, 240])))
+        start = end + timedelta(hours=int(rng.choice([-240, -36, -12, 0, 0, 12, 24, 36, 240])))
     return found
 
 

@@ -277,9 +277,11 @@ def test_an_area_is_judged_by_its_own_metric_at_the_next_close() -> None:
     assert retained["revenue"].value == pytest.approx(retained[None].value)
     # Who has left by the next close is in the effect on staying alone.
     frame.loc[(frame["as_of"] > pd.Timestamp("2024-04-01")) & (frame["account"] < 100), "alive"] = False
-    success = areas(frame)["reports"].success
+    found = areas(frame)
+    success = found["reports"].success
     assert success is not None
     assert success.difference.n_accounts == 300
+    assert [row["n"] for row in found["reports"].closes] == [400, 300, 300]
     assert areas(frame[frame["as_of"] == pd.Timestamp("2024-04-01")])["reports"].missing == TOO_FEW
 
 

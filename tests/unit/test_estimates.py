@@ -217,6 +217,17 @@ def test_one_account_that_outweighs_all_others_widens_the_interval(n_dates: int,
     assert huge.upper - huge.lower > 3 * (plain.upper - plain.lower)
 
 
+def test_where_all_are_good_the_weights_still_leave_fewer_accounts() -> None:
+    # Ten of 80 hold nearly all the weight: 1,070² / 100,070 = 11.4 accounts, and none of them says anything of a spread.
+    reached, outcome = _table(80, 80, 40, 80)
+    weight = np.where(reached & (np.arange(160) < 10), 100.0, 1.0)
+    plain, weighted = risk_difference(reached, outcome), risk_difference(reached, outcome, weight=weight)
+    assert plain is not None
+    assert weighted is not None
+    assert (plain.value, weighted.value) == pytest.approx((0.5, 0.5))
+    assert 0.5 - weighted.lower > 1.3 * (0.5 - plain.lower)
+
+
 def test_a_group_without_weight_has_no_difference_and_a_weight_is_a_number() -> None:
     reached, outcome = _table(56, 70, 48, 80)
     assert risk_difference(reached, outcome, weight=reached.astype(float)) is None
