@@ -187,7 +187,7 @@ def _on_staying(area: _Area, frame: pd.DataFrame, known_at: pd.Timestamp) -> tup
     return tuple(
         Effect.of(
             estimate, outcome=RETAINED, horizon_days=area.cohort.horizon_days("retained"), method="crude",
-            population=population(milestone, RETAINED) + (f", its {by} known" if by else ""),
+            population=population(milestone, RETAINED, by_revenue=by is not None),
             in_definition=kept.in_definition, primary=False, weighted_by=by, **occasion(milestone),
         )
         for by, estimate in made.items()

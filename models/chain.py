@@ -136,7 +136,7 @@ def _effect(cohort: Cohort, outcome: str, found: Basis, *, weighted: bool) -> Ef
         return None
     milestone = cohort.milestone
     asked = asked_of(cohort)[outcome]
-    of_whom = population(milestone, outcome) + (", its revenue known" if weighted else "")
+    of_whom = population(milestone, outcome, by_revenue=weighted)
     return Effect.of(
         estimate, outcome=outcome, horizon_days=cohort.horizon_days(asked), population=of_whom, method="crude",
         in_definition=found.in_definition, primary=asked == "primary",

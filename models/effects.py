@@ -70,10 +70,11 @@ def occasion(milestone: Milestone) -> dict[str, Any]:
     return {"as_of": "every quarter's close"}
 
 
-def population(milestone: Milestone, outcome: str) -> str:
-    """Of whom an outcome is asked: whoever is there; leaving only of those who could."""
+def population(milestone: Milestone, outcome: str, *, by_revenue: bool = False) -> str:
+    """Of whom an outcome is asked: whoever is there; leaving only of those who could; by revenue where it is known."""
     there = "alive at the landmark" if milestone.kind == "once" else "alive at the as-of date"
-    return f"{there} and at risk" if outcome == RETAINED else there
+    asked = f"{there} and at risk" if outcome == RETAINED else there
+    return f"{asked}, with a known revenue" if by_revenue else asked
 
 
 def difference_in(rows: pd.DataFrame, weight: Floats | None = None) -> Estimate | None:

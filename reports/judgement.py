@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from models.chain import revenue_of
 from models.cohorts import Cohort
 from models.effects import Effect, difference_in, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
@@ -196,12 +197,13 @@ class Judgement:
         return self.retained[~np.asarray(inside, dtype=bool)]
 
     def effects(self) -> list[dict[str, Any]]:
-        """Effect records: the primary outcome and retention, held out, and the naive number beside the fair one."""
+        """Effect records: the primary outcome (also by revenue) and retention, held out, and the naive number beside."""
         primary = self.milestone.primary_outcome
         found: list[Effect | None] = [
             self._effect(risk_difference, self.held_out, primary, "crude", primary=True),
             self._effect(risk_ratio, self.held_out, primary, "crude", primary=True),
             self._effect(phi, self.held_out, primary, "crude", primary=True),
+            self._by_revenue(self.held_out, primary, primary=True),
         ]
         if primary != RETAINED:
             found.append(
@@ -233,17 +235,36 @@ class Judgement:
         self, measure: Any, rows: pd.DataFrame, outcome: str, method: str, *, primary: bool
     ) -> Effect | None:
         estimate = estimate_in(measure, rows)
+        return None if estimate is None else self._recorded(estimate, outcome, method, primary=primary)
+
+    def _by_revenue(self, rows: pd.DataFrame, outcome: str, *, primary: bool) -> Effect | None:
+        """The fair difference with accounts weighted by what they paid; None where no subscription says."""
+        weight = revenue_of(rows)
+        estimate = None if weight is None else difference_in(rows, weight)
         if estimate is None:
             return None
+        return self._recorded(estimate, outcome, "crude", primary=primary, weighted_by="revenue")
+
+    def _recorded(
+        self,
+        estimate: Estimate,
+        outcome: str,
+        method: str,
+        *,
+        primary: bool,
+        weighted_by: Literal["revenue"] | None = None,
+    ) -> Effect:
+        of_whom = population(self.milestone, outcome, by_revenue=weighted_by is not None)
         return Effect.of(
             estimate,
             outcome=outcome,
             horizon_days=self.cohort.horizon_days("primary" if primary else "retained"),
-            population="every sign-up" if method == "naive" else population(self.milestone, outcome),
+            population="every sign-up" if method == "naive" else of_whom,
             method=method,
             in_definition=False,
             primary=primary,
             **occasion(self.milestone),
+            weighted_by=weighted_by,
         )
 
 

@@ -127,7 +127,8 @@ def _look(effect: Row) -> str:
     """The shade of a row: the fair comparison over all held-out quarters, or the naive one."""
     if effect["method"] == "naive":
         return "naive"
-    return "fair" if effect["primary"] and effect["measure"] == "risk_difference" else ""
+    fair = effect["primary"] and effect["measure"] == "risk_difference" and not effect["weighted_by"]
+    return "fair" if fair else ""
 
 
 def _outcome(effect: Row) -> str:

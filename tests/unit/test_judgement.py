@@ -69,3 +69,17 @@ def test_a_better_cut_says_more_than_the_one_in_use_out_of_sample() -> None:
         assert effect.lower > 0
         assert gain is not None
         assert found.better_cut_supported == (gain.lower > 0) == (found is far)
+
+
+def test_the_fair_difference_stands_a_second_time_by_revenue() -> None:
+    rows = world(400)
+    rows["mrr"] = 10.0
+    alike, weighted = (
+        [e for e in judgement(frame, None).effects() if e.get("weighted_by") == "revenue"]
+        for frame in (rows.drop(columns="mrr"), rows)
+    )
+    assert alike == []
+    (found,) = weighted
+    plain = judgement(rows, None).effects()[0]
+    apart = {"weighted_by": "revenue", "population": f"{plain['population']}, with a known revenue"}
+    assert found == {**plain, **apart}

@@ -92,8 +92,11 @@ def keys(value: Any, shape: Any, path: str = "") -> set[str]:
 
 def test_a_review_has_every_key_that_a_page_may_ask_for_and_no_other(company: Path) -> None:
     review = read(company / "output" / "reviews" / "2024Q4" / "review.json")
-    # Of the two ways to say when, an effect has one.
-    assert keys(review, REVIEW) == {".milestones[].effects[].as_of", ".milestones[].effects[].landmark_day"}
+    # Of the two ways to say when, an effect has one, and a weight only where it is weighted.
+    optional = ("as_of", "landmark_day", "weighted_by")
+    assert keys(review, REVIEW) == {f".milestones[].effects[].{key}" for key in optional}
+    effects = [effect for milestone in review["milestones"] for effect in milestone["effects"]]
+    assert {effect["weighted_by"] for effect in effects if "weighted_by" in effect} == {"revenue"}
 
 
 def test_a_review_knows_nothing_from_after_it_was_due(company: Path) -> None:
