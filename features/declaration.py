@@ -3,6 +3,7 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -80,7 +81,8 @@ class Events(Declared):
     core: tuple[str, ...] = ()
     categories: dict[str, tuple[str, ...]] = {}
     labels: dict[str, str] = {}
-    success_metrics: dict[str, str] = {}  # of a product area, by the name of a feature
+    # Of a product area, by the name of a feature.
+    success_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
     deduplicate: bool = False
 
     @model_validator(mode="after")
@@ -108,7 +110,7 @@ class Outcome(Declared):
     # Whether a spell marked as a trial is part of a customer's life.
     trials: Literal["left_out", "counted"] = "left_out"
     # What expansion is measured in; by default seats where the subscriptions know them, else recurring revenue.
-    expansion: Literal["seats", "mrr"] | None = None
+    expansion: Literal["seats", "mrr"] | None = Field(default=None, exclude_if=not_)
 
     @property
     def name(self) -> str:

@@ -17,7 +17,8 @@ from models.cohorts import Cohort, Cohorts, at_next_close
 from models.effects import Effect, difference_in, occasion, population
 from models.estimates import Estimate, mean_difference, proportion
 from models.framework import Framework
-from models.milestones import RETAINED, Level, LevelsRule
+from models.milestones import RETAINED, LevelsRule
+from models.parts import LEVELS, Level, LevelName
 from models.success import METRIC
 
 NOT_DECLARED = "no success metric is declared for it (data.events.success_metrics)"
@@ -97,9 +98,11 @@ def categories_of(
     """
     found = []
     for name, rule in levels_rules(framework).items():
-        for category, spec in rule.category_specs(name).items():
-            area = _Area(cohorts.by_name[name], category, spec.name, rule.categories[category])
-            frame = _there(framework, cohorts.closes, spec.name, known_at)
+        columns = {level: rule.category_specs(name, level) for level in LEVELS}
+        for category, level in rule.categories.items():
+            of_level = {word: specs[category].name for word, specs in columns.items()}
+            area = _Area(cohorts.by_name[name], category, of_level, level)
+            frame = _there(framework, cohorts.closes, of_level["mature"], known_at)
             success, missing = None, NOT_DECLARED
             if category in metrics:
                 then = at_next_close(cohorts.closes, METRIC + category).loc[frame.index]
@@ -117,11 +120,11 @@ def categories_of(
 class _Area:
     cohort: Cohort
     category: str
-    column: str
+    columns: Mapping[LevelName, str]
     level: Level
 
-    def reached(self, frame: pd.DataFrame, level: Literal["basic", "mature"]) -> "pd.Series[bool]":
-        return frame[self.column] >= (self.level.basic if level == "basic" else self.level.mature)
+    def reached(self, frame: pd.DataFrame, level: LevelName) -> "pd.Series[bool]":
+        return frame[self.columns[level]] > 0
 
 
 def _there(framework: Framework, closes: pd.DataFrame, column: str, known_at: pd.Timestamp) -> pd.DataFrame:

@@ -22,7 +22,7 @@ def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
         _comments(notes.get("events", []), 2),
         _section({"events": data.events.model_dump(mode="json")}, 2),
         _comments(notes.get("outcomes", []), 2),
-        _section({"outcomes": data.outcomes.model_dump(mode="json", exclude_none=True)}, 2),
+        _section({"outcomes": data.outcomes.model_dump(mode="json")}, 2),
         "  # Windows in days, half-open [t - w, t). `events` get features of their own.",
         _section({"features": data.features.model_dump(mode="json")}, 2),
         "",

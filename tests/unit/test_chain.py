@@ -229,8 +229,10 @@ def closes(n: int) -> pd.DataFrame:
         frame["alive"], frame["at_risk"], frame["mrr"] = True, True, 10.0
         frame["known_from"] = frame["as_of"] + pd.Timedelta(days=180)
         frame["retained"] = pd.array(rng.random(n) < np.where(mature, 0.9, 0.6), dtype="boolean")
-        frame["maturity:reports"] = np.where(mature, 9.0, rng.choice([0.0, 3.0], n))
-        frame["maturity:bots"] = np.where(np.arange(n) % 2, np.nan, 3.0)
+        frame["maturity:reports:mature"] = mature.astype(float)
+        frame["maturity:reports:basic"] = np.where(mature, 1.0, rng.choice([0.0, 1.0], n))
+        frame["maturity:bots:basic"] = np.where(np.arange(n) % 2, np.nan, 1.0)
+        frame["maturity:bots:mature"] = frame["maturity:bots:basic"]
         frame["maturity"] = mature.astype(float)
         frame[METRIC + "reports"] = rng.normal(np.where(mature, 5.0, 3.0), 1.0)
         parts.append(frame)
