@@ -86,6 +86,7 @@ def _meaning(scenario: Scenario) -> dict[str, Any]:
                 **categories,
                 "routine": list(scenario.events),
             },
+            "success_metrics": _success_metrics(scenario),
         },
         "outcomes": {"kind": "subscription_end", "horizon_days": 180},
         "features": {
@@ -95,6 +96,18 @@ def _meaning(scenario: Scenario) -> dict[str, Any]:
             "states": [str(step.state) for step in scenario.settings.values()],
         },
     }
+
+
+def _success_metrics(scenario: Scenario) -> dict[str, str]:
+    """What each area's product manager wants of it. Nothing of this is planted: maturing and volume follow utilization."""
+    wanted = {
+        "support_channels": "core_events_90d_per_seat",
+        "automation": f"{scenario.conversations.resolved}_90d",
+        "support_operations": "core_active_days_90d",
+        "interoperability": "distinct_categories_90d",
+        "reporting": "users_90d",
+    }
+    return {area: feature for area, feature in wanted.items() if area in scenario.maturity.categories}
 
 
 def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Framework:
