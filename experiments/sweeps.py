@@ -82,6 +82,7 @@ def _sweep_one(
     primary = cohort.milestone.primary_outcome
     trial = build_trial(cohort, "primary", log.data_through, rng, rivals)
     result = run_trial(trial, cohort, rng, launch.framework.review.adoption_band, N_PERMUTATIONS)
+    caveats = [*caveats, *map(_left_out, trial.left_out.items())]
     record = {**sweep_record(launch, cohort, trial, result, primary), "caveats": caveats}
     folder = launch.folder(launch.workspace.sweep(cohort.name), "sweep", cohort.name)
     grid = pd.DataFrame(dict(result.grid))
@@ -90,6 +91,14 @@ def _sweep_one(
         grid.to_parquet(path, index=False)
     drawn = figures.write(figures.of_sweep(record, result), folder)
     return {**record, "folder": str(folder), "run": _record(launch, store, record, grid, folder, drawn)}
+
+
+def _left_out(rival: tuple[str, float]) -> str:
+    name, known = rival
+    return (
+        f"the candidate {name!r} is left out: it could be used, and was tracked, for {known:.0%} of the accounts, and all"
+        " candidates are judged on the same"
+    )
 
 
 def sweep_record(

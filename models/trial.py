@@ -1,7 +1,7 @@
 """From a cohort to what a sweep eats: one row per account, an outcome, and every candidate score."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,17 @@ from models.cohorts import RIVAL, Asked, Cohort
 from models.milestones import CountRule, Milestone
 from models.sweep import Candidate, SweepResult, sweep
 
+# A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
+# on one plan or since a launch, says nothing of the rest.
+MOSTLY = 0.9
+
 
 @dataclass(frozen=True)
 class Trial:
     """The rows of one sweep. outcome, block (quarter), fold: (n,), one row per account.
 
-    quarters: first and last cohort quarter. excluded: observations left out, by reason.
+    quarters: first and last cohort quarter. excluded: observations left out, by reason. left_out: rivals that are
+    known of too few accounts to be judged beside the others, with the share of which they are.
     """
 
     candidates: tuple[Candidate, ...]
@@ -26,6 +31,7 @@ class Trial:
     fold: Integers
     quarters: tuple[str, str] | None
     excluded: dict[str, int]
+    left_out: dict[str, float] = field(default_factory=dict)
 
 
 def rival_rules(milestone: Milestone, events: Iterable[str]) -> dict[str, CountRule]:
@@ -69,7 +75,9 @@ def build_trial(
         inside = rows["quarter"].isin(quarters)
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
-    rivals = rivals or {}
+    known = rows[list(rivals or {})].notna().groupby(rows["account"]).any().mean()
+    left_out = {str(column): float(share) for column, share in known.items() if share < MOSTLY}
+    rivals = {column: rule for column, rule in (rivals or {}).items() if column not in left_out}
     complete = rows[list(rivals)].notna().all(axis=1)  # every candidate is judged on the same accounts
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
@@ -83,6 +91,7 @@ def build_trial(
         fold=drawn["fold"].to_numpy(np.int64),
         quarters=(str(seen[0]), str(seen[-1])) if len(seen) else None,
         excluded={reason: n for reason, n in excluded.items() if n},
+        left_out={column.removeprefix(RIVAL): share for column, share in left_out.items()},
     )
 
 

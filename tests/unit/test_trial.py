@@ -91,6 +91,16 @@ def test_what_is_left_out_and_what_is_swept_add_up() -> None:
     assert trial.quarters == ("2024Q1", "2024Q2")
 
 
+def test_a_rival_that_few_could_use_leaves_and_takes_no_account_with_it() -> None:
+    rows = world().assign(**{MAIL: 1.0})
+    for known, left_out in ((0.91, {}), (0.89, {"mail": 0.89})):
+        seen = rows.assign(**{MAIL: rows[MAIL].where(rows["account"] < 300 * known)})
+        trial = build_trial(cohort(seen), "primary", LATE, np.random.default_rng(0), RIVALS)
+        assert trial.left_out == pytest.approx(left_out)
+        assert len(trial.outcome) == (300 if left_out else 273)
+        assert len(trial.candidates) == (1 if left_out else 2)
+
+
 def test_an_account_whose_rival_is_missing_once_is_seen_at_another_date() -> None:
     rows = world().assign(**{MAIL: 1.0})
     rows.loc[rows["as_of"] == "2024-04-01", MAIL] = np.nan

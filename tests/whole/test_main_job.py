@@ -187,7 +187,7 @@ def test_the_model_loads_in_a_clean_process_without_this_repository(company: Pat
     code = (
         "import sys, mlflow, pandas as pd\n"
         f"mlflow.set_tracking_uri('sqlite:///{company}/mlflow.db')\n"
-        "model = mlflow.pyfunc.load_model('models:/support-company-retention/1')\n"
+        "model = mlflow.pyfunc.load_model('models:/default-company-retention/1')\n"
         f"print(model.predict(pd.DataFrame([[1.0] * {len(names)}], columns={names!r})).shape)\n"
         "assert not {'features', 'models', 'experiments', 'reports'} & set(sys.modules)\n"
     )

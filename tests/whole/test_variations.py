@@ -48,13 +48,13 @@ def test_a_varied_training_is_recorded_and_touches_nothing_else(workspace: Path)
     )  # fmt: skip
     assert made["model"]["champion"] is False
     assert {name: digest(workspace / "output" / name) for name in before} == before
-    store = Store.of(workspace, "support-company")
+    store = Store.of(workspace, "default-company")
     found = store.client.get_run(made["run"]["run_id"])
     assert found.data.tags["exploratory"] == "true"
     assert found.data.params["override.features"] == "events_*,users_*"
     assert found.data.params["override.set.data.features.windows_days"] == "[30, 90]"
     assert found.data.tags["mlflow.note.content"].startswith("volumes alone")
-    assert store.champion("support-company-retention") is None
+    assert store.champion("default-company-retention") is None
     assert made["n_features"] < 20
 
 
