@@ -3,10 +3,21 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
+from collections.abc import Mapping
 from operator import not_
-from typing import Annotated, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_validator,
+)
 
 from features.faults import place
 from features.phrases import noun, phrase, state_phrase
@@ -29,8 +40,17 @@ LONGEST_WINDOW_DAYS = 3650
 class Declared(BaseModel):
     """Base of everything that is read from framework.yaml: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
+
+def _plain(found: Mapping[Any, Any], write: SerializerFunctionWrapHandler) -> Any:
+    return write(dict(found))
+
+
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+# Keys and values of a declared thing, which nobody can change either.
+Fixed: TypeAlias = Annotated[Mapping[_Key, _Item], AfterValidator(MappingProxyType), WrapSerializer(_plain)]
 
 Source = Annotated[str, AfterValidator(named_source)]
 Value = Annotated[bool | int | float | str, BeforeValidator(one_value)]
@@ -79,10 +99,10 @@ class Events(Declared):
     """What the events mean: `core` ones carry value to the customer, categories are product areas."""
 
     core: tuple[str, ...] = ()
-    categories: dict[str, tuple[str, ...]] = {}
-    labels: dict[str, str] = {}
+    categories: Fixed[str, tuple[str, ...]] = {}
+    labels: Fixed[str, str] = {}
     # Of a product area, by the name of a feature.
-    success_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=not_)
+    success_metrics: Fixed[str, str] = Field(default_factory=dict, exclude_if=not_)
     deduplicate: bool = False
 
     @model_validator(mode="after")
@@ -227,7 +247,7 @@ class Data(Declared):
     # What counts events in files: DuckDB, or a Spark master. Events in a database are counted there.
     engine: Annotated[str, AfterValidator(known_engine)] = "duckdb"
     sources: Sources
-    mapping: dict[str, dict[str, str]]
+    mapping: Fixed[str, Fixed[str, str]]
     calendar: Calendar = Calendar()
     exclusions: tuple[Exclusion, ...] = ()
     fixed_at_signup: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from features.declaration import Data, Declared
+from features.declaration import Data, Declared, Fixed
 from features.document import content_hash, read_document, validate
 from features.faults import meant
 from features.observations import BOOKED, IDENTITY
@@ -59,8 +59,8 @@ class Framework(Declared):
     name: str = Field(min_length=1)
     version: int = Field(ge=1)
     data: Data
-    milestones: dict[str, Milestone] = Field(default_factory=dict)
-    not_defined: dict[str, str] = Field(default_factory=dict)
+    milestones: Fixed[str, Milestone] = {}
+    not_defined: Fixed[str, str] = {}
     review: ReviewSettings = ReviewSettings()
 
     @model_validator(mode="after")

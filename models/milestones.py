@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
-from features.declaration import Declared
+from features.declaration import Declared, Fixed
 from features.phrases import listing
 from features.specs import Aggregation, FeatureSpec, Per, StateTest
 from features.windows import last
@@ -145,7 +145,7 @@ class StepsRule(Declared):
 class LevelsRule(Declared):
     """So many categories used at their mature level within a window."""
 
-    categories: dict[str, Level] = Field(min_length=2)
+    categories: Fixed[str, Level] = Field(min_length=2)
     window_days: int = Field(ge=1, le=LINK_DAYS)
     at_least: int = Field(ge=1)
 
