@@ -14,6 +14,7 @@ from features.errors import DataError
 from features.faults import explain
 
 Model = TypeVar("Model", bound=BaseModel)
+SCHEMA = 1  # of framework.yaml, as this program reads and writes it
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,6 +85,12 @@ def read_document(path: Path) -> dict[str, Any]:
     if not document:
         raise DataError(
             f"{path} is empty: it must hold keys such as schema, name, data, milestones; {make} --force"
+        )
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise DataError(
+            f"{path}: schema {schema} was written by a newer version of this program, and this one knows up to {SCHEMA}:"
+            " update the program"
         )
     return document
 

@@ -12,8 +12,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from features.access import eligible, knowable
-from features.arrays import Flags
 from features.declaration import Data
 from features.eligibility import eligibility
 from features.log import Log
@@ -29,11 +27,11 @@ from models.framework import Framework
 from models.milestones import DORMANT, LINK_DAYS, RETAINED, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
 from models.splits import folds
+from models.standing import STATUSES, standing
 from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
 QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
-STATUSES = ("reached", "not_reached", "not_eligible", "not_knowable")
 RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
 STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
@@ -290,9 +288,8 @@ def _label_clock(framework: Framework, milestone: Milestone) -> LabelClock:
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:
     milestone = framework.milestones[name]
     score = frame[name].to_numpy(float)
-    status = np.where(score >= milestone.rule.at_least, "reached", "not_reached").astype(object)
-    status[np.isnan(score)] = "not_eligible"
-    status[np.isnan(score) & _untracked(framework, name, frame, log)] = "not_knowable"
+    places = standing(milestone, name, frame, log, eligibility(log, framework.data))
+    status = np.array(STATUSES, dtype=object)[places]
     beside = [column for column in frame if str(column).startswith(RIVAL) or column in BOOKED]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *beside]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
@@ -303,13 +300,3 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     result["status"] = status
     result["retained_known_from"] = result["expanded_known_from"] = frame["known_from"]
     return result
-
-
-def _untracked(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> Flags:
-    """Where a milestone's events could be used, and tracking, of the log or of one of them, began within the window."""
-    spec = framework.milestones[name].rule.spec(name)
-    account, time, signed_up = (frame[c].to_numpy() for c in ("account", "as_of", "signed_up_at"))
-    access = eligibility(log, framework.data).at(account, time[:, None], signed_up[:, None])
-    start = np.maximum(signed_up, time - np.timedelta64(framework.milestones[name].rule.window_days, "D"))
-    unseen = ~knowable(spec, access)[:, 0] | (start < log.data_from.to_numpy())
-    return np.asarray(eligible(spec, access)[:, 0] & unseen)

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from features.declaration import Data, Declared, Fixed
 from features.document import content_hash, read_document, validate
@@ -17,11 +17,20 @@ NOT_NAMES = frozenset({*IDENTITY, *BOOKED, DORMANT, "fold", "quarter", "score", 
 NAME = re.compile(r"[^\W_][\w -]{0,59}")
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty: a hypothesis says what somebody believes, and who")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_said)]
+
+
 class Hypothesis(Declared):
     """What somebody believed before looking."""
 
-    claim: str
-    by: str
+    claim: Said
+    by: Said
     features: tuple[str, ...] = ()
     direction: Literal["positive", "negative"] = "positive"
 

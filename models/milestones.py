@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
 from features.declaration import Declared, Fixed
+from features.document import content_hash
 from features.phrases import listing
 from features.specs import Aggregation, FeatureSpec, Per, StateTest
 from features.windows import last
@@ -255,6 +256,11 @@ class Milestone(Declared):
         if self.expected_interval and self.expected_interval[0] > self.expected_interval[1]:
             raise ValueError(f"expected_interval {list(self.expected_interval)}: write the lower end first")
         return self
+
+    @property
+    def hash(self) -> str:
+        """Content hash of what it means - kind, rule, outcome - and not of who adopted it, when and why."""
+        return content_hash(self, exclude=set(type(self).model_fields) - {"kind", "rule", "primary_outcome"})
 
     @property
     def proposed(self) -> bool:

@@ -9,11 +9,12 @@ from features.declaration import Data
 from features.log import Log
 from features.states import States, holdings
 from features.volumes import days_to_count, days_to_steps, quarterly_volumes
-from models.cohorts import STATUSES, Cohort, Cohorts
+from models.cohorts import Cohort, Cohorts
 from models.estimates import proportion
 from models.framework import Framework
 from models.milestones import CountRule, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
+from models.standing import STATUSES
 
 
 class Snapshots:

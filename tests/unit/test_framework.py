@@ -90,7 +90,8 @@ LEVELS = "milestones__maturity__rule__categories"
 SETUP = "milestones__setup__rule"
 SSO: dict[str, Any] = {"state": "sso", "equals": "on"}
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
-    ({"schema": 2}, ["schema", "found 2", "should be 1"]),
+    ({"schema": 2}, ["schema 2", "newer version of this program", "update the program"]),
+    ({"schema": 0}, ["schema", "found 0", "should be 1"]),
     ({"name": ""}, ["name", "at least 1 character"]),
     ({"version": 0}, ["version", "found 0", "greater than or equal to 1"]),
     ({"sweeps": {}}, ["sweeps", "is not a key here", "check the spelling"]),
