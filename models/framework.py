@@ -68,8 +68,8 @@ class Framework(Declared):
     name: str = Field(min_length=1)
     version: int = Field(ge=1)
     data: Data
-    milestones: Fixed[str, Milestone] = {}
-    not_defined: Fixed[str, str] = {}
+    milestones: Fixed[str, Milestone] = Field(default_factory=dict)
+    not_defined: Fixed[str, str] = Field(default_factory=dict)
     review: ReviewSettings = ReviewSettings()
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
         *(_milestone(name, milestone) for name, milestone in framework.milestones.items()),
         "",
         "# Left out because the data cannot support them; the review says so.",
-        _section({"not_defined": framework.not_defined}),
+        _section({"not_defined": dict(framework.not_defined)}),
         "# A review closes a quarter and is due settling_lag_days later; adoption_band is where a cut is useful.",
         _section({"review": framework.review.model_dump(mode="json")}),
     ]
