@@ -42,6 +42,10 @@ class Declared(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: what cannot be changed needs no copy, and pydantic copies defaults."""
+        return self
+
 
 def _plain(found: Mapping[Any, Any], write: SerializerFunctionWrapHandler) -> Any:
     return write(dict(found))
