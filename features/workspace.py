@@ -30,6 +30,20 @@ class Workspace:
         return self.root / "framework.yaml"
 
     @property
+    def versions(self) -> Path:
+        """Earlier frameworks, verbatim."""
+        return self.root / "versions"
+
+    def version(self, number: int) -> Path:
+        """Where an earlier framework is kept."""
+        return self.versions / f"{number}.yaml"
+
+    @property
+    def decisions(self) -> Path:
+        """What people decided."""
+        return self.root / "decisions.yaml"
+
+    @property
     def output(self) -> Path:
         """Everything in here can be made again."""
         return self.root / "output"
@@ -53,6 +67,16 @@ class Workspace:
     def quarantine(self) -> Path:
         """Rows set aside, a file per table."""
         return self.output / "quarantine"
+
+    @property
+    def status(self) -> Path:
+        """Where every account stands at every close."""
+        return self.output / "status.parquet"
+
+    @property
+    def card(self) -> Path:
+        """The framework on a page, for everybody."""
+        return self.output / "card.html"
 
     @property
     def leaks(self) -> Path:

@@ -1,4 +1,4 @@
-"""The models room's commands: `init`, `check` and `simulate`, which make or read a framework."""
+"""The models room's commands: `init`, `check`, `status` and `simulate`, which make or read a framework."""
 
 import os
 from itertools import chain
@@ -25,6 +25,7 @@ def mount(app: typer.Typer) -> None:
     app.command("init")(init)
     app.command("simulate")(simulate)
     app.command("check")(check)
+    app.command("status")(status)
 
 
 def init(
@@ -135,10 +136,11 @@ def check(
         return
     if strict:
         raise UsageError("--strict is about alarms of the leak audit: give it with --leaks")
-    from features.catalogue import catalogue_of
+    from features.errors import DataError
     from features.intake import open_log
     from features.workspace import Workspace
     from models.framework import load_framework
+    from models.versions import edited, unknown_in_hypotheses
 
     console = Console(as_json)
     place = Workspace(workspace.resolve())
@@ -149,11 +151,13 @@ def check(
         progress("writing what was set aside", 0.8)
         log.write_quarantine(place.quarantine)
         duplicates = log.duplicates()
-        catalogue_of(log, framework.data)  # refuses what no feature can be made of
+        unknown = unknown_in_hypotheses(framework, log)  # and refuses what no feature can be made of
         progress("counting steps and seats", 0.9)
-        warnings = _warnings(framework, log, duplicates)
+        warnings = [*_warnings(framework, log, duplicates), *edited(place, framework)]
     for line in log.books():
         console.say(line)
+    if unknown:
+        raise DataError("\n".join([f"{place.framework} cannot be used:", *unknown]))
     for line in warnings:
         console.warn(f"warning: {line}")
     status = "PROPOSED: " if framework.proposed else "adopted: "
@@ -227,6 +231,33 @@ def _check_result(framework_hash: str, log: "Log") -> dict[str, Any]:
         "data_through": log.data_through.isoformat(),
         "notes": list(log.notes),
     }
+
+
+def status(
+    workspace: WorkspaceOption = Path(),
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--framework", help="A version by its number, or a framework file; the one in force without it."
+        ),
+    ] = None,
+    quarter: Annotated[str | None, typer.Option(help="Show this closed quarter alone.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where every account stands at every quarter's close, by any version of the framework."""
+    from features.workspace import Workspace
+    from models.status_record import COLUMNS, shown, write_status
+    from models.versions import load_version, open_for
+
+    console, place = Console(as_json), Workspace(workspace.resolve())
+    chosen = load_version(place, version)
+    with console.progress("status") as progress:
+        progress("reading the tables", 0.0)
+        made = write_status(chosen.framework, open_for(place, chosen), place.status, quarter, progress)
+    console.say(f"{chosen.framework.name}, {chosen.words}: accounts that are customers at each close")
+    console.table(shown(made["counts"]), COLUMNS)
+    console.say(f"every account at every close is in {place.status}")
+    console.result({**made, "file": str(place.status)})
 
 
 def simulate(

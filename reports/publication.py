@@ -68,7 +68,7 @@ def _learned(workspace: Workspace, framework: Framework) -> Learned:
 
 
 def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) -> dict[str, Any] | None:
-    path = workspace.root / "decisions.yaml"
+    path = workspace.decisions
     if not path.exists():
         return None
     decided = read_yaml(path, "the meeting writes it") or {}
