@@ -1,4 +1,4 @@
-"""The experiments room's commands: `train`, `sweep` and `ui`."""
+"""The experiments room's commands: `train`, `sweep`, `adopt` and `ui`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ def mount(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command("train")(train)
     app.command("sweep")(sweep)
+    app.command("adopt")(adopt)
     app.command("ui")(ui)
 
 
@@ -109,6 +110,39 @@ def sweep(
             f"{found['milestone']}: {found['verdict']}. {found['sentence']} {current_sentence(found)}".rstrip()
         )
     console.result({"sweeps": made})
+
+
+def adopt(
+    sweep: Annotated[str, typer.Argument(help="A milestone that was swept, or the path of a sweep.json.")],
+    by: Annotated[str, typer.Option(help="Who adopts it.")],
+    why: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    workspace: WorkspaceOption = Path(),
+    threshold: Annotated[
+        float | None, typer.Option(help="The cut to adopt; the sweep's operating cut without it.")
+    ] = None,
+    minimum_effect: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="The least effect worth having; half of what is expected without it."
+        ),
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(help="The day of the decision, as 2024-05-31; today without it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Adopt a cut from a sweep: the next version of the framework, and a record of who decided it and why."""
+    from datetime import date
+
+    from experiments.adoption import Choice, adopt_cut, sentences
+    from features.workspace import Workspace
+
+    console, place = Console(as_json), Workspace(workspace.resolve())
+    day = date.today().isoformat() if on is None else on
+    made = adopt_cut(place, Choice(sweep, by, why, day, threshold, minimum_effect))
+    for line in sentences(made, place):
+        console.say(line)
+    console.result(made)
 
 
 def ui(

@@ -115,6 +115,7 @@ def sweep_record(
         "framework": {"version": framework.version, "hash": framework.hash},
         "code_version": code_version(),
         "seed": launch.variation.seed,
+        "exploratory": launch.variation.exploratory,
         "feature": best.name,
         "event": list(best.events),
         "window_days": best.window_days,

@@ -12,8 +12,10 @@ from features.faults import meant
 from features.observations import BOOKED, IDENTITY
 from models.milestones import DORMANT, RETAINED, Day, LevelsRule, Milestone
 
-# Milestones are columns beside these, and parts of file names.
-NOT_NAMES = frozenset({*IDENTITY, *BOOKED, DORMANT, "fold", "quarter", "score", "status", "outcome"})
+# Milestones are columns beside these, keys of decisions.yaml beside `adoptions`, and parts of file names.
+NOT_NAMES = frozenset(
+    {*IDENTITY, *BOOKED, DORMANT, "fold", "quarter", "score", "status", "outcome", "adoptions"}
+)
 NAME = re.compile(r"[^\W_][\w -]{0,59}")
 
 

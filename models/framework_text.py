@@ -56,12 +56,18 @@ _Dumper.add_representer(
 )
 
 
-def _milestone(name: str, milestone: Milestone) -> str:
+def heading(milestone: Milestone) -> str:
+    """The comment above a milestone: where it stands, and its rule in words."""
     status = (
         "PROPOSED: nobody has adopted it yet" if milestone.proposed else f"adopted {milestone.adopted_at}"
     )
-    lines = ["", f"  # {status}", f"  # {_plain(milestone.rule.words)}"]
-    return "\n".join(lines) + "\n" + _section({name: milestone.model_dump(mode="json", exclude_none=True)}, 2)
+    return f"  # {status}\n  # {_plain(milestone.rule.words)}"
+
+
+def _milestone(name: str, milestone: Milestone) -> str:
+    return f"\n{heading(milestone)}\n" + _section(
+        {name: milestone.model_dump(mode="json", exclude_none=True)}, 2
+    )
 
 
 def _dump(data: Data, *keys: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from features.progress import ProgressCallback
 from features.version import code_version
 from features.workspace import Workspace, set_aside, write_text
 from models.cohorts import build_cohorts
+from models.decisions import ADOPTIONS
 from models.framework import Framework, load_framework
 from reports.page import render
 from reports.review import Learned, Reviewer
@@ -73,7 +74,7 @@ def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) 
         return None
     decided = read_yaml(path, "the meeting writes it") or {}
     nested = [name for key in quarters if isinstance(decided.get(key), dict) for name in decided[key]]
-    unknown = [name for name in decided if name not in (*framework.milestones, *quarters)]
+    unknown = [name for name in decided if name not in (*framework.milestones, *quarters, ADOPTIONS)]
     unknown += [name for name in nested if name not in framework.milestones]
     if unknown:
         raise DataError(

@@ -1,0 +1,195 @@
+"""Adopting a cut: a person's choice from a sweep becomes the next version of the framework."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.sweep_record import Sweep, cuts_of, expected_at, read_sweep
+from features.errors import DataError, UsageError
+from features.workspace import Workspace, write_text
+from models.amendment import amended, as_day
+from models.decisions import adoptions, record_adoption
+from models.estimates import Estimate
+from models.framework import Framework
+from models.milestones import CountRule, number
+from models.versions import Version, archive, current, versions
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose. on: the day, as 2024-05-31; without a threshold the sweep's operating cut is meant."""
+
+    sweep: str
+    by: str
+    why: str
+    on: str
+    threshold: float | None = None
+    minimum_effect: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, text in (("--by", self.by), ("--why", self.why)):
+            if not text.strip():
+                raise UsageError(f"{option} is empty: a framework says who adopted a milestone, and why")
+        try:
+            as_day(self.on)
+        except ValueError as error:
+            raise UsageError(f"--on {self.on}: is not a day: write it as 2024-05-31") from error
+
+
+def adopt_cut(place: Workspace, choice: Choice) -> dict[str, Any]:
+    """Archive the framework, record the decision, and write the next version; returns what was decided.
+
+    Each file gets its name in one step, and the framework comes last: a run that is killed leaves the version in
+    force, and adopting again completes it. Raises UsageError or DataError where the sweep does not bear the choice.
+    """
+    path, sweep = read_sweep(place, choice.sweep)
+    known, now = versions(place), current(place)
+    done = _already(place, sweep, choice, now)
+    if done is not None:
+        return {**done, "already": True}
+    _require_of_this(path, sweep, now, place)
+    grid = cuts_of(path, sweep, place)
+    cut = _cut(sweep, choice, grid)
+    expected = expected_at(sweep, grid, cut)
+    changes = _changes(now.framework, sweep, choice, cut, expected)
+    text, after = amended(
+        now.path, now.path.read_text(encoding="utf-8"), sweep.milestone, known[-1].number + 1, changes
+    )
+    entry = _entry(sweep, choice, cut, now, after)
+    archive(place, now)
+    record_adoption(place.decisions, entry)
+    write_text(place.framework, text)
+    return {**entry, "already": False}
+
+
+def _already(place: Workspace, sweep: Sweep, choice: Choice, now: Version) -> dict[str, Any] | None:
+    """The same decision, where it is in force: repeating it changes nothing."""
+    for one in adoptions(place.decisions):
+        same = (
+            one.get("milestone") == sweep.milestone
+            and one.get("by") == choice.by
+            and one.get("why") == choice.why
+        )
+        same = same and choice.threshold in (None, one.get("threshold"))
+        hashes = (one.get("from", {}).get("hash"), one.get("to", {}).get("hash"))
+        if same and hashes == (sweep.framework.hash, now.framework.hash):
+            return one
+    return None
+
+
+def _require_of_this(path: Path, sweep: Sweep, now: Version, place: Workspace) -> None:
+    if sweep.exploratory:
+        raise UsageError(
+            f"{path} is an exploratory sweep, of something else than the framework says: change framework.yaml and run"
+            f" `milestones sweep {sweep.milestone} -w {place.root}`"
+        )
+    if sweep.framework.hash != now.framework.hash:
+        raise DataError(
+            f"{path} is of another framework: it swept version {sweep.framework.version} ({sweep.framework.hash}), and"
+            f" {now.path} is {now.words}: run `milestones sweep {sweep.milestone} -w {place.root}` again"
+        )
+
+
+def _cut(sweep: Sweep, choice: Choice, grid: pd.DataFrame) -> float:
+    if choice.threshold is None and sweep.operating_cut is None:
+        raise UsageError(
+            f"the sweep of {sweep.milestone} supports no cut ({sweep.verdict}): give --threshold, and say in --why what"
+            " else speaks for it"
+        )
+    cut = sweep.operating_cut.value if choice.threshold is None and sweep.operating_cut else choice.threshold
+    assert cut is not None  # one of the two is there
+    if grid.empty:
+        raise UsageError(f"the sweep of {sweep.milestone} could try no cut at all: {sweep.sentence}")
+    low, high = grid["cut"].min(), grid["cut"].max()
+    if not (math.isfinite(cut) and low <= cut <= high):
+        raise UsageError(
+            f"--threshold {cut:g}: outside what was achievable, {number(low)} to {number(high)}; beyond that too few"
+            " accounts are on one side"
+        )
+    return float(cut)
+
+
+def _changes(
+    framework: Framework, sweep: Sweep, choice: Choice, cut: float, expected: Estimate | None
+) -> dict[str, Any]:
+    """What the milestone says from now on."""
+    least = choice.minimum_effect
+    if least is None and expected is not None:
+        least = max(expected.value / 2, 0.0)
+    return {
+        "rule": _rule(framework, sweep, cut),
+        "defined_on": None if sweep.defined_on is None else list(sweep.defined_on),
+        "adopted_at": as_day(choice.on),
+        "adopted_by": choice.by,
+        "why": choice.why,
+        "expected_effect": None if expected is None else round(expected.value, 4),
+        "expected_interval": None
+        if expected is None
+        else [round(expected.lower, 4), round(expected.upper, 4)],
+        "minimum_effect": None if least is None else round(least, 4),
+    }
+
+
+def _rule(framework: Framework, sweep: Sweep, cut: float) -> dict[str, Any]:
+    """The threshold; and what is counted, where that differs from what the milestone counts now."""
+    at_least = int(cut) if cut.is_integer() else cut
+    rule = framework.milestones[sweep.milestone].rule
+    if not isinstance(rule, CountRule):
+        return {"at_least": at_least}
+    counted = {"events": sweep.event, "window_days": sweep.window_days, "per_seat": sweep.per_seat}
+    now = {"events": sorted(rule.events), "window_days": rule.window_days, "per_seat": rule.per_seat}
+    return {key: value for key, value in counted.items() if value != now[key]} | {"at_least": at_least}
+
+
+def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framework) -> dict[str, Any]:
+    outside = sweep.plateau is not None and not sweep.plateau[0] <= cut <= sweep.plateau[1]
+    milestone = after.milestones[sweep.milestone]
+    said = {
+        "verdict": sweep.verdict,
+        "operating_cut": sweep.operating_cut.value if sweep.operating_cut else None,
+        "plateau": list(sweep.plateau) if sweep.plateau else None,
+        "p_corrected": sweep.p_corrected,
+        "seed": sweep.seed,
+        "code_version": sweep.code_version,
+    }
+    return {
+        "date": as_day(choice.on),
+        "decision": "adopt",
+        "milestone": sweep.milestone,
+        "threshold": int(cut) if cut.is_integer() else cut,
+        "from": {"version": now.number, "hash": now.framework.hash},
+        "to": {"version": after.version, "hash": after.hash},
+        "by": choice.by,
+        "why": choice.why,
+        "expected_effect": milestone.expected_effect,
+        "minimum_effect": milestone.minimum_effect,
+        "outside_plateau": outside,
+        "sweep": said,
+    }
+
+
+def sentences(made: dict[str, Any], place: Workspace) -> list[str]:
+    """What was adopted, for people."""
+    to = f"version {made['to']['version']} ({made['to']['hash']})"
+    what = f"{made['milestone']} >= {number(made['threshold'])}"
+    if made["already"]:
+        return [f"{what} is adopted already, as {to}: nothing was changed"]
+    expected, least = made["expected_effect"], made["minimum_effect"]
+    said = [
+        f"{what} adopted by {made['by']}: {place.framework} is {to}; version {made['from']['version']} is kept in {place.versions}"
+    ]
+    if made["outside_plateau"]:
+        low, high = made["sweep"]["plateau"]
+        said.append(
+            f"It lies outside the plateau, {number(low)} to {number(high)}: the sweep could tell it from the best cut."
+        )
+    if expected is None:
+        said.append("No effect could be measured out of sample, so none is expected.")
+    else:
+        said.append(
+            f"Expected out of sample: {100 * expected:+.1f} points; the least worth having: {100 * least:.1f}."
+        )
+    return [*said, f"Next: milestones review latest -w {place.root}"]

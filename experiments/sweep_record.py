@@ -1,0 +1,131 @@
+"""sweep.json and its grid as an earlier sweep wrote them, and what to expect of a cut that is adopted from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from features.errors import UsageError
+from features.workspace import Workspace
+from models.estimates import Estimate, risk_difference
+
+
+class _Read(BaseModel):
+    """A part of sweep.json; what else stands there is no matter."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Cited(_Read):
+    """The framework that was swept."""
+
+    version: int
+    hash: str
+
+
+class Operating(_Read):
+    """The operating cut of a sweep."""
+
+    value: float
+
+
+class NamedEffect(_Read):
+    """An effect of a sweep, by its name."""
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    n_observations: int
+    n_accounts: int
+
+    @property
+    def estimate(self) -> Estimate:
+        """The number with its interval."""
+        return Estimate(
+            "risk_difference", self.value, self.lower, self.upper, self.n_observations, self.n_accounts
+        )
+
+
+class Sweep(_Read):
+    """What adopting needs of sweep.json."""
+
+    milestone: str
+    framework: Cited
+    code_version: str
+    seed: int
+    exploratory: bool
+    feature: str
+    event: list[str]
+    window_days: int
+    per_seat: bool
+    n_accounts: int
+    verdict: str
+    sentence: str
+    best_cut: float | None
+    operating_cut: Operating | None
+    plateau: tuple[float, float] | None
+    p_corrected: float | None
+    effects: tuple[NamedEffect, ...]
+    grid_file: str
+    defined_on: tuple[str, str] | None
+
+    def effect(self, name: str) -> Estimate | None:
+        """The effect of that name, None where it could not be estimated."""
+        return next((one.estimate for one in self.effects if one.name == name), None)
+
+
+def read_sweep(place: Workspace, asked: str) -> tuple[Path, Sweep]:
+    """A sweep by its milestone, or by the path of its sweep.json. Raises UsageError where there is none."""
+    own = place.sweep(asked) / "sweep.json"
+    path = own if own.is_file() else Path(asked)
+    if not path.is_file():
+        there = sorted(found.parent.name for found in place.output.glob("sweeps/*/sweep.json"))
+        raise UsageError(
+            f"there is no sweep of {asked!r}; there are those of {', '.join(there) or 'nothing'}: run `milestones sweep"
+            f" -w {place.root}`, or give the path of a sweep.json"
+        )
+    try:
+        return path, Sweep.model_validate(place.read_json(path, "sweep"))
+    except ValidationError as error:
+        raise place.damaged(path, "sweep") from error
+
+
+def cuts_of(path: Path, sweep: Sweep, place: Workspace) -> pd.DataFrame:
+    """The cuts of the candidate that won, ascending."""
+    grid = place.read_table(path.parent / sweep.grid_file, f"sweep {sweep.milestone}")
+    if not {"candidate", "cut", "n_reached", "rate_reached", "rate_not"} <= set(grid):
+        raise place.damaged(path.parent / sweep.grid_file, f"sweep {sweep.milestone}")
+    return grid[grid["candidate"] == sweep.feature].sort_values("cut", ignore_index=True)
+
+
+def expected_at(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:
+    """What to expect of a cut: the effect on accounts that chose no cut, less what this one falls short of the best.
+
+    Its level is that of the sweep's held-out accounts, each judged at the cut that the other folds chose; from the
+    best cut to the adopted one it moves as the effect does over all accounts. So it is not the effect at the adopted
+    cut over the accounts that chose it, which is too large (docs/decisions/0011). None where nothing was held out.
+    """
+    held_out, best = sweep.effect("out_of_sample"), sweep.effect("best")
+    if held_out is None or best is None or cut == sweep.best_cut:
+        return held_out
+    here = _in_sample(sweep, grid, cut)
+    if here is None:
+        return None
+    value = float(np.clip(held_out.value + here.value - best.value, -1.0, 1.0))
+    # The folds' choice made the held-out interval wider than that of the best cut; so it does here.
+    stretch = (held_out.upper - held_out.lower) / max(best.upper - best.lower, 1e-9)
+    lower = max(value - stretch * (here.value - here.lower), -1.0)
+    upper = min(value + stretch * (here.upper - here.value), 1.0)
+    return Estimate("risk_difference", value, lower, upper, here.n_observations, here.n_accounts)
+
+
+def _in_sample(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:
+    """The effect at the first cut tried that is not below this one, over all accounts."""
+    row = grid.iloc[int(np.searchsorted(grid["cut"].to_numpy(), cut))]
+    n = (int(row["n_reached"]), sweep.n_accounts - int(row["n_reached"]))
+    good = (round(row["rate_reached"] * n[0]), round(row["rate_not"] * n[1]))
+    reached = np.repeat([True, False], n)
+    outcome = np.repeat([True, False, True, False], [good[0], n[0] - good[0], good[1], n[1] - good[1]])
+    return risk_difference(reached, outcome)

@@ -1,0 +1,103 @@
+"""A framework file with one milestone changed and its version raised; what people wrote beside it stays."""
+
+import io
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import LiteralScalarString, ScalarString
+
+from features.document import parse_yaml, validate
+from features.errors import DataError
+from models.framework import Framework
+from models.framework_text import heading
+
+LINE_WIDTH = 110
+
+
+def round_trip() -> YAML:
+    """Reads and writes YAML with its comments, quotes and order."""
+    made = YAML()
+    made.preserve_quotes = True
+    made.width = LINE_WIDTH
+    return made
+
+
+def amended(
+    path: Path, text: str, name: str, version: int, changes: Mapping[str, Any]
+) -> tuple[str, Framework]:
+    """The text of a framework file at `path` with another version, and keys of one milestone laid over it.
+
+    `changes` are what JSON would hold; a mapping changes the keys it has, None takes a key away. Returns the text and
+    what it says. Raises DataError where the result is no framework, or would say anything else than that.
+    """
+    before = validate(Framework, parse_yaml(text), path)
+    yaml = round_trip()
+    try:
+        document = yaml.load(text)
+        document["version"] = version
+        _lay(document["milestones"][name], changes)
+        written = io.StringIO()
+        yaml.dump(document, written)
+    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise _beyond(path, version) from error
+    made = written.getvalue()
+    after = validate(Framework, parse_yaml(made), path)
+    if not _only_this_changed(before, after, name):
+        raise _beyond(path, version)
+    old, new = (heading(framework.milestones[name]) for framework in (before, after))
+    return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+
+
+def _beyond(path: Path, version: int) -> DataError:
+    return DataError(
+        f"{path} is written in a way that cannot be changed without changing its meaning: write it without anchors and"
+        f" merged keys, or change the milestone by hand and make it version {version}"
+    )
+
+
+def _only_this_changed(before: Framework, after: Framework, name: str) -> bool:
+    milestones = {**after.milestones, name: before.milestones[name]}
+    return after.model_copy(update={"milestones": milestones}).hash == before.hash
+
+
+def _lay(place: CommentedMap, changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            place.pop(key, None)
+        elif key not in place:
+            # Before the last key: the comment on what follows a mapping hangs on its last.
+            place.insert(max(len(place) - 1, 0), key, _node(value))
+        elif isinstance(value, Mapping):
+            _lay(place[key], value)
+        else:
+            place[key] = _in_place_of(place[key], value)
+
+
+def _in_place_of(old: Any, value: Any) -> Any:
+    """The value where another stood, with the comment that hangs on that."""
+    if isinstance(old, CommentedSeq) and isinstance(value, list):
+        old[:] = value
+        return old
+    new = _node(value)
+    if isinstance(old, ScalarString) and isinstance(value, str) and getattr(old, "comment", None):
+        new = LiteralScalarString(value)
+        new.comment = getattr(old, "comment")  # noqa: B009 - ruamel declares no type for it
+    return new
+
+
+def _node(value: Any) -> Any:
+    if isinstance(value, list):
+        made = CommentedSeq(value)
+        made.fa.set_flow_style()
+        return made
+    return value
+
+
+def as_day(text: str) -> date:
+    """A day that YAML writes without quotes."""
+    return date.fromisoformat(text)
