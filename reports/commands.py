@@ -1,4 +1,4 @@
-"""The reports room's commands: `review`, `chain` and `demo`."""
+"""The reports room's commands: `review`, `chain`, `demo` and the group `framework`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from features.console import Console, JsonOption, WorkspaceOption
+from reports import framework_commands
 
 
 def mount(app: typer.Typer) -> None:
@@ -13,6 +14,7 @@ def mount(app: typer.Typer) -> None:
     app.command("review")(review)
     app.command("chain")(chain)
     app.command("demo")(demo)
+    app.add_typer(framework_commands.group, name="framework")
 
 
 def review(
