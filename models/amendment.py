@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from datetime import date
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,46 @@ def amended(
     yaml = round_trip()
     try:
         document = yaml.load(text)
+        as_it_was = _dumped(yaml, document)
         document["version"] = version
         _lay(document["milestones"][name], changes)
-        written = io.StringIO()
-        yaml.dump(document, written)
+        as_it_is = _dumped(yaml, document)
     except (YAMLError, KeyError, TypeError, AttributeError) as error:
         raise _beyond(path, version) from error
-    made = written.getvalue()
+    made = spliced(text, as_it_was, as_it_is)
     after = validate(Framework, parse_yaml(made), path)
-    if not _only_this_changed(before, after, name):
+    wanted = validate(Framework, parse_yaml(as_it_is), path)
+    if after != wanted or not _only_this_changed(before, after, name):
         raise _beyond(path, version)
     old, new = (heading(framework.milestones[name]) for framework in (before, after))
     return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+
+
+def _dumped(yaml: YAML, document: CommentedMap) -> str:
+    written = io.StringIO()
+    yaml.dump(document, written)
+    return written.getvalue()
+
+
+def spliced(text: str, before: str, after: str) -> str:
+    """The text with what differs between two renderings of it, and elsewhere as it was written, line by line.
+
+    A rendering breaks long lines and indents in its own way, which is nobody's wish.
+    """
+    lines, old, new = (part.splitlines(keepends=True) for part in (text, before, after))
+    edge = {0: 0, len(old): len(lines)}
+    for block in SequenceMatcher(None, old, lines, autojunk=False).get_matching_blocks():
+        edge |= {block.a + i: block.b + i for i in range(block.size + 1)}
+    made, upto = [], 0
+    for kind, first, last, start, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        # Out to the nearest lines that stand in the text as they are rendered.
+        low = max(i for i in edge if i <= first)
+        high = min(i for i in edge if i >= last)
+        made += [*lines[upto : edge[low]], *old[low:first], *new[start:stop], *old[last:high]]
+        upto = edge[high]
+    return "".join([*made, *lines[upto:]])
 
 
 def _beyond(path: Path, version: int) -> DataError:
