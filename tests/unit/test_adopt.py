@@ -1,0 +1,352 @@
+"""Adopting a cut: what becomes of the files, what is refused, and what may be expected of the cut."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from experiments import adoption
+from experiments.adoption import Choice, adopt_cut
+from experiments.sweep_record import Sweep, expected_at, read_sweep
+from features.errors import DataError, UsageError
+from features.workspace import Workspace
+from models.amendment import amended, spliced
+from models.estimates import risk_difference
+from models.framework import load_framework
+from models.versions import current, versions
+from tests.unit.small_log import run
+
+FRAMEWORK = """\
+# The framework of the desk. Ask Ann before you change it.
+schema: 1
+name: "desk"   # as in the contract
+version: 3
+data:
+  sources: {events: e.parquet, accounts: a.parquet, subscriptions: s.parquet}
+  mapping:
+    events: {account_id: account, event: event, occurred_at: at}
+    accounts: {account_id: account, signed_up_at: since}
+    subscriptions: {account_id: account, started_at: since, ended_at: until, seats: seats, plan: plan, mrr: money, term_months: term}
+  events:
+    core:
+      - open    # the one that counts
+      - close
+  outcomes: {kind: subscription_end, horizon_days: 180}
+
+milestones:
+  # Why thirty: see the minutes of May.
+  setup:
+    kind: once
+    rule: {steps: [invite, connect, import], window_days: 30, at_least: 2}
+    why: >-
+      Going live,
+      in a few words.
+
+  # PROPOSED: nobody has adopted it yet
+  # at least 20 × open within 90 days
+  activation:
+    kind: once
+    rule:
+      events: [open]   # opened by a person
+      window_days: 90
+      at_least: 20     # Ben wants 25
+
+  # Sales asked for this one.
+  utilization:
+    kind: state
+    rule: {events: [close], window_days: 30, per_seat: true, at_least: 4}
+review:
+  settling_lag_days: 14   # until invoices are in
+"""
+scores = np.repeat([5.0, 10.0, 20.0, 30.0], 100)
+OUTCOME = np.concatenate([np.arange(100) < good for good in (30, 40, 70, 75)])
+
+
+def grid() -> pd.DataFrame:
+    rows = []
+    for cut in (10.0, 20.0, 30.0):
+        reached = scores >= cut
+        rates = OUTCOME[reached].mean(), OUTCOME[~reached].mean()
+        rows.append({"candidate": "activation", "cut": cut, "n_reached": int(reached.sum()), "rate_reached": rates[0], "rate_not": rates[1]})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def effect(name: str, value: float, half: float) -> dict[str, Any]:
+    bounds = {"value": value, "lower": value - half, "upper": value + half}
+    return {"name": name, **bounds, "n_observations": 400, "n_accounts": 400}
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    best = risk_difference(scores >= 20, OUTCOME)
+    assert best is not None
+    return {
+        "milestone": "activation", "framework": {"version": 3, "hash": "set below"}, "code_version": "0.1.0", "seed": 5,
+        "exploratory": False, "feature": "activation", "event": ["open"], "window_days": 90, "per_seat": False,
+        "n_accounts": 400, "verdict": "threshold", "sentence": "A step is supported.", "best_cut": 20.0,
+        "operating_cut": {"value": 20.0, "reason": "round"}, "plateau": [20.0, 20.0], "p_corrected": 0.001,
+        "effects": [effect("out_of_sample", 0.3, 0.06), {**effect("best", best.value, 0), **best.brief()}],
+        "grid_file": "grid.parquet", "defined_on": ["2023Q1", "2024Q1"], **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path)
+    made.framework.write_text(FRAMEWORK, encoding="utf-8")
+    swept(made)
+    return made
+
+
+def swept(place: Workspace, **changes: Any) -> Path:
+    """A sweep of activation as `sweep` leaves it."""
+    found = record(**changes)
+    if "framework" not in changes:
+        found["framework"] = {"version": 3, "hash": load_framework(place.framework).hash}
+    folder = place.sweep(found["milestone"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sweep.json").write_text(json.dumps(found))
+    grid().assign(candidate=found["feature"]).to_parquet(folder / "grid.parquet")
+    return folder / "sweep.json"
+
+
+def chosen(sweep: str = "activation", **changes: Any) -> Choice:
+    return Choice(
+        **{"sweep": sweep, "by": "the board", "why": "A habit by then.", "on": "2024-05-31", **changes}
+    )
+
+
+def test_the_choice_becomes_the_next_version(place: Workspace) -> None:
+    before = place.framework.read_bytes()
+    old = load_framework(place.framework)
+    adopt_cut(place, chosen())
+    after = load_framework(place.framework)
+    milestone = after.milestones["activation"]
+    assert after.version == 4
+    assert (milestone.adopted_by, milestone.why, milestone.adopted_at) == (
+        "the board",
+        "A habit by then.",
+        "2024-05-31",
+    )
+    assert milestone.defined_on == ("2023Q1", "2024Q1")
+    assert (milestone.expected_effect, milestone.expected_interval) == (0.3, (0.24, 0.36))
+    assert milestone.minimum_effect == 0.15
+    assert place.version(3).read_bytes() == before
+    assert [one.number for one in versions(place)] == [3, 4]
+    others = {"setup", "utilization"}
+    assert {n: after.milestones[n] for n in others} == {n: old.milestones[n] for n in others}
+    assert after.data == old.data
+
+
+def test_what_people_wrote_stays_and_only_the_milestone_changes(place: Workspace) -> None:
+    adopt_cut(place, chosen(threshold=25))
+    text = place.framework.read_text(encoding="utf-8")
+    removed = [line for line in FRAMEWORK.splitlines() if line not in text.splitlines()]
+    assert removed == [
+        "version: 3",
+        "  # PROPOSED: nobody has adopted it yet",
+        "  # at least 20 × open within 90 days",
+        "      at_least: 20     # Ben wants 25",
+    ]
+    assert "  # adopted 2024-05-31\n  # at least 25 × open within 90 days\n  activation:" in text
+    assert "at_least: 25     # Ben wants 25" in text
+    assert text.index("# Sales asked for this one.") > text.index("A habit by then.")
+
+
+def test_a_reason_written_as_a_block_keeps_what_follows_it(place: Workspace) -> None:
+    text, after = amended(place.framework, FRAMEWORK, "setup", 4, {"why": "Short.", "rule": {"at_least": 3}})
+    assert after.milestones["setup"].why == "Short."
+    assert after.milestones["setup"].rule.at_least == 3
+    assert "# PROPOSED: nobody has adopted it yet" in text
+    assert "# Why thirty: see the minutes of May." in text
+
+
+def test_the_decision_is_on_record_beside_what_people_wrote(place: Workspace) -> None:
+    old = load_framework(place.framework).hash
+    place.decisions.write_text(
+        "# the meeting of May\n2024Q1: {activation: {decision: keep, by: review}}  # all agreed\n"
+    )
+    adopt_cut(place, chosen())
+    text = place.decisions.read_text()
+    assert "# the meeting of May" in text
+    assert "# all agreed" in text
+    entry = yaml.safe_load(text)["adoptions"][0]
+    now = load_framework(place.framework)
+    assert entry["from"] == {"version": 3, "hash": old}
+    assert entry["to"] == {"version": 4, "hash": now.hash}
+    said = {
+        "decision": "adopt",
+        "milestone": "activation",
+        "threshold": 20,
+        "by": "the board",
+        "why": "A habit by then.",
+    }
+    assert {key: entry[key] for key in said} == said
+    assert str(entry["date"]) == "2024-05-31"
+    assert entry["sweep"] == {"verdict": "threshold", "operating_cut": 20.0, "plateau": [20.0, 20.0], "p_corrected": 0.001, "seed": 5, "code_version": "0.1.0"}  # fmt: skip
+
+
+@pytest.mark.parametrize("killed_at", ["archive", "record_adoption", "write_text"])
+def test_a_run_that_is_killed_leaves_the_version_in_force_and_may_be_repeated(
+    place: Workspace, killed_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption, killed_at, killed)
+        with pytest.raises(KeyboardInterrupt):
+            adopt_cut(place, chosen(on="2024-05-30"))
+    assert place.framework.read_text(encoding="utf-8") == FRAMEWORK
+    assert current(place).number == 3
+    adopt_cut(place, chosen())
+    assert current(place).number == 4
+    entries = yaml.safe_load(place.decisions.read_text())["adoptions"]
+    assert [str(entry["date"]) for entry in entries] == ["2024-05-31"]
+    assert entries[0]["to"]["hash"] == load_framework(place.framework).hash
+
+
+def test_repeating_it_changes_nothing(place: Workspace) -> None:
+    adopt_cut(place, chosen())
+    files = [place.framework, place.decisions, place.version(3)]
+    before = [path.read_bytes() for path in files]
+    assert adopt_cut(place, chosen(on="2024-06-30"))["already"]
+    assert [path.read_bytes() for path in files] == before
+    with pytest.raises(DataError, match="again"):
+        adopt_cut(place, chosen(threshold=30))
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"sweep": "renewal"}, r"there is no sweep of 'renewal'; there are those of activation: run `milestones sweep"),
+    ({"framework": {"version": 2, "hash": "0123456789ab"}}, {}, r"swept version 2 \(0123456789ab\), and .* is version 3 .*sweep activation .*again"),
+    ({"exploratory": True}, {}, "is an exploratory sweep"),
+    ({"operating_cut": None, "verdict": "none"}, {}, r"supports no cut \(none\): give --threshold, and say in --why"),
+    ({}, {"threshold": 31}, "--threshold 31: outside what was achievable, 10 to 30"),
+    ({}, {"threshold": 9.5}, "--threshold 9.5: outside what was achievable, 10 to 30"),
+    ({}, {"threshold": float("nan")}, "outside what was achievable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sweep", "choice", "words"), REFUSED)
+def test_what_the_sweep_does_not_bear_is_refused(
+    place: Workspace, sweep: dict[str, Any], choice: dict[str, Any], words: str
+) -> None:
+    swept(place, **sweep)
+    with pytest.raises((UsageError, DataError), match=words):
+        adopt_cut(place, chosen(**choice))
+    assert place.framework.read_text(encoding="utf-8") == FRAMEWORK
+    assert not place.versions.exists()
+    assert not place.decisions.exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"by": " "}, "--by is empty"),
+        ({"why": ""}, "--why is empty"),
+        ({"on": "May"}, "--on May: is not a day"),
+    ],
+)
+def test_a_choice_without_a_name_a_reason_or_a_day_is_refused(choice: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        chosen(**choice)
+
+
+def test_a_sweep_of_another_program_is_damaged(place: Workspace) -> None:
+    path = swept(place)
+    found = json.loads(path.read_text())
+    del found["exploratory"]
+    path.write_text(json.dumps(found))
+    with pytest.raises(DataError, match="is damaged, or was not made by this program"):
+        adopt_cut(place, chosen())
+
+
+def test_a_sweep_may_be_named_by_its_path(place: Workspace) -> None:
+    assert (
+        adopt_cut(place, chosen(str(place.sweep("activation") / "sweep.json")))["milestone"] == "activation"
+    )
+
+
+def test_what_is_supported_nowhere_may_be_adopted_with_a_threshold(place: Workspace) -> None:
+    swept(place, operating_cut=None, verdict="insufficient_data", best_cut=None, plateau=None, effects=[])
+    made = adopt_cut(place, chosen(threshold=20))
+    milestone = load_framework(place.framework).milestones["activation"]
+    assert (made["expected_effect"], milestone.expected_effect, milestone.minimum_effect) == (
+        None,
+        None,
+        None,
+    )
+    assert "no effect" in " ".join(adoption.sentences(made, place)).lower()
+
+
+def test_a_cut_outside_the_plateau_is_allowed_and_said(place: Workspace) -> None:
+    made = adopt_cut(place, chosen(threshold=30))
+    assert made["outside_plateau"]
+    assert "It lies outside the plateau, 20 to 20" in " ".join(adoption.sentences(made, place))
+
+
+def test_what_the_winner_counts_is_adopted_with_its_cut(place: Workspace) -> None:
+    swept(place, feature="close in 60 days", event=["close"], window_days=60)
+    adopt_cut(place, chosen())
+    rule = load_framework(place.framework).milestones["activation"].rule
+    assert rule.model_dump() == {"events": ("close",), "window_days": 60, "per_seat": False, "at_least": 20.0}
+    assert "# opened by a person" in place.framework.read_text(encoding="utf-8")
+
+
+# --- what may be expected ---
+
+
+def test_at_the_best_cut_the_held_out_effect_is_expected() -> None:
+    sweep = Sweep.model_validate(record())
+    assert expected_at(sweep, grid(), 20.0) == sweep.effect("out_of_sample")
+
+
+@pytest.mark.parametrize(("cut", "as_at"), [(30.0, 30.0), (10.0, 10.0), (25.0, 30.0)])
+def test_at_another_cut_it_moves_as_the_effect_does_over_all_accounts(cut: float, as_at: float) -> None:
+    sweep = Sweep.model_validate(record())
+    best, here = (risk_difference(scores >= c, OUTCOME) for c in (20.0, as_at))
+    assert best is not None
+    assert here is not None
+    expected = expected_at(sweep, grid(), cut)
+    assert expected is not None
+    assert expected.value == pytest.approx(0.3 + here.value - best.value)
+    stretch = 0.12 / (best.upper - best.lower)  # the held-out interval is that much wider
+    assert expected.upper - expected.value == pytest.approx(stretch * (here.upper - here.value))
+    assert expected.value < here.value  # what chose the cut makes it look better than it is
+
+
+def test_the_least_worth_having_can_be_declared(place: Workspace) -> None:
+    adopt_cut(place, chosen(minimum_effect=0.05))
+    assert load_framework(place.framework).milestones["activation"].minimum_effect == 0.05
+
+
+# --- lines that nobody changed ---
+
+
+def test_lines_that_a_rendering_breaks_otherwise_stay() -> None:
+    text = "a: [1,\n  2]\nb: 1\nc: x\n"
+    assert spliced(text, "a: [1, 2]\nb: 1\nc: x\n", "a: [1, 2]\nb: 2\nc: x\n") == "a: [1,\n  2]\nb: 2\nc: x\n"
+    assert spliced(text, "a: [1, 2]\nb: 1\nc: x\n", "a: [1, 3]\nb: 1\nc: x\n") == "a: [1, 3]\nb: 1\nc: x\n"
+
+
+def test_a_file_whose_meaning_would_change_is_refused(place: Workspace) -> None:
+    shared = FRAMEWORK.replace("rule: {steps", "rule: &rule {steps")
+    both = shared.replace("  # Sales asked for this one.\n", "  again:\n    kind: once\n    rule: *rule\n")
+    with pytest.raises(DataError, match="cannot be changed without changing its meaning"):
+        amended(place.framework, both, "setup", 4, {"rule": {"at_least": 1}})
+
+
+def test_the_command_says_what_it_did(place: Workspace) -> None:
+    said = run(
+        "adopt", "activation", "-w", place.root, "--by", "Ann", "--why", "Because", "--on", "2024-05-31"
+    )
+    assert said.code == 0, said.words
+    assert "activation >= 20 adopted by Ann" in said.out
+    assert "Expected out of sample: +30.0 points; the least worth having: 15.0." in said.out
+    again = run("adopt", "activation", "-w", place.root, "--by", "Ann", "--why", "Because")
+    assert "adopted already" in again.out
+    assert run("adopt", "activation", "-w", place.root, "--by", "", "--why", "Because").code == 2
+    assert read_sweep(place, "activation")[1].seed == 5
