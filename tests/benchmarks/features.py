@@ -1,4 +1,4 @@
-"""`make bench`: the features against a bare query and against pandas, side by side, into build/bench.json.
+"""`make bench`: features and status against a bare query, pandas and each other, side by side, into build/bench.json.
 
 Every run is a process of its own, the programs take turns, and what counts is the minimum of each: on a shared
 machine one and the same query moves by a factor of two. `--full` repeats it from one to a hundred million events.
@@ -27,6 +27,7 @@ MOST_BARE = {"skewed": 4.0, "uniform": 2.5}
 MOST_SEQUENCES = 2.0  # times what the counts may take
 MOST_GIGABYTES = {20: 1.2, 100: 3.0}  # by million events
 MOST_QUARTER = 0.25  # of a build from nothing
+MOST_STATUS, MOST_STATUS_SECONDS = 1.0, 20.0  # times the features of the same log
 
 # name, program, as-of dates: what takes turns on each log
 CASES = {
@@ -38,6 +39,7 @@ CASES = {
 }
 ON = {"skewed": tuple(CASES), "uniform": ("engine", "bare", "pandas", "sequences")}
 QUARTERS = {"whole": ("whole", 13), "quarter": ("quarter", 13)}  # on the log in files by quarter
+STATUS = {"status": ("status", 12), "engine": ("engine", 12)}  # on the log of 100,000 accounts
 SLOW = {"pandas": 0.55, "sequences": 0.8}  # sit out past this share of the budget
 Run = dict[str, float]
 
@@ -146,6 +148,19 @@ def quarter_entries(found: dict[str, list[Run]]) -> list[Entry]:
     return [against(f"{label} against all from nothing", least["quarter"], least["whole"], MOST_QUARTER, runs, "a file a quarter; the matrix is written whole")]  # fmt: skip
 
 
+def status_entries(found: dict[str, list[Run]]) -> list[Entry]:
+    """What it costs to say where every account stands at every close."""
+    label = "milestones status, 100,000 accounts, 12 quarters, four milestones, 20 M events"
+    least = {case: min(one["whole"] for one in runs) for case, runs in found.items()}
+    runs = min(map(len, found.values()))
+    peak = max(one["peak_bytes"] for one in found["status"]) / GIGABYTE
+    return [
+        Entry(label, least["status"], "s", target=MOST_STATUS_SECONDS, runs=len(found["status"]), note="the whole wait, from the tables on"),
+        against(f"{label}, against 98 features", least["status"], least["engine"], MOST_STATUS, runs, "the whole wait of both"),
+        Entry(f"{label}, peak", peak, "GB", target=MOST_GIGABYTES[20], runs=len(found["status"])),
+    ]  # fmt: skip
+
+
 def help_seconds() -> Entry:
     """How long `milestones --help` takes, the interpreter's start included."""
     command = [str(Path(sys.executable).parent / "milestones"), "--help"]
@@ -160,7 +175,7 @@ def help_seconds() -> Entry:
 def measure(sizes: Sequence[int], budget_seconds: float) -> list[Entry]:
     """Every entry for logs of these sizes, in events."""
     found = [help_seconds()]
-    share = budget_seconds / (len(ON) * len(sizes) + 0.5)
+    share = budget_seconds / (len(ON) * len(sizes) + 1)
     for n_events in sizes:
         for kind, names in ON.items():
             folder = prepared(kind, n_events)
@@ -181,6 +196,8 @@ def measure(sizes: Sequence[int], budget_seconds: float) -> list[Entry]:
     if TARGET_EVENTS in sizes:
         folder = prepared("quarters", TARGET_EVENTS)
         found += quarter_entries(take_turns(folder, QUARTERS, RUNS, share / 2))
+        folder = prepared("accounts", TARGET_EVENTS)
+        found += status_entries(take_turns(folder, STATUS, RUNS, share / 2))
     return found
 
 

@@ -130,6 +130,22 @@ def quarter(folder: Path, out: Path, n_quarters: int) -> Seconds:
     return watch.mark("whole")
 
 
+def status(folder: Path, out: Path, _n_quarters: int) -> Seconds:
+    """`milestones status`: intake, then every account at every close under four milestones, to Parquet."""
+    import pandas as pd
+
+    from features.intake import open_log
+    from models.status_record import write_status
+    from tests.benchmarks.framework import four_milestones
+
+    watch = Stopwatch()
+    framework = four_milestones()
+    log = open_log(framework.data, folder, now=pd.Timestamp(datetime(2030, 1, 1)))
+    watch.mark("intake")
+    write_status(framework, log, out)
+    return watch.mark("whole")
+
+
 def bare(folder: Path, _out: Path, _n_dates: int) -> Seconds:
     """The least that any program over the log must do: count by account, month and event, into a table."""
     import duckdb
@@ -157,13 +173,14 @@ def pandas(folder: Path, out: Path, n_dates: int) -> Seconds:
 
 
 def make(folder: Path, _out: Path, n_events: int) -> Seconds:
-    """The log itself, of so many events; `uniform` and `quarters` are told by the folder's name."""
+    """The log itself, of so many events; `uniform`, `quarters` and `accounts` are told by the folder's name."""
     import numpy as np
 
     from tests.benchmarks.log import Shape, make_log
 
     watch = Stopwatch()
-    n_accounts = MANY_ACCOUNTS if n_events >= MANY_EVENTS else FEW_ACCOUNTS
+    many = n_events >= MANY_EVENTS or "accounts" in folder.name
+    n_accounts = MANY_ACCOUNTS if many else FEW_ACCOUNTS
     n_quarters = 13 if "quarters" in folder.name else 12
     shape = Shape(n_events, n_accounts, skewed="uniform" not in folder.name, n_quarters=n_quarters)
     make_log(shape, folder, np.random.default_rng(0))
@@ -186,6 +203,7 @@ PROGRAMS: dict[str, Callable[[Path, Path, int], Seconds]] = {
     "sequences": sequences,
     "whole": whole,
     "quarter": quarter,
+    "status": status,
     "bare": bare,
     "pandas": pandas,
     "make": make,

@@ -51,3 +51,12 @@ def test_the_log_is_skewed_grows_and_comes_in_the_order_of_time(tmp_path: Path) 
     assert (
         events["occurred_at"].to_numpy() >= signed_up.reindex(events["account_id"].astype("str")).to_numpy()
     ).all()
+
+
+def test_the_status_of_every_account_is_what_is_measured(tmp_path: Path) -> None:
+    make_log(Shape(n_events=20_000, n_accounts=150), tmp_path, np.random.default_rng(4))
+    programs.status(tmp_path, tmp_path / "status.parquet", 12)
+    rows = pd.read_parquet(tmp_path / "status.parquet")
+    assert rows["quarter"].nunique() == 12
+    assert set(rows["milestone"]) == {"setup", "activation", "utilization", "maturity"}
+    assert set(rows["status"]) == {"reached", "not_reached", "not_knowable", "open"}

@@ -74,7 +74,7 @@ def written(tmp_path: Path) -> pd.DataFrame:
     return pd.read_parquet(tmp_path / "status.parquet")
 
 
-def of(frame: pd.DataFrame, account: str, milestone: str, column: str) -> list[str | None]:
+def of(frame: pd.DataFrame, account: str, milestone: str, column: str) -> list[Any]:
     rows = frame[(frame["account_id"] == account) & (frame["milestone"] == milestone)]
     assert rows["as_of"].is_monotonic_increasing
     return [None if pd.isna(value) else value for value in rows[column]]
