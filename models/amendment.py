@@ -10,7 +10,6 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import LiteralScalarString, ScalarString
 
 from features.document import parse_yaml, validate
 from features.errors import DataError
@@ -44,15 +43,23 @@ def amended(
         document["version"] = version
         _lay(document["milestones"][name], changes)
         as_it_is = _dumped(yaml, document)
-    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        content = parse_yaml(as_it_is)
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _beyond(path, version) from error
-    made = spliced(text, as_it_was, as_it_is)
-    after = validate(Framework, parse_yaml(made), path)
-    wanted = validate(Framework, parse_yaml(as_it_is), path)
-    if after != wanted or not _only_this_changed(before, after, name):
+    after = validate(Framework, content, path)
+    if not _only_this_changed(before, after, name):
         raise _beyond(path, version)
+    made = spliced(text, as_it_was, as_it_is)
+    made = made if _says(made, content) else as_it_is
     old, new = (heading(framework.milestones[name]) for framework in (before, after))
     return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+
+
+def _says(text: str, content: Any) -> bool:
+    try:
+        return bool(parse_yaml(text) == content)
+    except ValueError:
+        return False
 
 
 def _dumped(yaml: YAML, document: CommentedMap) -> str:
@@ -112,11 +119,7 @@ def _in_place_of(old: Any, value: Any) -> Any:
     if isinstance(old, CommentedSeq) and isinstance(value, list):
         old[:] = value
         return old
-    new = _node(value)
-    if isinstance(old, ScalarString) and isinstance(value, str) and getattr(old, "comment", None):
-        new = LiteralScalarString(value)
-        new.comment = getattr(old, "comment")  # noqa: B009 - ruamel declares no type for it
-    return new
+    return _node(value)
 
 
 def _node(value: Any) -> Any:

@@ -12,11 +12,13 @@ import yaml
 from experiments import adoption
 from experiments.adoption import Choice, adopt_cut
 from experiments.sweep_record import Sweep, expected_at, read_sweep
+from features.document import parse_yaml
 from features.errors import DataError, UsageError
 from features.workspace import Workspace
+from models import amendment
 from models.amendment import amended, spliced
 from models.estimates import risk_difference
-from models.framework import load_framework
+from models.framework import Framework, load_framework
 from models.versions import current, versions
 from tests.unit.small_log import run
 
@@ -156,8 +158,10 @@ def test_what_people_wrote_stays_and_only_the_milestone_changes(place: Workspace
     assert text.index("# Sales asked for this one.") > text.index("A habit by then.")
 
 
-def test_a_reason_written_as_a_block_keeps_what_follows_it(place: Workspace) -> None:
-    text, after = amended(place.framework, FRAMEWORK, "setup", 4, {"why": "Short.", "rule": {"at_least": 3}})
+@pytest.mark.parametrize("style", [">-", "|", "|+"])
+def test_a_reason_written_as_a_block_keeps_what_follows_it(place: Workspace, style: str) -> None:
+    written = FRAMEWORK.replace(">-", style)
+    text, after = amended(place.framework, written, "setup", 4, {"why": "Short.", "rule": {"at_least": 3}})
     assert after.milestones["setup"].why == "Short."
     assert after.milestones["setup"].rule.at_least == 3
     assert "# PROPOSED: nobody has adopted it yet" in text
@@ -330,6 +334,15 @@ def test_lines_that_a_rendering_breaks_otherwise_stay() -> None:
     text = "a: [1,\n  2]\nb: 1\nc: x\n"
     assert spliced(text, "a: [1, 2]\nb: 1\nc: x\n", "a: [1, 2]\nb: 2\nc: x\n") == "a: [1,\n  2]\nb: 2\nc: x\n"
     assert spliced(text, "a: [1, 2]\nb: 1\nc: x\n", "a: [1, 3]\nb: 1\nc: x\n") == "a: [1, 3]\nb: 1\nc: x\n"
+
+
+def test_where_lines_cannot_be_told_apart_the_rendering_is_written(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amendment, "spliced", lambda *_: "version: [")
+    text, after = amended(place.framework, FRAMEWORK, "activation", 4, {"rule": {"at_least": 25}})
+    assert Framework.model_validate(parse_yaml(text)) == after
+    assert "# Sales asked for this one." in text
 
 
 def test_a_file_whose_meaning_would_change_is_refused(place: Workspace) -> None:

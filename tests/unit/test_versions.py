@@ -13,6 +13,7 @@ from features.errors import DataError, UsageError
 from features.intake import open_log
 from features.workspace import Workspace
 from models.framework import Framework, load_framework
+from models.milestones import Milestone
 from models.versions import (
     archive,
     current,
@@ -141,6 +142,13 @@ def test_what_a_milestone_means_has_a_hash_and_who_adopted_it_has_none() -> None
         "rule__events": ["close"],
     }
     assert len({same, *(hash_of(**{path + key: value}) for key, value in meanings.items())}) == 5
+
+
+def test_what_is_reached_once_is_something_else_than_a_state() -> None:
+    rule = {"events": ["open"], "window_days": 30, "at_least": 1}
+    assert (
+        len({Milestone.model_validate({"kind": kind, "rule": rule}).hash for kind in ("once", "state")}) == 2
+    )
 
 
 @pytest.mark.parametrize("key", ["claim", "by"])
