@@ -1,7 +1,7 @@
 """A framework file with one milestone changed and its version raised; what people wrote beside it stays."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -19,14 +19,6 @@ from models.framework_text import heading
 LINE_WIDTH = 110
 
 
-def round_trip() -> YAML:
-    """Reads and writes YAML with its comments, quotes and order."""
-    made = YAML()
-    made.preserve_quotes = True
-    made.width = LINE_WIDTH
-    return made
-
-
 def amended(
     path: Path, text: str, name: str, version: int, changes: Mapping[str, Any]
 ) -> tuple[str, Framework]:
@@ -36,23 +28,36 @@ def amended(
     what it says. Raises DataError where the result is no framework, or would say anything else than that.
     """
     before = validate(Framework, parse_yaml(text), path)
-    yaml = round_trip()
+
+    def change(document: CommentedMap) -> None:
+        document["version"] = version
+        _lay(document["milestones"][name], changes)
+
+    try:
+        made = rewritten(text, change)
+        after = validate(Framework, parse_yaml(made), path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _beyond(path, version) from error
+    if not _only_this_changed(before, after, name):
+        raise _beyond(path, version)
+    old, new = (heading(framework.milestones[name]) for framework in (before, after))
+    return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+
+
+def rewritten(text: str, change: Callable[[CommentedMap], None]) -> str:
+    """A YAML text with a change to what it holds, its other lines as they were. Raises ValueError where it is no YAML."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = LINE_WIDTH
     try:
         document = yaml.load(text)
         as_it_was = _dumped(yaml, document)
-        document["version"] = version
-        _lay(document["milestones"][name], changes)
+        change(document)
         as_it_is = _dumped(yaml, document)
-        content = parse_yaml(as_it_is)
-    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _beyond(path, version) from error
-    after = validate(Framework, content, path)
-    if not _only_this_changed(before, after, name):
-        raise _beyond(path, version)
+    except YAMLError as error:
+        raise ValueError(str(error)) from error
     made = spliced(text, as_it_was, as_it_is)
-    made = made if _says(made, content) else as_it_is
-    old, new = (heading(framework.milestones[name]) for framework in (before, after))
-    return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+    return made if _says(made, parse_yaml(as_it_is)) else as_it_is
 
 
 def _says(text: str, content: Any) -> bool:

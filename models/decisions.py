@@ -1,16 +1,15 @@
 """decisions.yaml: what people decided. Reviews read what the meeting wrote; `adopt` adds under the key `adoptions`."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.comments import CommentedMap
 
-from features.document import read_yaml
+from features.document import parse_yaml, read_yaml
 from features.errors import DataError
 from features.workspace import write_text
-from models.amendment import round_trip
+from models.amendment import rewritten
 
 ADOPTIONS = "adoptions"
 HEADING = "# What people decided: by quarter or milestone what the meeting says, under adoptions what `adopt` recorded.\n"
@@ -31,18 +30,20 @@ def record_adoption(path: Path, entry: Mapping[str, Any]) -> None:
 
     A run that was killed between the record and the framework leaves such an entry.
     """
-    kept = [i for i, one in enumerate(adoptions(path)) if one.get("from") == entry["from"]]
-    yaml = round_trip()
-    try:
-        document = (yaml.load(path.read_text(encoding="utf-8")) if path.exists() else None) or yaml.load(
-            HEADING + f"{ADOPTIONS}: []\n"
-        )
-        found = document.setdefault(ADOPTIONS, [])
-        for i in reversed(kept):
+    others = [i for i, one in enumerate(adoptions(path)) if one.get("from") == entry["from"]]
+
+    def change(document: CommentedMap) -> None:
+        found = document[ADOPTIONS] = document.get(ADOPTIONS) or []
+        for i in reversed(others):
             del found[i]
         found.append(dict(entry))
-        written = io.StringIO()
-        yaml.dump(document, written)
-    except (YAMLError, AttributeError, TypeError) as error:
-        raise DataError(f"{path} cannot be added to: {error}") from error
-    write_text(path, written.getvalue())
+
+    text = path.read_text(encoding="utf-8") if path.exists() else HEADING
+    if not parse_yaml(text):  # nothing but comments
+        text = f"{text.rstrip()}\n{ADOPTIONS}: []\n".lstrip()
+    try:
+        write_text(path, rewritten(text, change))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path} cannot be added to: {error}; write it as plain `key: value` lines"
+        ) from error

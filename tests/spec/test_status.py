@@ -178,6 +178,15 @@ def test_a_quarter_that_has_not_closed_is_refused(tmp_path: Path) -> None:
         write_status(framework, log, tmp_path / "s", "2024Q4")
 
 
+def test_before_any_quarter_has_closed_nobody_has_a_status(tmp_path: Path) -> None:
+    tables = {"accounts": "account_id | signed_up_at\na | 2024-01-02", "events": "account_id | event | occurred_at\na | go | 2024-02-01"}  # fmt: skip
+    log, data = draw(tmp_path, tables, outcomes={"kind": "silent", "horizon_days": 30})
+    document = {"schema": 1, "name": "n", "version": 1, "data": data.model_dump(), "milestones": MILESTONES}
+    made = write_status(Framework.model_validate(document), log, tmp_path / "s.parquet")
+    assert (made["quarters"], made["counts"]) == ([], [])
+    assert pd.read_parquet(tmp_path / "s.parquet").empty
+
+
 def told(text: str) -> list[str]:
     """Changes of accounts drawn apart by blanks: + where met at a close, . where not."""
     rows = text.split()

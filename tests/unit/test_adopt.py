@@ -20,6 +20,7 @@ from models.amendment import amended, spliced
 from models.estimates import risk_difference
 from models.framework import Framework, load_framework
 from models.versions import current, versions
+from reports import publication
 from tests.unit.small_log import run
 
 FRAMEWORK = """\
@@ -191,6 +192,43 @@ def test_the_decision_is_on_record_beside_what_people_wrote(place: Workspace) ->
     assert {key: entry[key] for key in said} == said
     assert str(entry["date"]) == "2024-05-31"
     assert entry["sweep"] == {"verdict": "threshold", "operating_cut": 20.0, "plateau": [20.0, 20.0], "p_corrected": 0.001, "seed": 5, "code_version": "0.1.0"}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "# the meeting writes here\n", "adoptions:\n"])
+def test_decisions_without_any_take_the_first(place: Workspace, text: str) -> None:
+    place.decisions.write_text(text)
+    adopt_cut(place, chosen())
+    assert text.partition("adoptions")[0] in place.decisions.read_text()
+    assert len(yaml.safe_load(place.decisions.read_text())["adoptions"]) == 1
+
+
+@pytest.mark.parametrize("text", ["adoptions: soon\n", "adoptions: [soon]\n", "a: b: c\n", "- a\n"])
+def test_decisions_that_hold_something_else_are_told(place: Workspace, text: str) -> None:
+    place.decisions.write_text(text)
+    with pytest.raises(DataError, match=r"decisions\.yaml"):
+        adopt_cut(place, chosen())
+    assert place.decisions.read_text() == text
+    assert current(place).number == 3
+
+
+def test_a_review_reads_the_decisions_beside_the_adoptions(place: Workspace) -> None:
+    place.decisions.write_text("2024Q1: {activation: {decision: keep}}\n")
+    adopt_cut(place, chosen())
+    decided = publication._decisions(place, load_framework(place.framework), ["2024Q1"])
+    assert decided is not None
+    assert decided["2024Q1"] == {"activation": {"decision": "keep"}}
+
+
+def test_a_second_adoption_follows_the_first(place: Workspace) -> None:
+    adopt_cut(place, chosen())
+    swept(place, framework={"version": 4, "hash": load_framework(place.framework).hash})
+    adopt_cut(place, chosen(threshold=30))
+    entries = yaml.safe_load(place.decisions.read_text())["adoptions"]
+    assert [(e["from"]["version"], e["to"]["version"], e["threshold"]) for e in entries] == [
+        (3, 4, 20),
+        (4, 5, 30),
+    ]
+    assert [one.number for one in versions(place)] == [3, 4, 5]
 
 
 @pytest.mark.parametrize("killed_at", ["archive", "record_adoption", "write_text"])

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.sweep_record import cuts_of, expected_at, read_sweep
 from experiments.tracking import Store
 from features.workspace import Workspace
 from models.framework import load_framework
@@ -58,6 +59,17 @@ def test_the_planted_steps_are_found(company: Path) -> None:
     assert low <= truth["cut"] <= high
     grid = pd.read_parquet(company / "output" / "sweeps" / "activation" / activation["grid_file"])
     assert len(grid) == activation["family"]["cuts"]
+
+
+def test_what_a_sweep_wrote_can_be_adopted(company: Path) -> None:
+    place = Workspace(company)
+    for name in load_framework(place.framework).milestones:
+        path, sweep = read_sweep(place, name)
+        assert not sweep.exploratory
+        cuts = cuts_of(path, sweep, place)["cut"]
+        if sweep.operating_cut is not None:
+            assert cuts.iloc[0] <= sweep.operating_cut.value <= cuts.iloc[-1]
+            assert expected_at(sweep, cuts_of(path, sweep, place), sweep.operating_cut.value) is not None
 
 
 def test_reviews_run_from_the_first_mature_cohort_to_the_last_quarter(company: Path) -> None:
