@@ -1,6 +1,7 @@
 """The card: a framework on one page for everybody, in everyday words and without statistics."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,63 +16,78 @@ LEAST_DIFFERENCE = 1e-6  # below it two rates cannot be told from their differen
 
 
 def render_card(
-    version: Version, counts: Sequence[Mapping[str, Any]], review: Mapping[str, Any] | None
+    version: Version,
+    counts: Sequence[Mapping[str, Any]],
+    review: Mapping[str, Any] | None,
+    chain: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as one HTML file; the same bytes for the same arguments.
 
     counts: as `models.status_record.count_status` has them, of which the newest quarter is shown; review: the newest
-    review.json, None without one.
+    review.json, None without one; chain: chain.json, looked at where the review says nothing.
     """
     facts = described(version)
     newest = counts[-1]["quarter"] if counts else None
     now = {row["milestone"]: row for row in counts if row["quarter"] == newest}
+    sources = (review["milestones"] if review else (), chain["chain"] if chain else ())
     for one in facts["milestones"]:
         one["now"] = _now(now.get(one["name"]))
-        one["evidence"] = evidence(version, one, review)
+        one["evidence"] = evidence(version, one, *sources)
     return _TEMPLATES.get_template("card.html").render(
-        facts=facts, newest=newest, reviewed=None if review is None else review["quarter"]
+        facts=facts, newest=newest, reviewed=review.get("quarter") if review else None
     )
 
 
 def newest_review(place: Workspace) -> dict[str, Any] | None:
     """The review of the newest quarter that has one. Raises DataError where it is damaged."""
     found = sorted(place.output.glob("reviews/*/review.json"))
-    if not found:
-        return None
-    review = place.read_json(found[-1], "review latest")
-    if not isinstance(review.get("milestones"), list) or "quarter" not in review:
-        raise place.damaged(found[-1], "review latest")
-    return review
+    return _with_rows(place, found[-1], "milestones", "review latest") if found else None
 
 
-def evidence(version: Version, facts: Facts, review: Mapping[str, Any] | None) -> str:
-    """What became of customers who reached it and of those who did not, of 100 each; of this very rule alone."""
-    asked = {"name": facts["name"], "rule": facts["rule"]}
-    rows = [] if review is None else review["milestones"]
-    row = next((r for r in rows if all(r.get(key) == value for key, value in asked.items())), None)
-    rates = None if row is None else _rates(row.get("effects") or [])
-    if rates is None:
-        return NOT_REVIEWED
+def newest_chain(place: Workspace) -> dict[str, Any] | None:
+    """The effects of the whole chain, where they were compared. Raises DataError where they are damaged."""
+    path = place.output / "chain.json"
+    return _with_rows(place, path, "chain", "chain") if path.is_file() else None
+
+
+def _with_rows(place: Workspace, path: Path, key: str, command: str) -> dict[str, Any]:
+    read = place.read_json(path, command)
+    rows = read.get(key)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise place.damaged(path, command)
+    return read
+
+
+def evidence(version: Version, facts: Facts, *sources: Sequence[Mapping[str, Any]]) -> str:
+    """What became of customers who reached it and of those who did not, of 100 each; of this very rule alone.
+
+    sources: rows of milestones (name or milestone, rule, effects), of a review or of the chain; the first that tells.
+    """
     later = outcome(version.framework, version.framework.milestones[facts["name"]])
-    with_it, without = (round(100 * rate) for rate in rates)
-    return f"Of 100 customers who reach it, {with_it} {later}; of 100 who do not, {without}."
+    for row in (row for rows in sources for row in rows):
+        if (row.get("name", row.get("milestone")), row.get("rule")) == (facts["name"], facts["rule"]):
+            said = _everyday(row.get("effects") or [], later)
+            if said:
+                return said
+    return NOT_REVIEWED
 
 
-def _rates(effects: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
-    """The rates with and without, which difference and ratio of the same rows determine: p0 = d / (r - 1)."""
-    found = {
-        e.get("measure"): e.get("value") for e in effects if e.get("primary") and e.get("method") == "crude"
-    }
+def _everyday(effects: Sequence[Mapping[str, Any]], later: str) -> str:
+    """A primary effect in words, "" without one: rates follow from difference and ratio of the same rows, p0 = d / (r - 1)."""
+    plain = [
+        e for e in effects if e.get("primary") and e.get("method") == "crude" and not e.get("weighted_by")
+    ]
+    found = {e.get("measure"): e.get("value") for e in plain}
     difference, ratio = found.get("risk_difference"), found.get("risk_ratio")
-    if (
-        difference is None
-        or ratio is None
-        or abs(difference) < LEAST_DIFFERENCE
-        or abs(ratio - 1) < LEAST_DIFFERENCE
-    ):
-        return None
+    if difference is None:
+        return ""
+    if ratio is None or min(abs(difference), abs(ratio - 1)) < LEAST_DIFFERENCE:
+        more = round(100 * difference)
+        how = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else "as many"
+        return f"Of every 100 customers who reach it, {how} {later} {'than' if more else 'as'} of 100 who do not."
     without = difference / (ratio - 1)
-    return without + difference, without
+    with_it, without = (round(100 * rate) for rate in (without + difference, without))
+    return f"Of 100 customers who reach it, {with_it} {later}; of 100 who do not, {without}."
 
 
 def _now(row: Mapping[str, Any] | None) -> str:

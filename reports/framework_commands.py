@@ -63,12 +63,12 @@ def card(version: Wanted = None, workspace: WorkspaceOption = Path(), as_json: J
     from features.workspace import Workspace, write_text
     from models.status_record import count_status
     from models.versions import load_version, open_for
-    from reports.card import newest_review, render_card
+    from reports.card import newest_chain, newest_review, render_card
 
     console, place = Console(as_json), Workspace(workspace.resolve())
     chosen = load_version(place, version)
     with console.progress("card") as progress:
         counts = count_status(chosen.framework, open_for(place, chosen), progress)
-    write_text(place.card, render_card(chosen, counts, newest_review(place)))
+    write_text(place.card, render_card(chosen, counts, newest_review(place), newest_chain(place)))
     console.say(f"{chosen.framework.name}, {chosen.words}: {place.card}")
     console.result({"version": chosen.number, "hash": chosen.framework.hash, "card": str(place.card)})

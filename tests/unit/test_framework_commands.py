@@ -181,24 +181,55 @@ def reviewed(rule: str = "at least 2 × go within 90 days", **effects: float) ->
     return {"quarter": "2024Q3", "milestones": [{"name": "activation", "rule": rule, "effects": rows}]}
 
 
-def test_evidence_is_in_everyday_words(place: Workspace) -> None:
+def said_of(place: Workspace, *sources: dict[str, Any]) -> str:
     facts = described(current(place))["milestones"][0]
-    said = evidence(current(place), facts, reviewed(risk_difference=0.28, risk_ratio=0.74 / 0.46))
-    assert (
-        said == "Of 100 customers who reach it, 74 are still customers 90 days later; of 100 who do not, 46."
-    )
-    fewer = evidence(current(place), facts, reviewed(risk_difference=-0.1, risk_ratio=0.8))
-    assert "40 are still customers" in fewer
-    assert "of 100 who do not, 50." in fewer
+    return evidence(current(place), facts, *(source["milestones"] for source in sources))
 
 
 @pytest.mark.parametrize(
-    "review",
-    [None, reviewed(), reviewed(risk_difference=0.2), reviewed(risk_difference=0.0, risk_ratio=1.0), reviewed(rule="at least 3 × go within 90 days", risk_difference=0.2, risk_ratio=2.0)],
+    ("effects", "said"),
+    [
+        ({"risk_difference": 0.28, "risk_ratio": 0.74 / 0.46}, "Of 100 customers who reach it, 74 are still customers 90 days later; of 100 who do not, 46."),
+        ({"risk_difference": -0.1, "risk_ratio": 0.8}, "Of 100 customers who reach it, 40 are still customers 90 days later; of 100 who do not, 50."),
+        ({"risk_difference": 0.28}, "Of every 100 customers who reach it, 28 more are still customers 90 days later than of 100 who do not."),
+        ({"risk_difference": -0.2}, "Of every 100 customers who reach it, 20 fewer are still customers 90 days later than of 100 who do not."),
+        ({"risk_difference": 0.0, "risk_ratio": 1.0}, "Of every 100 customers who reach it, as many are still customers 90 days later as of 100 who do not."),
+        ({}, NOT_REVIEWED),
+    ],
 )  # fmt: skip
-def test_what_was_not_reviewed_as_it_is_now_says_so(place: Workspace, review: dict[str, Any] | None) -> None:
-    facts = described(current(place))["milestones"][0]
-    assert evidence(current(place), facts, review) == NOT_REVIEWED
+def test_evidence_is_in_everyday_words(place: Workspace, effects: dict[str, Any], said: str) -> None:
+    assert said_of(place, reviewed(**effects)) == said
+
+
+def test_evidence_is_of_the_very_rule_that_is_in_force(place: Workspace) -> None:
+    other = reviewed(rule="at least 3 × go within 90 days", risk_difference=0.2)
+    assert said_of(place) == said_of(place, other) == NOT_REVIEWED
+    assert "10 more" in said_of(place, other, reviewed(risk_difference=0.1))
+
+
+def test_evidence_counts_customers_and_not_their_revenue(place: Workspace) -> None:
+    review = reviewed(risk_difference=0.28)
+    weighted = {
+        "primary": True,
+        "method": "crude",
+        "measure": "risk_difference",
+        "value": 0.9,
+        "weighted_by": "revenue",
+    }
+    review["milestones"][0]["effects"].append(weighted)
+    assert "28 more" in said_of(place, review)
+
+
+def test_what_the_review_does_not_tell_the_chain_may(place: Workspace) -> None:
+    rule = "at least 1 × go within 30 days"
+    effects = [{"primary": True, "method": "crude", "measure": "risk_difference", "value": 0.12}]
+    place.output.mkdir()
+    chain = place.output / "chain.json"
+    chain.write_text(json.dumps({"chain": [{"milestone": "deep", "rule": rule, "effects": effects}]}))
+    assert run("framework", "card", "-w", place.root).code == 0
+    assert "12 more are still customers" in place.card.read_text(encoding="utf-8")
+    chain.write_text(json.dumps({"chain": 3}))
+    assert "chain.json is damaged" in run("framework", "card", "-w", place.root).words
 
 
 def test_the_card_is_for_everybody(place: Workspace) -> None:
