@@ -105,7 +105,7 @@ def expected_at(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None
 
     Its level is that of the sweep's held-out accounts, each judged at the cut that the other folds chose; from the
     best cut to the adopted one it moves as the effect does over all accounts. So it is not the effect at the adopted
-    cut over the accounts that chose it, which is too large (docs/decisions/0011). None where nothing was held out.
+    cut over the accounts that chose it, which is too large (docs/decisions/0012). None where nothing was held out.
     """
     held_out, best = sweep.effect("out_of_sample"), sweep.effect("best")
     if held_out is None or best is None or cut == sweep.best_cut:

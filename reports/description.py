@@ -6,6 +6,7 @@ from typing import Any
 from features.phrases import listing
 from models.framework import Framework
 from models.milestones import RETAINED, CountRule, Milestone, StepsRule, number
+from models.parts import words_of
 from models.versions import Version
 from reports import wording
 
@@ -50,7 +51,7 @@ def meaning(milestone: Milestone, labels: Mapping[str, str]) -> str:
         what = " or ".join(_plain(event, labels) for event in rule.events)
         said = f"{what} at least {_times(rule.at_least)}{' per seat' if rule.per_seat else ''}"
     elif isinstance(rule, StepsRule):
-        steps = listing([_plain(step, labels) for step in rule.steps], len(rule.steps))
+        steps = listing([_plain(words_of(step), labels) for step in rule.steps], len(rule.steps))
         said = f"at least {rule.at_least} of {len(rule.steps)} steps: {steps};"
     else:
         areas = listing([_plain(area, labels) for area in rule.categories], len(rule.categories))

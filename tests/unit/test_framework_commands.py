@@ -92,6 +92,12 @@ def test_a_rule_is_a_sentence(milestone: str, words: str) -> None:
     assert meaning(Framework.model_validate(DOCUMENT).milestones[milestone], {}) == words
 
 
+def test_a_step_that_is_a_state_is_in_the_sentence() -> None:
+    rule = {"steps": ["invite", {"state": "sso", "equals": "on"}], "window_days": 30, "at_least": 2}
+    milestone = Milestone.model_validate({"kind": "once", "rule": rule})
+    assert meaning(milestone, {}) == "At least 2 of 2 steps: invite, sso is on; within 30 days of signing up"
+
+
 def test_a_sentence_uses_the_labels_of_events() -> None:
     rule = {"events": ["open"], "window_days": 30, "at_least": 1}
     milestone = Milestone.model_validate({"kind": "once", "rule": rule})
