@@ -46,8 +46,7 @@ def newest_review(place: Workspace) -> dict[str, Any] | None:
 
 def newest_chain(place: Workspace) -> dict[str, Any] | None:
     """The effects of the whole chain, where they were compared. Raises DataError where they are damaged."""
-    path = place.output / "chain.json"
-    return _with_rows(place, path, "chain", "chain") if path.is_file() else None
+    return _with_rows(place, place.chain, "chain", "chain") if place.chain.is_file() else None
 
 
 def _with_rows(place: Workspace, path: Path, key: str, command: str) -> dict[str, Any]:
