@@ -74,8 +74,8 @@ def _already(place: Workspace, sweep: Sweep, choice: Choice, now: Version) -> di
             and one.get("why") == choice.why
         )
         same = same and choice.threshold in (None, one.get("threshold"))
-        hashes = (one.get("from", {}).get("hash"), one.get("to", {}).get("hash"))
-        if same and hashes == (sweep.framework.hash, now.framework.hash):
+        of_this = one.get("sweep", {}).get("definition") == sweep.definition
+        if same and of_this and one.get("to", {}).get("hash") == now.framework.hash:
             return one
     return None
 
@@ -86,10 +86,12 @@ def _require_of_this(path: Path, sweep: Sweep, now: Version, place: Workspace) -
             f"{path} is an exploratory sweep, of something else than the framework says: change framework.yaml and run"
             f" `milestones sweep {sweep.milestone} -w {place.root}`"
         )
-    if sweep.framework.hash != now.framework.hash:
+    name = sweep.milestone
+    if name not in now.framework.milestones or sweep.definition != now.framework.definition(name):
         raise DataError(
-            f"{path} is of another framework: it swept version {sweep.framework.version} ({sweep.framework.hash}), and"
-            f" {now.path} is {now.words}: run `milestones sweep {sweep.milestone} -w {place.root}` again"
+            f"{path} is of another framework: it swept version {sweep.framework.version} ({sweep.framework.hash}), and in"
+            f" {now.path}, {now.words}, the data, {name} or its outcome is defined in another way: run `milestones sweep"
+            f" {name} -w {place.root}` again"
         )
 
 
@@ -154,6 +156,7 @@ def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framew
         "p_corrected": sweep.p_corrected,
         "seed": sweep.seed,
         "code_version": sweep.code_version,
+        "definition": sweep.definition,
     }
     return {
         "date": as_day(choice.on),

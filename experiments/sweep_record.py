@@ -53,6 +53,7 @@ class Sweep(_Read):
 
     milestone: str
     framework: Cited
+    definition: str
     code_version: str
     seed: int
     exploratory: bool

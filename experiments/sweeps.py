@@ -113,6 +113,7 @@ def sweep_record(
         "schema_version": 1,
         "milestone": cohort.name,
         "framework": {"version": framework.version, "hash": framework.hash},
+        "definition": framework.definition(cohort.name),
         "code_version": code_version(),
         "seed": launch.variation.seed,
         "exploratory": launch.variation.exploratory,

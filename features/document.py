@@ -116,7 +116,10 @@ def read_data(path: Path) -> Data:
 
 def content_hash(model: BaseModel, exclude: set[str] | None = None) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON: comments and order do not matter."""
-    canonical = json.dumps(
-        model.model_dump(mode="json", exclude=exclude), sort_keys=True, separators=(",", ":")
-    )
+    return hash_of(model.model_dump(mode="json", exclude=exclude))
+
+
+def hash_of(content: Any) -> str:
+    """The same of what JSON can hold."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

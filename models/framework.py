@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from features.declaration import Data, Declared, Fixed
-from features.document import content_hash, read_document, validate
+from features.document import content_hash, hash_of, read_document, validate
 from features.faults import meant
 from features.observations import BOOKED, IDENTITY
 from models.milestones import DORMANT, RETAINED, Day, LevelsRule, Milestone
@@ -143,6 +143,18 @@ class Framework(Declared):
     def hash(self) -> str:
         """Content hash without `version`: comments and order do not matter."""
         return content_hash(self, exclude={"version"})
+
+    def definition(self, name: str) -> str:
+        """Hash of all that a sweep of a milestone depends on: the data, what is counted, its outcome, the useful band.
+
+        Not its threshold, of which a sweep tries all. Adopting one milestone leaves the others' as it was, unless they
+        lead to it.
+        """
+        milestone = self.milestones[name]
+        counted = milestone.model_copy(update={"rule": milestone.rule.model_copy(update={"at_least": 1})})
+        outcome = self.milestones.get(milestone.primary_outcome)
+        band = list(self.review.adoption_band)
+        return hash_of([content_hash(self.data), counted.hash, outcome and outcome.hash, band])
 
     @property
     def proposed(self) -> bool:

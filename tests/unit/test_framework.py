@@ -421,3 +421,24 @@ def test_hostile_names_load_back_equal(
 def test_the_next_line_character_loads_back(tmp_path: Path) -> None:
     framework = Framework.model_validate(document(not_defined={"setup": f"a{NEXT_LINE}b"}))
     assert load_framework(written(tmp_path, framework_text(framework, {}))) == framework
+
+
+def test_what_a_sweep_depends_on_is_not_moved_by_other_milestones() -> None:
+    framework = Framework.model_validate(DOCUMENT)
+    before = {name: framework.definition(name) for name in framework.milestones}
+
+    def after(name: str, **changes: Any) -> dict[str, str]:
+        milestone = framework.milestones[name]
+        rule = milestone.rule.model_copy(update=changes)
+        milestones = {**framework.milestones, name: milestone.model_copy(update={"rule": rule, "why": "new"})}
+        changed = framework.model_copy(update={"milestones": milestones})
+        return {name: changed.definition(name) for name in changed.milestones}
+
+    for name in framework.milestones:
+        leads = {n for n, m in framework.milestones.items() if m.primary_outcome == name}
+        moved = after(name, at_least=17)
+        assert {
+            n for n in before if moved[n] != before[n]
+        } == leads  # a sweep tries every threshold of its own
+        moved = after(name, window_days=framework.milestones[name].rule.window_days - 1)
+        assert {n for n in before if moved[n] != before[n]} == leads | {name}
