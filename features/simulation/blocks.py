@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulation.company import History, live
+from features.simulation.company import live
+from features.simulation.history import History
 from features.simulation.population import draw_population
 from features.simulation.records import HOUR, Records, records_of, tracked, working_times
 from features.simulation.scenario import Scenario

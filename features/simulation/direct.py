@@ -14,7 +14,7 @@ import pandas as pd
 from features.arrays import Flags, Floats, Integers, Times
 from features.errors import UsageError
 from features.simulation.blocks import Block, blocks
-from features.simulation.company import Columns, History
+from features.simulation.history import Columns, History
 from features.simulation.plantings import MONTH_DAYS, TERM_DAYS
 from features.simulation.records import Records
 from features.simulation.scenario import Scenario

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.simulation.company import History
+from features.simulation.history import History
 from features.simulation.tables import Ids
 from features.windows import DAY_US
 

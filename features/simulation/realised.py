@@ -6,7 +6,7 @@ import numpy as np
 
 from features.arrays import Flags, Floats, Integers
 from features.simulation.blocks import Block
-from features.simulation.company import Columns, History, standing
+from features.simulation.history import Columns, History, standing
 from features.simulation.plantings import ACTIVATION_DAYS, MONTH_DAYS, SETUP_DAYS, TERM_DAYS
 from features.simulation.scenario import Scenario
 

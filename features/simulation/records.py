@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import Flags, Floats, Integers, Positions
-from features.simulation.company import Columns, History
+from features.simulation.history import Columns, History
 from features.simulation.plantings import MONTH_DAYS
 from features.simulation.scenario import Scenario
 from features.windows import DAY_US, microseconds

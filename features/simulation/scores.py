@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from features.arrays import Floats, Integers
 from features.quarters import Quarters
-from features.simulation.company import Columns, History
 from features.simulation.direct import Counter, alive_at, by_instant, seats_at
+from features.simulation.history import Columns, History
 from features.simulation.plantings import ACTIVATION_DAYS, MATURITY_DAYS, SETUP_DAYS, UTILIZATION_DAYS
 from features.simulation.records import Records
 from features.simulation.scenario import Scenario

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.arrays import Flags, Floats, Integers
-from features.simulation.company import Columns, History
+from features.simulation.history import Columns, History
 from features.simulation.plantings import MONTH_DAYS, PLANS, TERM_DAYS
 from features.simulation.records import Records
 from features.simulation.scenario import Scenario

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from features.simulation.company import Standing, hazard
+from features.simulation.company import hazard
+from features.simulation.history import Standing
 from features.simulation.plantings import (
     ACTIVATION_DAYS,
     MATURITY_DAYS,

@@ -12,8 +12,8 @@ import pytest
 
 from features.errors import DataError, UsageError
 from features.simulation.blocks import blocks
-from features.simulation.company import Columns
 from features.simulation.direct import draw_matrix
+from features.simulation.history import Columns
 from features.simulation.retention import share_at
 from features.simulation.scenario import Scenario, load_scenario, scenario_names
 from features.simulation.simulator import Company, draw_company

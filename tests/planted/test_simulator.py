@@ -8,7 +8,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from features.simulation.company import live, standing
+from features.simulation.company import live
+from features.simulation.history import standing
 from features.simulation.population import draw_population
 from features.simulation.records import strictly_increasing
 from features.simulation.scenario import load_scenario
