@@ -1,5 +1,6 @@
 """sweep.json and its grid as an earlier sweep wrote them, and what to expect of a cut that is adopted from them."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -102,29 +103,47 @@ def cuts_of(path: Path, sweep: Sweep, place: Workspace) -> pd.DataFrame:
 
 
 def expected_at(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:
-    """What to expect of a cut: the effect on accounts that chose no cut, less what this one falls short of the best.
+    """What to expect of a cut: the effect over all accounts, less the part of the best cut's optimism that it shares.
 
-    Its level is that of the sweep's held-out accounts, each judged at the cut that the other folds chose; from the
-    best cut to the adopted one it moves as the effect does over all accounts. So it is not the effect at the adopted
-    cut over the accounts that chose it, which is too large (docs/decisions/0012). None where nothing was held out.
+    The optimism is by how much the best cut's effect over all accounts exceeds the held-out one, of accounts each judged
+    at the cut that the other folds chose. Another cut shares it as far as the two splits go together: wholly where they
+    are one, not at all where they are far apart, because it was not chosen for its own luck (docs/decisions/0012).
+    None where nothing was held out.
     """
     held_out, best = sweep.effect("out_of_sample"), sweep.effect("best")
     if held_out is None or best is None or cut == sweep.best_cut:
         return held_out
     here = _in_sample(sweep, grid, cut)
-    if here is None:
+    if here is None or sweep.best_cut is None:
         return None
-    value = float(np.clip(held_out.value + here.value - best.value, -1.0, 1.0))
-    # The folds' choice made the held-out interval wider than that of the best cut; so it does here.
-    stretch = (held_out.upper - held_out.lower) / max(best.upper - best.lower, 1e-9)
+    share = [_row(grid, at)["n_reached"] / sweep.n_accounts for at in (cut, sweep.best_cut)]
+    alike = _correlation(*share)
+    # The error of an effect is that of a mean over the smaller group, mostly: 1 / sqrt(p (1 - p)) of the accounts.
+    scale = math.sqrt(share[1] * (1 - share[1]) / (share[0] * (1 - share[0])))
+    value = float(np.clip(here.value - alike * scale * (best.value - held_out.value), -1.0, 1.0))
+    # The folds' choice made the held-out interval wider than that of the best cut; so it does here, as far as it is it.
+    stretch = 1 + alike * (
+        max((held_out.upper - held_out.lower) / max(best.upper - best.lower, 1e-9), 1.0) - 1
+    )
     lower = max(value - stretch * (here.value - here.lower), -1.0)
     upper = min(value + stretch * (here.upper - here.value), 1.0)
     return Estimate("risk_difference", value, lower, upper, here.n_observations, here.n_accounts)
 
 
+def _correlation(one: float, other: float) -> float:
+    """Of two splits of which one lies within the other, by the shares of accounts that reach each."""
+    low, high = sorted((one, other))
+    return math.sqrt(low * (1 - high) / (high * (1 - low)))
+
+
+def _row(grid: pd.DataFrame, cut: float) -> pd.Series:
+    """The first cut tried that is not below this one."""
+    return grid.iloc[int(np.searchsorted(grid["cut"].to_numpy(), cut))]
+
+
 def _in_sample(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:
-    """The effect at the first cut tried that is not below this one, over all accounts."""
-    row = grid.iloc[int(np.searchsorted(grid["cut"].to_numpy(), cut))]
+    """The effect at a cut over all accounts."""
+    row = _row(grid, cut)
     n = (int(row["n_reached"]), sweep.n_accounts - int(row["n_reached"]))
     good = (round(row["rate_reached"] * n[0]), round(row["rate_not"] * n[1]))
     reached = np.repeat([True, False], n)

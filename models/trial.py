@@ -66,8 +66,8 @@ def build_trial(
 ) -> Trial:
     """The rows to sweep: judged at known-at, in these cohort quarters only where `quarters` are given.
 
-    An account seen at several as-of dates gives one of them, drawn at random: its rows are alike, and a
-    permutation may only exchange what is exchangeable. `excluded` and the rows add up to the cohort's observations.
+    An account seen at several as-of dates gives one of them: its rows are alike, and a permutation may only exchange
+    what is exchangeable. `excluded` and the rows add up to the cohort's observations.
     """
     rows = cohort.judged(outcome, known_at)
     excluded = _excluded(cohort, len(rows))
@@ -81,7 +81,7 @@ def build_trial(
     complete = rows[list(rivals)].notna().all(axis=1)  # every candidate is judged on the same accounts
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
-    drawn = rows.iloc[rng.permutation(len(rows))].drop_duplicates("account").sort_index()
+    drawn = _one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
     seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
     return Trial(
@@ -93,6 +93,17 @@ def build_trial(
         excluded={reason: n for reason, n in excluded.items() if n},
         left_out={column.removeprefix(RIVAL): share for column, share in left_out.items()},
     )
+
+
+def _one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One row per account: the first from a date on that is drawn from all `dates` of the account, gone by then or not.
+
+    The draw must not know what became of the account. Drawn among the rows that are judged, whoever soon left would be
+    drawn younger, and whatever grows with tenure would look as if it kept accounts.
+    """
+    drawn = dates.iloc[rng.permutation(len(dates))].drop_duplicates("account").set_index("account")["as_of"]
+    late_enough = rows[rows["as_of"].to_numpy() >= drawn.reindex(rows["account"]).to_numpy()]
+    return late_enough.sort_values("as_of", kind="stable").drop_duplicates("account").sort_index()
 
 
 def within_band(trial: Trial, band: tuple[float, float]) -> Trial:

@@ -71,6 +71,23 @@ def test_an_account_gives_one_row_drawn_at_random() -> None:
         assert (row["score"], row["retained"], row["fold"]) == (value, outcome, fold)
 
 
+def test_the_date_is_drawn_without_knowing_who_leaves() -> None:
+    # Half leave a quarter after each close; of those still there nothing tells who will. Drawn among the rows that are
+    # judged, the leavers would be too many: each has fewer rows to choose from.
+    rng = np.random.default_rng(0)
+    closes = [f"{2020 + i // 4}-{1 + 3 * (i % 4):02d}-01" for i in range(8)]
+    rows = pd.DataFrame(
+        [(a, c, i) for a in range(4000) for i, c in enumerate(closes)], columns=["account", "as_of", "i"]
+    )
+    stays = rng.geometric(0.3, 4000)[rows["account"]]
+    rows = rows.assign(alive=rows["i"] < stays, retained=rows["i"] + 1 < stays, score=1.0, at_risk=True)
+    judged = rows[rows["alive"]]
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(1))
+    assert trial.outcome.mean() == pytest.approx(judged["retained"].mean(), abs=0.03)
+    among_judged = judged.sample(frac=1, random_state=0).drop_duplicates("account")["retained"].mean()
+    assert among_judged < judged["retained"].mean() - 0.1
+
+
 def test_what_is_left_out_and_what_is_swept_add_up() -> None:
     rows = world().astype({"retained": "boolean"}).assign(alive=True, at_risk=True, **{MAIL: 1.0})
     rows.loc[0:9, "alive"] = False

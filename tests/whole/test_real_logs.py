@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_log
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def main_job(workspace: Path, *sources: str) -> list[Path]:
