@@ -10,16 +10,13 @@ import numpy as np
 from features.arrays import Flags, Floats, Integers
 from features.simulation.history import Columns, Counts, History, Standing, standing
 from features.simulation.plantings import MONTH_DAYS, PLANS, TERM_DAYS, TYPICAL_SEATS, Levels
-from features.simulation.population import Population
+from features.simulation.population import Population, log_odds
 from features.simulation.retention import loyalty
 from features.simulation.scenario import Scenario
 from features.windows import DAY_US, microseconds
 
 MONTH = MONTH_DAYS
-RAMP = (0.5, 0.9, 1.0)
 BASIC_RATE, MATURE_RATE = 2.7, 16.0  # events a month in a category, at the two levels of use
-FIRST_LEVELS = (0.50, 0.39, 0.11)  # shares of categories unused, basic and mature at signup
-STARTING_CHANCE, LAPSING_CHANCE = 0.07, 0.02  # a month, from unused to basic and from mature to basic
 REDRAW_CHANCE = 0.06  # a month, of the state of utilization
 QUIET_CHANCE, QUIET_USE = 0.04, 0.1
 FEWER_SEATS_CHANCE, UPGRADE_CHANCE = 0.012, 0.003
@@ -78,7 +75,7 @@ class _Accounts:
         self.seats, self.plan = population.seats.copy(), population.plan.copy()
         # (n, categories) 0 unused, 1 basic, 2 mature
         levels = (n, len(self.at.category_sizes))
-        self.level = rng.choice(3, size=levels, p=FIRST_LEVELS).astype(np.int8)
+        self.level = rng.choice(3, size=levels, p=scenario.maturity.first_levels).astype(np.int8)
         self.first_end = np.where(population.trial_lost, float(scenario.population.trial_days), np.inf)
         self.return_day, self.second_end = np.full(n, np.inf), np.full(n, np.inf)
         self.contacted, self.held_out, self.pushed = (np.zeros(n, dtype=np.bool_) for _ in range(3))
@@ -131,9 +128,12 @@ class _Accounts:
 
     def mature(self, reached: Standing) -> None:
         """Move the levels of the categories; utilization raises the chance of going from basic to mature."""
-        maturing = _level(self.scenario.utilization.maturing, reached.utilized)
-        up = np.where(self.level == 0, STARTING_CHANCE, np.where(self.level == 1, maturing[:, None], 0.0))
-        down = np.where(self.level == 2, LAPSING_CHANCE, 0.0)
+        maturing, levels = (
+            _level(self.scenario.utilization.maturing, reached.utilized),
+            self.scenario.maturity,
+        )
+        up = np.where(self.level == 0, levels.starting, np.where(self.level == 1, maturing[:, None], 0.0))
+        down = np.where(self.level == 2, levels.lapsing, 0.0)
         move = self.rng.random(self.level.shape)
         self.level += (move < up).astype(np.int8) - (move > 1.0 - down).astype(np.int8)
 
@@ -183,7 +183,9 @@ class _Accounts:
         used = np.zeros((self.n, len(self.scenario.columns)), dtype=np.int32)
         used[:, at.setup] = self._setup_steps(month) & (lived > 0)[:, None]
         used[:, at.started], used[:, at.resolved] = self._conversations(month, reached, volume, counts)
-        used[:, at.categories] = self._category_events(volume * RAMP[min(month, 2)])
+        used[:, at.categories] = self._category_events(
+            volume * self.scenario.conversations.ramp[min(month, 2)]
+        )
         for number, (event, usage) in enumerate(self.scenario.events.items()):
             if usage.follows is not None:
                 # A twin follows its realised count, so that the two stay alike month by month.
@@ -208,7 +210,7 @@ class _Accounts:
     def _setup_steps(self, month: int) -> Flags:
         """Steps done in this month, (n, steps): most in the first, some late, now and then one again."""
         base = np.array([step.share for step in self.scenario.setup.steps.values()])
-        odds = np.log(base / (1 - base)) + self.population.readiness[:, None]
+        odds = log_odds(base) + self.population.readiness[:, None]
         late = np.minimum(base, LATE_STEP_CHANCE) * (month < 3)
         chance = 1 / (1 + np.exp(-odds)) if month == 0 else late
         return np.asarray(self.rng.random(odds.shape) < chance)
@@ -224,7 +226,9 @@ class _Accounts:
         people, rng, talk = self.population, self.rng, self.scenario.conversations
         if month < 3:
             lift = np.where(reached.setup, self.scenario.setup.conversations_ratio, 1.0)
-            started = rng.poisson(volume * self.seats * talk.early * RAMP[month] * people.temperament * lift)
+            started = rng.poisson(
+                volume * self.seats * talk.early * talk.ramp[month] * people.temperament * lift
+            )
             if month == 2:
                 started = self._pushed(started, counts)
             return started, rng.binomial(started, talk.resolved_share)

@@ -58,7 +58,7 @@ class Curve(Declared):
 
 
 class Step(Declared):
-    """A setup step: the chance that an account does it in its first month.
+    """A setup step: the share of accounts that does it in its first month; some are readier than others for all of them.
 
     With `state` it is a setting and no event: the attribute of that name holds `value` from then on.
     """
@@ -88,6 +88,7 @@ class Conversations(Declared):
     started: str
     resolved: str
     early: float = Field(ge=0)  # before day 90
+    ramp: tuple[Share, Share, Share]  # of use in the first three months; categories stay at the third
     calm: float = Field(ge=0)  # after it, in the two states of utilization
     busy: float = Field(ge=0)
     resolved_share: Share
@@ -153,6 +154,15 @@ class Maturity(Declared):
     mature: int = Field(ge=1)
     at_least: int = Field(ge=1)
     hazard_ratio: Ratio
+    first_levels: tuple[Share, Share, Share]  # shares of categories unused, basic and mature at signup
+    starting: Share  # chance a month to go from unused to basic
+    lapsing: Share  # and from mature back to basic
+
+    @model_validator(mode="after")
+    def _levels_are_whole(self) -> Self:
+        if abs(sum(self.first_levels) - 1) > 1e-9:
+            raise ValueError(f"first_levels {list(self.first_levels)}: together they make 1")
+        return self
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -173,6 +183,7 @@ class Population(Declared):
     trial_days: int = Field(ge=1, le=29)
     trial_lost_share: Share  # of trials
     test_share: Share
+    trend_spread: float = Field(ge=0, le=0.1)  # of the growth of an account's usage a month, in logarithms
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -247,7 +258,7 @@ class Push(Declared):
 
     quarter: QuarterNumber
     holdout: Share
-    complies: Share  # share of the contacted that is over the cut by day 90
+    complies: Share  # share that is over the cut by day 90, of the contacted who would not have been
     works: Share  # share of activation's effects that they gain by it
 
 

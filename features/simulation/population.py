@@ -10,6 +10,8 @@ from features.simulation.plantings import PLANS, TYPICAL_SEATS, Plan
 from features.simulation.scenario import Scenario
 from features.windows import microseconds
 
+READINESS = 1.1  # spread of the log-odds that an account does setup steps
+
 
 @dataclass(frozen=True)
 class Population:
@@ -52,10 +54,10 @@ def draw_population(scenario: Scenario, signed_up: Integers, rng: np.random.Gene
         trial_lost=trial & (rng.random(n) < who.trial_lost_share),
         temperament=rng.lognormal(0.0, 0.7, n),
         pace=rng.lognormal(0.0, 0.33, n),
-        trend=rng.normal(0.0, 0.008, n),
+        trend=rng.normal(0.0, who.trend_spread, n),
         devotion=rng.lognormal(0.0, 0.35, (n, len(scenario.maturity.categories))),
         shares=_shares(scenario, n, rng),
-        readiness=rng.normal(0.0, 1.1, n),
+        readiness=rng.normal(0.0, READINESS, n),
         twin_ratio=rng.lognormal(-0.1, 0.15, n),
         uses=rng.random((n, len(scenario.events))) < [usage.users for usage in scenario.events.values()],
     )
@@ -73,6 +75,21 @@ def _plans(scenario: Scenario, signed_up: Integers, seats: Integers, rng: np.ran
     enterprise = rng.random(len(seats)) < chance[:, 2] * size
     rest = np.maximum(chance[:, 0] + chance[:, 1], 1e-12)
     return np.where(enterprise, 2, rng.random(len(seats)) < chance[:, 1] / rest).astype(np.int64)
+
+
+def log_odds(share: Floats) -> Floats:
+    """The log-odds, of an account of middling readiness, at which this share of all accounts does a step, (steps,).
+
+    Readiness draws shares towards one half, so that they lie farther out than those of the share itself.
+    """
+    node, weight = np.polynomial.hermite_e.hermegauss(64)
+    weight /= weight.sum()
+    low, high = np.full(len(share), -30.0), np.full(len(share), 30.0)
+    for _ in range(60):  # halved each time, to rounding
+        middle = (low + high) / 2
+        done = (weight / (1 + np.exp(-(middle[:, None] + READINESS * node)))).sum(axis=1)
+        low, high = np.where(done < share, middle, low), np.where(done < share, high, middle)
+    return np.asarray((low + high) / 2)
 
 
 def in_order(plans: Mapping[Plan, float]) -> Floats:

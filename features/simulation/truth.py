@@ -233,8 +233,8 @@ def _push(scenario: Scenario) -> dict[str, Any] | None:
             "held_out": "short of the cut, left alone by lot",
         },
         **push.model_dump(exclude={"quarter"}),
-        "words": f"Of the contacted {push.complies:.0%} are over the cut by day 90, and gain {push.works:.0%} of what "
-        "reaching it by themselves would have given.",
+        "words": f"Of the contacted who would have fallen short {push.complies:.0%} are over the cut by day 90, and gain "
+        f"{push.works:.0%} of what reaching it by themselves would have given. Who gets there alone gains all of it.",
     }
 
 
@@ -309,6 +309,7 @@ def _leaving(scenario: Scenario) -> dict[str, Any]:
         "share_returning": leaving.return_share,
         "dormancy": leaving.dormancy,
         "words": "Monthly accounts leave on any day and use less only within that month of tenure. Annual "
-        "ones decide 35 to 60 days before a renewal, use less from then on and leave at it. Who returns "
+        "ones decide 35 to 60 days before a renewal, with the chance of twelve months at once, use less from then on and "
+        "leave at it. Who returns "
         "after a gap pays by the month. Test accounts never leave. Lost trials end with the trial.",
     }

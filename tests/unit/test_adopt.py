@@ -137,7 +137,7 @@ def test_the_choice_becomes_the_next_version(place: Workspace) -> None:
         "2024-05-31",
     )
     assert milestone.defined_on == ("2023Q1", "2024Q1")
-    assert (milestone.expected_effect, milestone.expected_interval) == (0.3, (0.24, 0.36))
+    assert (milestone.expected_effect, milestone.expected_interval) == (0.3, (0.18, 0.42))
     assert milestone.minimum_effect == 0.15
     assert place.version(3).read_bytes() == before
     assert [one.number for one in versions(place)] == [3, 4]
