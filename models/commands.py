@@ -270,6 +270,7 @@ def simulate(
         int | None, typer.Option(min=4, max=40, help="How many quarters the log lasts.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the company.")] = 0,
+    force: Annotated[bool, typer.Option(help="Overwrite a framework.yaml that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a company whose truth is known: its tables, truth.json and a framework."""
@@ -277,7 +278,7 @@ def simulate(
 
     console = Console(as_json)
     with console.progress("simulate") as progress:
-        made = make_company(workspace.resolve(), scenario, accounts, quarters, seed, progress)
+        made = make_company(workspace.resolve(), scenario, accounts, quarters, seed, progress, force=force)
     console.say(
         f"{made['accounts']:,} accounts and {made['events']:,} events in {workspace / 'data'};"
         f" what was planted is in {workspace / 'data' / 'truth.json'}"

@@ -9,15 +9,17 @@ import pandas as pd
 
 from features.declaration import Calendar, Sources
 from features.discovery import provisional
+from features.document import validate
+from features.errors import UsageError
 from features.intake import open_log
 from features.progress import ProgressCallback
 from features.simulation import leaks
 from features.simulation.plantings import ACTIVATION_DAYS, MATURITY_DAYS, SETUP_DAYS, UTILIZATION_DAYS
 from features.simulation.scenario import Scenario, load_scenario
-from features.simulation.simulator import columns_in, simulate
+from features.simulation.simulator import draw_company, simulate
 from features.simulation.truth import annotations
 from features.tables import TABLES
-from features.workspace import write_text
+from features.workspace import Workspace, write_text
 from models.cohorts import build_cohorts
 from models.framework import Framework
 from models.framework_text import framework_text
@@ -33,12 +35,19 @@ def make_company(
     quarters: int | None,
     seed: int,
     progress: ProgressCallback,
+    *,
+    force: bool = False,
 ) -> dict[str, Any]:
-    """Simulate, write tables and truth into WORKSPACE/data, and the framework beside them."""
+    """Simulate, write tables and truth into WORKSPACE/data, and the framework beside them.
+
+    Raises UsageError where a framework is there already, unless `force`; and where earlier versions of one are.
+    """
+    _require_free(Workspace(workspace), force=force)
     chosen = load_scenario(scenario).sized(accounts, quarters)
+    # One account has every column: what cannot be a framework is said before anything is written.
+    framework = adopted_framework(chosen, draw_company(chosen.sized(accounts=1), seed).columns)
     truth = simulate(chosen, seed, workspace / "data", progress)
     progress("what the team expected", 0.97)
-    framework = adopted_framework(chosen, columns_in(workspace / "data"))
     framework = _with_expectations(framework, workspace, seed)
     notes = {"milestones": ["What this company's team adopted; truth.json says what was really planted."]}
     write_text(workspace / "framework.yaml", framework_text(framework, notes))
@@ -52,21 +61,31 @@ def make_company(
     }
 
 
+def _require_free(place: Workspace, *, force: bool) -> None:
+    if place.framework.exists() and not force:
+        raise UsageError(
+            f"{place.framework} is there already: choose another folder, or --force to overwrite it"
+        )
+    if place.versions.exists():
+        raise UsageError(
+            f"{place.versions} holds earlier versions of another framework: choose another folder, or move it elsewhere"
+        )
+
+
 def adopted_framework(scenario: Scenario, columns: Mapping[str, Collection[str]]) -> Framework:
     """The framework as the team adopted it: the planted chain, at the planted cuts. `columns` are those of each table."""
     sources = Sources(**{table: f"data/{table}.parquet" for table in columns})
     mapping = {t: {c: c for c in TABLES[t].columns if c in there} for t, there in columns.items()}
     data = provisional(sources, mapping, Calendar()).model_dump() | _meaning(scenario)
-    return Framework.model_validate(
-        {
-            "schema": 1,
-            "name": f"{scenario.name}-company",
-            "version": 1,
-            "data": data,
-            "milestones": _milestones(scenario),
-            "review": {"annotations": annotations(scenario)},
-        }
-    )
+    content = {
+        "schema": 1,
+        "name": f"{scenario.name}-company",
+        "version": 1,
+        "data": data,
+        "milestones": _milestones(scenario),
+        "review": {"annotations": annotations(scenario)},
+    }
+    return validate(Framework, content, Path(f"the framework of the scenario {scenario.name}"))
 
 
 def _meaning(scenario: Scenario) -> dict[str, Any]:
@@ -102,7 +121,7 @@ def _success_metrics(scenario: Scenario) -> dict[str, str]:
     """What each area's product manager wants of it. Nothing of this is planted: maturing and volume follow utilization."""
     wanted = {
         "support_channels": "core_events_90d_per_seat",
-        "automation": f"{scenario.conversations.resolved}_90d",
+        "automation": "category_conversations_90d",
         "support_operations": "core_active_days_90d",
         "interoperability": "distinct_categories_90d",
         "reporting": "users_90d",

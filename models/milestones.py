@@ -196,7 +196,7 @@ class LevelsRule(Declared):
     @property
     def words(self) -> str:
         """The rule for people."""
-        names = listing(tuple(self.categories), most=5)
+        names = listing([level.words(name) for name, level in self.categories.items()], most=5)
         return f"at least {self.at_least} of {len(self.categories)} categories ({names}) at the mature level within {self.window_days} days"
 
     @property

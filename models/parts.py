@@ -99,6 +99,11 @@ class Level(Declared):
         states = self.basic_states if self.events or self.basic_states else self.mature_states
         return Group(self.events, self.basic, states)
 
+    def words(self, name: str) -> str:
+        """The area for people, with the states that its mature level asks for: "automation (with bot is live)"."""
+        states = " and ".join(map(words_of, self.mature_states))
+        return f"{name} (with {states})" if states else name
+
     @property
     def state_tests(self) -> tuple[StateTest, ...]:
         """Every test of a state that it asks for, once."""

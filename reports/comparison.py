@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.document import content_hash
 from features.log import Log
+from features.phrases import state_phrase
 from features.progress import ProgressCallback
 from features.workspace import Workspace
 from models.standing import NOT_REACHED, REACHED
@@ -58,9 +59,13 @@ def _leaves(place: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, A
 def _value(found: Any) -> str:
     if isinstance(found, list):
         return "[" + ", ".join(map(_value, found)) + "]"
+    if isinstance(found, Mapping) and "state" in found:
+        return state_phrase(found["state"], found.get("equals"), found.get("at_least"))
+    if isinstance(found, Mapping):
+        return ", ".join(f"{key} {_value(value)}" for key, value in found.items()) or "nothing"
     if isinstance(found, float):
         return f"{found:g}"
-    return "nothing" if found in (None, {}) else str(found)
+    return "nothing" if found is None else str(found)
 
 
 def moved(place: Workspace, a: Version, b: Version, progress: ProgressCallback | None = None) -> list[Row]:

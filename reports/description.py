@@ -11,6 +11,7 @@ from models.versions import Version
 from reports import wording
 
 Facts = dict[str, Any]
+MOST_NAMED = 4  # events of a rule
 
 
 def described(version: Version) -> Facts:
@@ -48,20 +49,27 @@ def meaning(milestone: Milestone, labels: Mapping[str, str]) -> str:
     """The rule in a sentence without signs: "Conversation started at least 20 times within 90 days of signing up"."""
     rule = milestone.rule
     if isinstance(rule, CountRule):
-        what = " or ".join(_plain(event, labels) for event in rule.events)
+        what = _any_of([_plain(event, labels) for event in rule.events])
         said = f"{what} at least {_times(rule.at_least)}{' per seat' if rule.per_seat else ''}"
     elif isinstance(rule, StepsRule):
         steps = listing([_plain(words_of(step), labels) for step in rule.steps], len(rule.steps))
         said = f"at least {rule.at_least} of {len(rule.steps)} steps: {steps};"
     else:
-        areas = listing([_plain(area, labels) for area in rule.categories], len(rule.categories))
-        said = f"at least {rule.at_least} of {len(rule.categories)} product areas used a lot: {areas};"
+        areas = [level.words(_plain(area, labels)) for area, level in rule.categories.items()]
+        said = f"at least {rule.at_least} of {len(rule.categories)} product areas used a lot: {', '.join(areas)};"
     when = (
         f"within {rule.window_days} days of signing up"
         if milestone.kind == "once"
         else f"in the {rule.window_days} days before a quarter closes"
     )
     return f"{said[0].upper()}{said[1:]} {when}"
+
+
+def _any_of(names: list[str]) -> str:
+    """Whichever of some events: few by name, so that what is asked of them is not lost behind a list."""
+    if len(names) <= MOST_NAMED:
+        return " or ".join(names)
+    return f"any of {listing(names, MOST_NAMED)}"
 
 
 def _times(least: float) -> str:

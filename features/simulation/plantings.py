@@ -19,6 +19,8 @@ SIGNED_UP = "signed_up"  # every account's first event, at the very instant
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(ge=0, le=10_000)]  # a month
+Exponent = Annotated[float, Field(ge=-3, le=3)]
 QuarterNumber = Annotated[int, Field(ge=-40, le=40)]  # of the log, from 0; negative ones from its end
 Leak = Literal["weekly_sums", "backfilled_rows", "set_after_churn"]
 
@@ -64,8 +66,8 @@ class Step(Declared):
     """
 
     share: float = Field(gt=0, lt=1)
-    state: str | None = None
-    value: str = "on"
+    state: str | None = Field(default=None, min_length=1)
+    value: str = Field(default="on", min_length=1)
 
 
 class Setup(Declared):
@@ -79,6 +81,9 @@ class Setup(Declared):
     def _reachable(self) -> Self:
         if self.at_least > len(self.steps):
             raise ValueError(f"at_least {self.at_least} cannot be reached with {len(self.steps)} steps")
+        held = [step.state for step in self.steps.values() if step.state]
+        if len(set(held)) < len(held):
+            raise ValueError("two steps are the same setting: give each a state of its own")
         return self
 
 
@@ -87,10 +92,10 @@ class Conversations(Declared):
 
     started: str
     resolved: str
-    early: float = Field(ge=0)  # before day 90
+    early: Rate  # before day 90
     ramp: tuple[Share, Share, Share]  # of use in the first three months; categories stay at the third
-    calm: float = Field(ge=0)  # after it, in the two states of utilization
-    busy: float = Field(ge=0)
+    calm: Rate  # after it, in the two states of utilization
+    busy: Rate
     resolved_share: Share
 
 
@@ -159,7 +164,16 @@ class Maturity(Declared):
     lapsing: Share  # and from mature back to basic
 
     @model_validator(mode="after")
-    def _levels_are_whole(self) -> Self:
+    def _sound(self) -> Self:
+        if self.at_least > len(self.categories):
+            raise ValueError(
+                f"at_least {self.at_least} cannot be reached with {len(self.categories)} categories"
+            )
+        if self.basic > self.mature:
+            raise ValueError(f"basic {self.basic} must not be more than mature {self.mature}")
+        empty = [name for name, events in self.categories.items() if not events]
+        if empty:
+            raise ValueError(f"categories.{empty[0]}: name at least one event")
         if abs(sum(self.first_levels) - 1) > 1e-9:
             raise ValueError(f"first_levels {list(self.first_levels)}: together they make 1")
         return self
@@ -177,12 +191,12 @@ class Population(Declared):
     seats_spread: float = Field(ge=0, le=3)  # of a log-normal
     most_seats: int = Field(ge=1, le=10_000)
     plans: dict[Plan, Share]
-    enterprise_size_exponent: float  # the share of enterprise x (seats / typical seats) ** this
+    enterprise_size_exponent: Exponent  # the share of enterprise x (seats / typical seats) ** this
     annual_share: Share
     trial_share: Share  # of accounts that pay by the month
     trial_days: int = Field(ge=1, le=29)
     trial_lost_share: Share  # of trials
-    test_share: Share
+    test_share: Annotated[float, Field(ge=0, le=0.5)]
     trend_spread: float = Field(ge=0, le=0.1)  # of the growth of an account's usage a month, in logarithms
 
     @model_validator(mode="after")
@@ -195,7 +209,7 @@ class Leaving(Declared):
     """How accounts leave, and come back."""
 
     hazard: Share  # chance a month: typical size, no milestone met
-    size_exponent: float  # hazard x (seats / typical seats) ** this: the confounder, no milestone
+    size_exponent: Exponent  # hazard x (seats / typical seats) ** this: the confounder, no milestone
     use_left: Share  # of usage, in the days before an account leaves
     return_share: Share
     dormancy: Share  # chance a month from day 90 on to stop using the product for a while
@@ -210,7 +224,7 @@ class Usage(Declared):
 
     role: Literal["noise", "ubiquitous", "niche", "twin", "driver"] = "noise"
     users: Share
-    rate: float = Field(ge=0)
+    rate: Rate
     plan: Plan | None = None
     follows: str | None = None
     launched_quarter: QuarterNumber | None = None

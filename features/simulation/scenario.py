@@ -9,6 +9,7 @@ the event log itself shows, so a cut that is swept on the log has a right answer
 A file is whole, or `based_on` another and says what differs: mappings are merged key by key, anything else replaced.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,8 +42,10 @@ FOLDER = Path(__file__).parent / "scenarios"
 
 
 def _quarter(name: str) -> str:
-    if not 1971 <= Quarters().start(name).year <= 2200:
-        raise UsageError(f"first_quarter is {name}: choose a year between 1971 and 2200")
+    if not re.fullmatch(r"\d{4}Q[1-4]", name):
+        raise ValueError("is not a quarter: write it as 2022Q1")
+    if not 1971 <= int(name[:4]) <= 2100:
+        raise ValueError("choose a year between 1971 and 2100")
     return name
 
 
@@ -77,6 +80,12 @@ class Scenario(Declared):
         for name, usage in self.events.items():
             if usage.follows is not None and usage.follows not in self.maturity.events:
                 raise ValueError(f"events.{name}.follows {usage.follows!r}: name an event of a category")
+        outage = self.changes.outage
+        unknown = [event for event in outage.events if event not in self.logged] if outage else []
+        if unknown:
+            raise ValueError(
+                f"changes.outage.events: no event is called {unknown[0]!r}{meant(unknown[0], self.logged)}"
+            )
         if "backfilled_rows" in self.leaks and not self.recorded:
             raise ValueError("leaks: backfilled_rows can be seen only where recorded is true")
         return self
@@ -128,6 +137,10 @@ class Scenario(Declared):
         """The first instant after the log."""
         return self.quarter_start(self.quarters)
 
+    def within(self, number: int) -> bool:
+        """Whether a quarter begins after the log's first instant and before its end: what changes then is seen."""
+        return self.start < self.quarter_start(number) < self.end
+
     @property
     def signups_end(self) -> pd.Timestamp:
         """The first instant at which nobody signs up any more."""
@@ -145,12 +158,17 @@ def load_scenario(name: str) -> Scenario:
     Raises UsageError for a name there is not, and DataError with path, value and remedy for a fault in a file.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
-    if path.parent == FOLDER and not path.is_file():
+    if "\0" in name or (path.parent == FOLDER and not path.is_file()):
         known = scenario_names()
         raise UsageError(
             f"--scenario {name}{meant(name, known)}: choose one of {', '.join(known)}, or the path of a YAML file"
         )
-    return validate(Scenario, {"name": path.stem, **_merged(path, ())}, path)
+    said = _merged(path, ())
+    if not set(said) & {"population", "setup", "activation"}:
+        raise DataError(
+            f"{path}: begin with `based_on: default`, or another scenario, and say what differs from it"
+        )
+    return validate(Scenario, {"name": path.stem, **said}, path)
 
 
 def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

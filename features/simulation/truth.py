@@ -176,7 +176,12 @@ def _confounder(scenario: Scenario) -> dict[str, Any] | None:
 def _drift(scenario: Scenario) -> dict[str, Any] | None:
     """From some quarter on activation works less; None where it never worked, or always as much."""
     drift, busy = scenario.changes.drift, scenario.activation.busy
-    if drift is None or drift.left == 1 or not scenario.activation.works:
+    if (
+        drift is None
+        or not scenario.within(drift.quarter)
+        or drift.left == 1
+        or not scenario.activation.works
+    ):
         return None
     before = busy.above - busy.below
     retained = scenario.activation.retained
@@ -196,7 +201,7 @@ def _drift(scenario: Scenario) -> dict[str, Any] | None:
 
 def _mix_shift(scenario: Scenario) -> dict[str, Any] | None:
     mix = scenario.changes.mix
-    if mix is None:
+    if mix is None or not scenario.within(mix.quarter):
         return None
     return {
         "from": str(scenario.quarter_start(mix.quarter).date()),
@@ -211,6 +216,8 @@ def _outage(scenario: Scenario) -> dict[str, Any] | None:
     if outage is None:
         return None
     start = scenario.quarter_start(outage.quarter) + np.timedelta64(outage.day, "D")
+    if not scenario.start <= start < scenario.end:
+        return None
     return {
         "from": str(start.date()),
         "to": str((start + np.timedelta64(outage.days, "D")).date()),
@@ -222,7 +229,7 @@ def _outage(scenario: Scenario) -> dict[str, Any] | None:
 
 def _push(scenario: Scenario) -> dict[str, Any] | None:
     push = scenario.changes.push
-    if push is None:
+    if push is None or not scenario.within(push.quarter):
         return None
     return {
         "milestone": "activation",

@@ -98,6 +98,23 @@ def test_a_step_that_is_a_state_is_in_the_sentence() -> None:
     assert meaning(milestone, {}) == "At least 2 of 2 steps: invite, sso is on; within 30 days of signing up"
 
 
+def test_a_long_list_of_events_does_not_hide_what_is_asked_of_them() -> None:
+    rule = {"events": [*"abcdef"], "window_days": 90, "at_least": 60}
+    milestone = Milestone.model_validate({"kind": "once", "rule": rule})
+    assert (
+        meaning(milestone, {})
+        == "Any of a, b, c, d and 2 more at least 60 times within 90 days of signing up"
+    )
+
+
+def test_areas_that_ask_for_a_state_say_so() -> None:
+    areas = {"automation": {"events": ["bot"], "mature": 5, "mature_states": [{"state": "bot", "equals": "live"}]}, "rest": {"events": ["x"], "mature": 2}}  # fmt: skip
+    rule = {"categories": areas, "window_days": 90, "at_least": 2}
+    milestone = Milestone.model_validate({"kind": "state", "rule": rule})
+    assert "automation (with bot is live), rest" in meaning(milestone, {})
+    assert "automation (with bot is live), rest" in milestone.rule.words
+
+
 def test_a_sentence_uses_the_labels_of_events() -> None:
     rule = {"events": ["open"], "window_days": 30, "at_least": 1}
     milestone = Milestone.model_validate({"kind": "once", "rule": rule})
