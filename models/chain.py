@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.outcomes import EXPANDED, MRR
 from models.cohorts import Asked, Cohort
-from models.effects import Effect, difference_in, occasion, population
+from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, occasion, population, rarer
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
 
@@ -91,7 +91,11 @@ def link(framework: Framework, cohort: Cohort, known_at: pd.Timestamp) -> Link:
             missing[outcome] = NOT_BOUGHT
             continue
         found = basis(cohort, asked, known_at)
-        made = [_effect(cohort, outcome, found, weighted=weighted) for weighted in (False, True)]
+        enough = rarer(found.rows) >= FEWEST_OF_A_CLASS
+        made = [
+            _effect(cohort, outcome, found, weighted=weighted) if enough else None
+            for weighted in (False, True)
+        ]
         effects += [effect for effect in made if effect is not None]
         if made[0] is None:
             missing[outcome] = _reason(cohort, asked, found.rows, known_at)
@@ -149,7 +153,9 @@ def _reason(cohort: Cohort, asked: Asked, rows: pd.DataFrame, known_at: pd.Times
     if len(rows):
         n = rows["account"].nunique()
         said = f"all {n:,} accounts" if rows["reached"].all() else f"none of {n:,} accounts"
-        return f"{said} of which it is known reached {cohort.name}: there is nobody to compare them with"
+        if rows["reached"].all() or not rows["reached"].any():
+            return f"{said} of which it is known reached {cohort.name}: there is nobody to compare them with"
+        return f"{rarer(rows):,} of {n:,} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
     quarters = sorted(cohort.frame["quarter"].unique())
     if not quarters:
         return f"no account has come to where {cohort.name} is looked at"

@@ -10,6 +10,8 @@ from features.arrays import Floats
 from models.estimates import Estimate, risk_difference
 from models.milestones import RETAINED, Milestone
 
+FEWEST_OF_A_CLASS = 30  # accounts with the rarer outcome, below which nothing is judged
+
 Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
 Measure: TypeAlias = Literal["risk_difference", "risk_ratio", "odds_ratio", "phi", "auc", "hazard_ratio"]
 
@@ -75,6 +77,12 @@ def population(milestone: Milestone, outcome: str, *, by_revenue: bool = False) 
     there = "alive at the landmark" if milestone.kind == "once" else "alive at the as-of date"
     asked = f"{there} and at risk" if outcome == RETAINED else there
     return f"{asked}, with a known revenue" if by_revenue else asked
+
+
+def rarer(rows: pd.DataFrame) -> int:
+    """How many accounts of rows (account, outcome) had the rarer outcome."""
+    good = rows["outcome"].to_numpy(bool)
+    return min(int(rows.loc[good == one, "account"].nunique()) for one in (False, True))
 
 
 def difference_in(rows: pd.DataFrame, weight: Floats | None = None) -> Estimate | None:

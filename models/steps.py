@@ -16,7 +16,7 @@ from features.arrays import Flags
 from features.declaration import Features
 from models.chain import Basis, basis
 from models.cohorts import STEP, Cohort
-from models.effects import Effect, Method, difference_in, occasion, population
+from models.effects import FEWEST_OF_A_CLASS, Effect, Method, difference_in, occasion, population, rarer
 from models.estimates import Estimate, proportion, stratified_risk_difference
 
 ROUTINE = "routine"  # of a step what `ubiquitous` is of a feature
@@ -63,6 +63,8 @@ def _step(cohort: Cohort, column: str, found: Basis, declared: Features, known_a
         did, rows["outcome"].to_numpy(bool), others, rows["account"].to_numpy(np.int64)
     ) if len(rows) else None  # fmt: skip
     estimates: dict[Method, Estimate | None] = {"crude": difference_in(compared), "stratified": within}
+    if rarer(rows) < FEWEST_OF_A_CLASS:
+        estimates = {}
     effects = (_effect(cohort, method, e, found) for method, e in estimates.items() if e is not None)
     return StepUse(column.removeprefix(STEP), share, word, tuple(effects))
 

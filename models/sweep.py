@@ -16,7 +16,7 @@ from scipy.stats import norm
 from features.arrays import Flags, Floats, Integers
 from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association, permutation_maxima
-from models.effects import Method
+from models.effects import FEWEST_OF_A_CLASS, Method
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult, Verdict, none_sentence, supported_sentence
 from models.plateau import CurvePoint, OperatingCut
@@ -24,7 +24,6 @@ from models.shape import step_or_smooth
 
 __all__ = ["Candidate", "CurvePoint", "OperatingCut", "SweepEffect", "SweepResult", "Verdict", "sweep"]
 
-MIN_OF_A_CLASS = 30
 MIN_ACCOUNTS = 60
 _FOLDS = 5
 _POWER = 0.8
@@ -139,8 +138,8 @@ def _lacking(task: _Task, seen: Association) -> str:
     rarer = min(seen.n_good, seen.n - seen.n_good)
     if seen.n < MIN_ACCOUNTS:
         return f"{seen.n} accounts, at least {MIN_ACCOUNTS} are needed"
-    if rarer < MIN_OF_A_CLASS:
-        return f"{rarer} of {seen.n} accounts had the rarer outcome, at least {MIN_OF_A_CLASS} are needed"
+    if rarer < FEWEST_OF_A_CLASS:
+        return f"{rarer} of {seen.n} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
     if not len(task.family.cut):
         return f"no cut of any candidate leaves enough of the {seen.n} accounts on both sides"
     return ""

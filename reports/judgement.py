@@ -15,7 +15,7 @@ import pandas as pd
 
 from models.chain import revenue_of
 from models.cohorts import Cohort
-from models.effects import Effect, difference_in, occasion, population
+from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, occasion, population, rarer
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.milestones import RETAINED
 from models.sweep import SweepResult
@@ -89,8 +89,11 @@ class Judgement:
 
     @cached_property
     def recent_effect(self) -> Estimate | None:
-        """The effect pooled over the newest two held-out mature quarters."""
-        return difference_in(self.recent)
+        """The effect pooled over the newest two held-out mature quarters.
+
+        None where too few accounts of all held-out quarters had the rarer outcome: that is no basis for a verdict.
+        """
+        return difference_in(self.recent) if rarer(self.held_out) >= FEWEST_OF_A_CLASS else None
 
     @cached_property
     def predicts(self) -> Predicts:

@@ -153,6 +153,17 @@ def test_what_is_not_known_yet_is_no_effect() -> None:
     assert not link(made, of, pd.Timestamp("2024-06-29")).effects
 
 
+@pytest.mark.parametrize(("lost", "told"), [(29, False), (30, True)])
+def test_too_few_of_a_class_say_nothing(lost: int, *, told: bool) -> None:
+    made, frame = framework(), rows(400)
+    frame["at_risk"] = True
+    frame["retained"] = pd.array(np.arange(400) >= lost, dtype="boolean")
+    found = link(made, cohort(made, "activation", frame), LATE)
+    assert (found.effect("retained") is not None) is told
+    said = "29 of 400 accounts had the rarer outcome, at least 30 are needed"
+    assert found.missing.get("retained") == (None if told else said)
+
+
 def test_what_cannot_be_told_says_why() -> None:
     made, frame = framework(), rows(60)
 

@@ -83,3 +83,12 @@ def test_the_fair_difference_stands_a_second_time_by_revenue() -> None:
     plain = judgement(rows, None).effects()[0]
     apart = {"weighted_by": "revenue", "population": f"{plain['population']}, with a known revenue"}
     assert found == {**plain, **apart}
+
+
+@pytest.mark.parametrize(("lost", "judged"), [(29, False), (30, True)])
+def test_too_few_of_a_class_are_no_basis_for_a_verdict(lost: int, *, judged: bool) -> None:
+    rows = world(400)
+    rows["retained"] = rows["account"] >= lost
+    found = judgement(rows, None)
+    assert (found.recent_effect is not None) is judged
+    assert (found.predicts != "unknown") is judged
