@@ -108,13 +108,16 @@ def expected_at(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None
     The optimism is by how much the best cut's effect over all accounts exceeds the held-out one, of accounts each judged
     at the cut that the other folds chose. Another cut shares it as far as the two splits go together: wholly where they
     are one, not at all where they are far apart, because it was not chosen for its own luck (docs/decisions/0012).
-    None where nothing was held out.
+    Of a state the effect is that over all its dates, as a review measures it. None where nothing was held out.
     """
     held_out, best = sweep.effect("out_of_sample"), sweep.effect("best")
-    if held_out is None or best is None or cut == sweep.best_cut:
+    if held_out is None or best is None or sweep.best_cut is None:
         return held_out
-    here = _in_sample(sweep, grid, cut)
-    if here is None or sweep.best_cut is None:
+    here = _over_all_dates(grid, cut)
+    if here is None and cut == sweep.best_cut:
+        return held_out
+    here = here or _in_sample(sweep, grid, cut)
+    if here is None:
         return None
     share = [_row(grid, at)["n_reached"] / sweep.n_accounts for at in (cut, sweep.best_cut)]
     alike = _correlation(*share)
@@ -139,6 +142,19 @@ def _correlation(one: float, other: float) -> float:
 def _row(grid: pd.DataFrame, cut: float) -> pd.Series:
     """The first cut tried that is not below this one."""
     return grid.iloc[int(np.searchsorted(grid["cut"].to_numpy(), cut))]
+
+
+def _over_all_dates(grid: pd.DataFrame, cut: float) -> Estimate | None:
+    """The effect at the first cut measured so that is not below this one; None of a milestone that is reached once."""
+    if "all_dates_value" not in grid:
+        return None
+    measured = grid[grid["all_dates_value"].notna() & (grid["cut"] >= cut)]
+    if measured.empty:
+        return None
+    row = measured.iloc[0]
+    value, lower, upper = (float(row[f"all_dates_{key}"]) for key in ("value", "lower", "upper"))
+    n_rows, n_accounts = (int(row[f"all_dates_{key}"]) for key in ("n_observations", "n_accounts"))
+    return Estimate("risk_difference", value, lower, upper, n_rows, n_accounts)
 
 
 def _in_sample(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:

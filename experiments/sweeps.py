@@ -18,14 +18,15 @@ from features.matrix import attributes_at
 from features.progress import ProgressCallback
 from features.version import code_version
 from features.workspace import set_aside, write_text
-from models.cohorts import Cohort, build_cohorts
+from models.cohorts import RIVAL, Cohort, build_cohorts
 from models.doubts import rule_doubts
 from models.effects import Effect
 from models.milestones import CountRule
 from models.sweep import Candidate, SweepEffect, SweepResult
-from models.trial import Trial, build_trial, rival_rules, rival_specs, run_trial
+from models.trial import Trial, build_trial, over_all_dates, rival_rules, rival_specs, run_trial
 
 N_PERMUTATIONS = 1000
+MOST_OVER_ALL_DATES = 100  # cuts
 
 
 def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallback) -> list[dict[str, Any]]:
@@ -85,7 +86,7 @@ def _sweep_one(
     caveats = [*caveats, *map(_left_out, trial.left_out.items())]
     record = {**sweep_record(launch, cohort, trial, result, primary), "caveats": caveats}
     folder = launch.folder(launch.workspace.sweep(cohort.name), "sweep", cohort.name)
-    grid = pd.DataFrame(dict(result.grid))
+    grid = _grid(cohort, log, trial, result)
     write_text(folder / "sweep.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     with set_aside(folder / "grid.parquet") as path:
         grid.to_parquet(path, index=False)
@@ -99,6 +100,26 @@ def _left_out(rival: tuple[str, float]) -> str:
         f"the candidate {name!r} is left out: it could be used, and was tracked, for {known:.0%} of the accounts, and all"
         " candidates are judged on the same"
     )
+
+
+def _grid(cohort: Cohort, log: Log, trial: Trial, result: SweepResult) -> pd.DataFrame:
+    """grid.parquet; of a state the cuts of the winner also over all its dates, in the columns all_dates_*.
+
+    Of many cuts some are measured so, those that are likely to be adopted among them; the others are missing.
+    """
+    grid = pd.DataFrame(dict(result.grid))
+    if cohort.milestone.kind == "once" or grid.empty:
+        return grid
+    own = trial.candidates[0]
+    best = next((c for c in trial.candidates if c.name == result.best), own)
+    rows = np.flatnonzero(grid["candidate"] == best.name)
+    rows = rows[:: -(-len(rows) // MOST_OVER_ALL_DATES)] if len(rows) else rows
+    named = [result.best_cut, *(result.plateau or ()), result.operating_cut and result.operating_cut.value]
+    chosen = np.union1d(rows, np.flatnonzero((grid["candidate"] == best.name) & grid["cut"].isin(named)))
+    column = "score" if best is own else RIVAL + best.events[0]
+    cuts = grid["cut"].to_numpy()[chosen]
+    measured = over_all_dates(cohort, "primary", log.data_through, column, cuts)
+    return grid.join(measured.set_index(chosen).add_prefix("all_dates_"))
 
 
 def sweep_record(

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from features.declaration import Calendar, Sources
@@ -21,9 +20,9 @@ from features.simulation.truth import annotations
 from features.tables import TABLES
 from features.workspace import Workspace, write_text
 from models.cohorts import build_cohorts
+from models.effects import difference_in
 from models.framework import Framework
 from models.framework_text import framework_text
-from models.trial import build_trial, run_trial
 
 ADOPTED_AFTER_QUARTERS = 6  # the cuts were chosen on the cohorts before
 
@@ -48,7 +47,7 @@ def make_company(
     framework = adopted_framework(chosen, draw_company(chosen.sized(accounts=1), seed).columns)
     truth = simulate(chosen, seed, workspace / "data", progress)
     progress("what the team expected", 0.97)
-    framework = _with_expectations(framework, workspace, seed)
+    framework = _with_expectations(framework, workspace)
     notes = {"milestones": ["What this company's team adopted; truth.json says what was really planted."]}
     write_text(workspace / "framework.yaml", framework_text(framework, notes))
     return {
@@ -129,17 +128,16 @@ def _success_metrics(scenario: Scenario) -> dict[str, str]:
     return {area: feature for area, feature in wanted.items() if area in scenario.maturity.categories}
 
 
-def _with_expectations(framework: Framework, workspace: Path, seed: int) -> Framework:
-    """Every milestone with the effect that was seen out of sample on the quarters it was chosen on, as known then."""
+def _with_expectations(framework: Framework, workspace: Path) -> Framework:
+    """Every milestone with the effect that was seen on the quarters before it was adopted, as known then.
+
+    The cuts are the planted ones and were not chosen by these accounts, so that nothing has to be held out.
+    """
     cohorts = build_cohorts(framework, open_log(framework.data, workspace))
-    rng = np.random.default_rng(seed)
     found = {}
     for name, milestone in framework.milestones.items():
-        adopted = pd.Timestamp(str(milestone.adopted_at))
-        cohort = cohorts.by_name[name]
-        chosen_on = cohort.quarters_in(milestone.defined_on) if milestone.defined_on else []
-        trial = build_trial(cohort, "primary", adopted, rng, quarters=chosen_on)
-        effect = run_trial(trial, cohort, rng, framework.review.adoption_band, 100).effect("out_of_sample")
+        rows = cohorts.by_name[name].judged("primary", pd.Timestamp(str(milestone.adopted_at)))
+        effect = difference_in(rows[rows["quarter"].map(milestone.defined_in).to_numpy(bool)])
         if effect is not None:
             interval = (round(effect.lower, 4), round(effect.upper, 4))
             update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from features.arrays import Flags, Integers
+from features.arrays import Flags, Floats, Integers
 from features.specs import FeatureSpec
 from models.cohorts import RIVAL, Asked, Cohort
+from models.effects import difference_in
 from models.milestones import CountRule, Milestone
 from models.sweep import Candidate, SweepResult, sweep
 
@@ -104,6 +105,22 @@ def _one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator)
     drawn = dates.iloc[rng.permutation(len(dates))].drop_duplicates("account").set_index("account")["as_of"]
     late_enough = rows[rows["as_of"].to_numpy() >= drawn.reindex(rows["account"]).to_numpy()]
     return late_enough.sort_values("as_of", kind="stable").drop_duplicates("account").sort_index()
+
+
+def over_all_dates(
+    cohort: Cohort, outcome: Asked, known_at: pd.Timestamp, column: str, cuts: Floats
+) -> pd.DataFrame:
+    """The effect at each cut over all judged observations, as a review measures it: value, lower, upper, n_*.
+
+    A sweep sees every account at one date; of a state a review asks at every close. One row a cut, missing where a
+    group is empty. column: the score, or a rival's.
+    """
+    rows = cohort.judged(outcome, known_at)
+    rows = rows[rows[column].notna()]
+    score = rows[column].to_numpy(np.float64)
+    found = (difference_in(rows.assign(reached=score >= cut)) for cut in cuts)
+    keys = ("value", "lower", "upper", "n_observations", "n_accounts")
+    return pd.DataFrame([[getattr(one, key, np.nan) for key in keys] for one in found], columns=[*keys])
 
 
 def within_band(trial: Trial, band: tuple[float, float]) -> Trial:

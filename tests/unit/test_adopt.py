@@ -364,6 +364,22 @@ def test_another_cut_shares_of_the_best_ones_optimism_what_the_splits_share(cut:
     assert expected.upper - expected.value == pytest.approx(stretch * (here.upper - here.value))
 
 
+def test_of_a_state_the_effect_over_all_its_dates_is_expected() -> None:
+    sweep = Sweep.model_validate(record())
+    best = sweep.effect("best")
+    assert best is not None
+    measured = grid().assign(
+        all_dates_value=[np.nan, 0.5, 0.45], all_dates_lower=[np.nan, 0.4, 0.35], all_dates_upper=[np.nan, 0.6, 0.55],
+        all_dates_n_observations=[np.nan, 900, 900], all_dates_n_accounts=[np.nan, 400, 400],
+    )  # fmt: skip
+    for cut in (10.0, 15.0, 20.0):  # the first that was measured is 20, the best
+        expected = expected_at(sweep, measured, cut)
+        assert expected is not None
+        assert (expected.n_observations, expected.n_accounts) == (900, 400)
+        if cut == 20:
+            assert expected.value == pytest.approx(0.5 - (best.value - 0.3))
+
+
 def test_the_least_worth_having_can_be_declared(place: Workspace) -> None:
     adopt_cut(place, chosen(minimum_effect=0.05))
     assert load_framework(place.framework).milestones["activation"].minimum_effect == 0.05

@@ -12,7 +12,7 @@ from features.quarters import Quarters
 from models.cohorts import RIVAL, Cohort, LabelClock
 from models.milestones import Milestone
 from models.sweep import Candidate
-from models.trial import Trial, build_trial, rival_rules, run_trial, within_band
+from models.trial import Trial, build_trial, over_all_dates, rival_rules, run_trial, within_band
 
 STATE = Milestone.model_validate(
     {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 3}}
@@ -86,6 +86,20 @@ def test_the_date_is_drawn_without_knowing_who_leaves() -> None:
     assert trial.outcome.mean() == pytest.approx(judged["retained"].mean(), abs=0.03)
     among_judged = judged.sample(frac=1, random_state=0).drop_duplicates("account")["retained"].mean()
     assert among_judged < judged["retained"].mean() - 0.1
+
+
+def test_over_all_dates_every_judged_row_counts_and_accounts_are_told_apart() -> None:
+    rows = world().assign(retained=lambda f: f["score"] >= 4)
+    found = over_all_dates(cohort(rows), "primary", LATE, "score", np.array([3.0, 4.0, 99.0]))
+    judged = cohort(rows).judged("primary", LATE)
+    for cut, value in ((3.0, found["value"][0]), (4.0, 1.0)):
+        reached = judged["score"] >= cut
+        assert value == pytest.approx(
+            judged.loc[reached, "outcome"].mean() - judged.loc[~reached, "outcome"].mean()
+        )
+    assert found["n_observations"].tolist()[:2] == [900, 900]
+    assert found["n_accounts"].tolist()[:2] == [300, 300]
+    assert found.loc[2].isna().all()  # nobody reached it
 
 
 def test_what_is_left_out_and_what_is_swept_add_up() -> None:
