@@ -9,7 +9,7 @@ import pytest
 from features.declaration import Features
 from features.specs import Aggregation, FeatureSpec
 from features.windows import last
-from models.categories import NOT_DECLARED, TOO_FEW, categories_of, headline
+from models.categories import NOT_DECLARED, categories_of, headline
 from models.chain import NOT_BOUGHT, asked_of, backwards, link
 from models.cohorts import Cohort, Cohorts, LabelClock
 from models.dormancy import quiet_spec
@@ -295,7 +295,17 @@ def test_an_area_is_judged_by_its_own_metric_at_the_next_close() -> None:
     assert success is not None
     assert success.difference.n_accounts == 300
     assert [row["n"] for row in found["reports"].closes] == [400, 300, 300]
-    assert areas(frame[frame["as_of"] == pd.Timestamp("2024-04-01")])["reports"].missing == TOO_FEW
+    missing = areas(frame[frame["as_of"] == pd.Timestamp("2024-04-01")])["reports"].missing
+    assert missing == "fewer than 30 accounts that are there a close later are mature in it, or are not"
+
+
+@pytest.mark.parametrize(("mature", "told"), [(29, False), (30, True)])
+def test_an_area_with_few_mature_accounts_has_no_success_to_tell(mature: int, *, told: bool) -> None:
+    frame = closes(400)
+    column = "maturity:reports:mature"
+    assert column in frame
+    frame[column] = (frame["account"] < mature).astype(float)
+    assert (areas(frame)["reports"].success is not None) is told
 
 
 def test_areas_are_judged_outside_the_quarters_that_chose_them() -> None:
