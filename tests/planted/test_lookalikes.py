@@ -50,7 +50,7 @@ def test_rows_of_a_monthly_batch_are_no_backfill_however_many_of_its_users_leave
 
     checked = audited(tmp_path, seed, plant, [late_records])
     assert alarms(checked) == []
-    found = {f.where: f for f in notes(checked, "late more often")}["conversation_started"]
+    found = {f.where: f for f in notes(checked, "late more often")}["report_viewed"]
     assert found.evidence["late_lost"] > 2 * found.evidence["late_kept"]
     assert found.evidence["after_loss"] < 0.2
     assert "most of them before that loss" in found.sentence
