@@ -9,6 +9,7 @@ A milestone's score is a feature too: "conversations resolved per seat in 30 day
 from dataclasses import dataclass
 from enum import StrEnum
 
+from features.equality import alike
 from features.windows import EVER, Window
 
 
@@ -102,6 +103,12 @@ class StateTest:
         """What tells it from other tests: case does not, and 1 is not the same as true, as it is to Python."""
         equals = self.equals.strip().lower() if isinstance(self.equals, str) else self.equals
         return self.state, isinstance(equals, bool), equals, self.at_least
+
+    def meets(self, other: "StateTest") -> bool:
+        """Whether one value in force may pass both for being it: they would count one setting twice."""
+        if self.equals is None or other.equals is None:
+            return self.meaning == other.meaning
+        return self.state == other.state and alike(self.equals, other.equals)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from features.document import content_hash
 from features.phrases import listing
 from features.specs import Aggregation, FeatureSpec, Per, StateTest
 from features.windows import last
-from models.parts import Level, LevelName, Step, distinct, group_of, words_of
+from models.parts import Level, LevelName, Step, distinct, group_of, same, words_of
 
 RETAINED = "retained"
 DORMANT = "dormant"
@@ -161,17 +161,17 @@ class LevelsRule(Declared):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        taken: dict[object, str] = {}
+        taken: list[tuple[Step, str]] = []
         for name, level in self.categories.items():
             steps: tuple[Step, ...] = (*level.events, *level.state_tests)
             for step in steps:
-                meaning = step if isinstance(step, str) else step.meaning
-                if meaning in taken:
+                elsewhere = next((where for one, where in taken if where != name and same(step, one)), None)
+                if elsewhere is not None:
                     raise ValueError(
-                        f"{words_of(step)!r} is in the categories {taken[meaning]!r} and {name!r}: choose one, or what"
+                        f"{words_of(step)!r} is in the categories {elsewhere!r} and {name!r}: choose one, or what"
                         " is done once counts twice"
                     )
-                taken[meaning] = name
+                taken.append((step, name))
         return self
 
     def spec(self, name: str) -> FeatureSpec:

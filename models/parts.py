@@ -40,13 +40,21 @@ def group_of(step: Step) -> Group:
 
 def distinct(steps: Iterable[Step]) -> None:
     """Raises ValueError for an event or a test that comes twice: it would be counted twice."""
-    seen: set[object] = set()
+    seen: list[Step] = []
     for step in steps:
-        meaning = step if isinstance(step, str) else step.meaning
-        if meaning in seen:
+        before = next((one for one in seen if same(step, one)), None)
+        if before is not None:
             what = "event" if isinstance(step, str) else "test of a state"
-            raise ValueError(f"{words_of(step)!r} is there twice: write every {what} once")
-        seen.add(meaning)
+            otherwise = "" if words_of(step) == words_of(before) else f", as {words_of(before)!r}"
+            raise ValueError(f"{words_of(step)!r} is there twice{otherwise}: write every {what} once")
+        seen.append(step)
+
+
+def same(one: Step, other: Step) -> bool:
+    """Whether what does one step may do the other by itself."""
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return one.meets(other)
 
 
 LevelName = Literal["basic", "mature"]

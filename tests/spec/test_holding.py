@@ -143,6 +143,32 @@ def test_one_and_true_are_two_tests_and_1_and_1_point_0_are_one(tmp_path: Path) 
     assert StateTest("flag", equals="On").meaning == StateTest("flag", equals=" on").meaning
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        (True, "true", True),
+        (True, "T ", True),
+        (True, "yes", True),
+        (True, 1, True),
+        (False, "no", True),
+        (1, "1", True),
+        (1.0, "1", True),
+        (2, 2.0, True),
+        ("On", "on ", True),
+        (True, "on", False),
+        (True, False, False),
+        (True, "no", False),
+        (1, 2, False),
+        ("n", "no", False),  # north, and north-east in German: no source writes one for the other
+    ],
+)
+def test_tests_meet_where_a_value_passes_both(one: Any, other: Any, meet: bool) -> None:
+    tests = StateTest("bot", equals=one), StateTest("bot", equals=other)
+    assert tests[0].meets(tests[1]) is tests[1].meets(tests[0]) is meet
+    assert not tests[0].meets(StateTest("sso", equals=other))
+    assert not tests[0].meets(StateTest("bot", at_least=1))
+
+
 def test_what_signup_fixed_is_in_force_from_signup_on(tmp_path: Path) -> None:
     log, data = draw(tmp_path, {"accounts": ACCOUNTS, "events": EVENTS}, fixed_at_signup=["industry"])
     shop = passes(StateTest("industry", equals="Shop"))

@@ -114,6 +114,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({LEVELS + "__bots__mature": 0.5}, ["maturity.rule", "bots", "basic 1", "mature 0.5", "raise the other"]),
     ({LEVELS + "__bots__events": ["bot", "open"]}, ["maturity.rule: 'open' is in the categories", "'inbox'", "'bots'", "choose one"]),
     ({LEVELS + "__bots__events": ["bot", "bot"]}, ["maturity.rule.categories.bots", "'bot' is there twice", "write every event once"]),
+    ({SETUP + "__steps": [{"state": "bot", "equals": value} for value in (True, "t")]}, ["setup.rule: 'bot is t' is there twice, as 'bot is true'"]),
     ({SETUP + "__steps": ["invite", SSO, {**SSO, "equals": "On"}]}, ["setup.rule: 'sso is On' is there twice", "write every test of a state once"]),
     ({SETUP + "__steps": ["invite", {"state": "sso"}]}, ["setup.rule.steps, entry 2", "'sso' needs either equals", "at_least, a number"]),
     ({SETUP + "__steps": ["invite", {"state": "sso", "equal": 1}]}, ["setup.rule.steps, entry 2, equal: is not a key here", "check the spelling"]),
