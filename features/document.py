@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from features.declaration import Data
 from features.errors import DataError
 from features.faults import explain
+from features.workspace import FRAMEWORK
 
 Model = TypeVar("Model", bound=BaseModel)
 SCHEMA = 1  # of framework.yaml, as this program reads and writes it
@@ -30,6 +31,17 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """A character beyond the first 65,536 may be escaped as JSON does it, in two halves; half a one is none."""
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise yaml.composer.ComposerError(
+                None, None, "half a surrogate pair is no character: write both halves", node.start_mark
+            ) from error
+        return node
 
 
 _NOT_RESOLVED = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
@@ -83,9 +95,9 @@ def read_document(path: Path) -> dict[str, Any]:
     make = f"make one with `milestones init {path.parent} --events ... --accounts ...`"
     document = read_yaml(path, make)
     if not document:
-        raise DataError(
-            f"{path} is empty: it must hold keys such as schema, name, data, milestones; {make} --force"
-        )
+        # Of a draft or an earlier version that would be the wrong advice: `init` writes framework.yaml.
+        remedy = f"; {make} --force" if path.name == FRAMEWORK else ""
+        raise DataError(f"{path} is empty: it must hold keys such as schema, name, data, milestones{remedy}")
     schema = document.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise DataError(

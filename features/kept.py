@@ -6,7 +6,6 @@ first and last times are the least and the greatest: the parts that are kept and
 all files.
 """
 
-import fcntl
 import json
 import shutil
 import uuid
@@ -28,13 +27,13 @@ from features.declaration import Data
 from features.document import content_hash
 from features.elementary import Layout
 from features.engines import engine_of
-from features.errors import DataError, StoreError
+from features.errors import DataError
 from features.fingerprints import of_code, of_files
 from features.phrases import listing
 from features.rejection import IN_THE_FUTURE, LEFT_OUT, UNKNOWN_ACCOUNT
 from features.scan import Scan
 from features.sources import is_files
-from features.workspace import Workspace, reason_of, set_aside, write_text
+from features.workspace import Workspace, held, set_aside, write_text
 
 SPANS = ("reason", "n", "first", "final")
 ACCOUNTS = ("account_id", "signed_up_at", LEFT_OUT)
@@ -127,20 +126,8 @@ class Shelf:
 
         Raises StoreError when the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {self.folder}: {reason_of(error)}; make the folder writable or choose another"
-            ) from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-            else:
-                yield True
+        with held(self.folder / "lock") as alone:
+            yield alone
 
     def parts(self) -> tuple[Kept, ...]:
         """What earlier builds kept for this question, no file twice; nothing where there are too many, to begin anew."""

@@ -6,16 +6,21 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from features.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FRAMEWORK = "framework.yaml"
+_LOOK_AGAIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Workspace:
     @property
     def framework(self) -> Path:
         """The framework file."""
-        return self.root / "framework.yaml"
+        return self.root / FRAMEWORK
 
     @property
     def versions(self) -> Path:
@@ -42,6 +47,11 @@ class Workspace:
     def decisions(self) -> Path:
         """What people decided."""
         return self.root / "decisions.yaml"
+
+    @property
+    def adopting(self) -> Path:
+        """The lock of whoever adopts."""
+        return self.output / "adopt.lock"
 
     @property
     def output(self) -> Path:
@@ -129,6 +139,36 @@ class Workspace:
 
     def _advice(self, command: str) -> str:
         return f"run `milestones {command} -w {self.root}`"
+
+
+@contextmanager
+def held(lock: Path, seconds: float = 0) -> Iterator[bool]:
+    """Whether this run alone holds a lock within the block, which it waits for so long at most.
+
+    A run that is killed lets go of it. Raises StoreError when the folder cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("w")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {lock.parent}: {reason_of(error)}; make the folder writable or choose another"
+        ) from error
+    with handle:
+        until = time.monotonic() + seconds
+        alone = _taken(handle)
+        while not alone and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+            alone = _taken(handle)
+        yield alone
+
+
+def _taken(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -140,6 +140,7 @@ def check(
     from features.intake import open_log
     from features.workspace import Workspace
     from models.framework import load_framework
+    from models.success import metric_specs
     from models.versions import edited, unknown_in_hypotheses
 
     console = Console(as_json)
@@ -152,6 +153,7 @@ def check(
         log.write_quarantine(place.quarantine)
         duplicates = log.duplicates()
         unknown = unknown_in_hypotheses(framework, log)  # and refuses what no feature can be made of
+        metric_specs(framework, log)  # refuses what `chain` would
         progress("counting steps and seats", 0.9)
         warnings = [*_warnings(framework, log, duplicates), *edited(place, framework)]
     for line in log.books():

@@ -68,7 +68,7 @@ class Framework(Declared):
 
     schema_: Literal[1] = Field(alias="schema")
     name: str = Field(min_length=1)
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=1_000_000)
     data: Data
     milestones: Fixed[str, Milestone] = Field(default_factory=dict)
     not_defined: Fixed[str, str] = Field(default_factory=dict)

@@ -50,11 +50,34 @@ def versions(place: Workspace) -> tuple[Version, ...]:
 
     Raises DataError where a file cannot be used, or where two of one version differ.
     """
-    now = current(place)
-    kept = [Version(load_framework(path), path) for path in sorted(place.versions.glob("*.yaml"))]
+    known, damaged = _usable(place)
+    for error in damaged:
+        raise error
+    return known
+
+
+def _usable(place: Workspace) -> tuple[tuple[Version, ...], list[DataError]]:
+    """Every version that can be used, as `versions` has them, and what is wrong with the others."""
+    now, damaged = current(place), []
+    kept: list[Version] = []
+    for path in sorted(place.versions.glob("*.yaml")):
+        try:
+            kept.append(_kept(path))
+        except DataError as error:
+            damaged.append(error)
     require_distinct([*kept, now])
     earlier = {one.number: one for one in kept if one.number != now.number}
-    return tuple(sorted([*earlier.values(), now], key=lambda one: one.number))
+    return tuple(sorted([*earlier.values(), now], key=lambda one: one.number)), damaged
+
+
+def _kept(path: Path) -> Version:
+    """An earlier version, which nobody edits. Raises DataError."""
+    try:
+        return Version(load_framework(path), path)
+    except DataError as error:
+        raise DataError(
+            f"{error}\n{path} keeps an earlier version: where it is damaged, restore it as it was, or remove it"
+        ) from error
 
 
 def require_distinct(found: Iterable[Version]) -> None:
@@ -72,9 +95,10 @@ def require_distinct(found: Iterable[Version]) -> None:
 def load_version(place: Workspace, asked: str | None) -> Version:
     """A version by its number, or by the path of a file; the one in force where nothing is asked for.
 
-    Raises UsageError for one that is not there, DataError as `versions` does.
+    A kept version that is damaged is in nobody's way but who asks for it. Raises UsageError for one that is not there,
+    DataError as `versions` does.
     """
-    known = versions(place)
+    known, damaged = _usable(place)
     if asked is None:
         return next(one for one in known if one.path == place.framework)
     numbered = {str(one.number): one for one in known}
@@ -82,11 +106,17 @@ def load_version(place: Workspace, asked: str | None) -> Version:
         return numbered[asked]
     path = Path(asked)
     if not path.is_file():
+        for error in damaged:
+            raise error
         raise UsageError(
             f"{asked!r} is no version of {place.root} (it has {', '.join(numbered)}), and no file: give one of those"
             " or the path of a framework file"
         )
-    found = Version(load_framework(path), path)
+    found = (
+        _kept(path)
+        if path.resolve().parent == place.versions.resolve()
+        else Version(load_framework(path), path)
+    )
     require_distinct([*known, found])
     return found
 
@@ -95,7 +125,7 @@ def archive(place: Workspace, version: Version) -> Path:
     """Keep a version byte for byte under its number. Raises DataError where another stands there."""
     final = place.version(version.number)
     if final.exists():
-        require_distinct([Version(load_framework(final), final), version])
+        require_distinct([_kept(final), version])
     content = version.path.read_bytes()
     with set_aside(final) as path:
         path.write_bytes(content)
@@ -144,7 +174,7 @@ def unknown_in_hypotheses(framework: Framework, log: Log) -> list[str]:
 def edited(place: Workspace, framework: Framework) -> list[str]:
     """Warnings where framework.yaml says something else than what its version was kept, or cited, as."""
     said = [
-        (path, load_framework(path).hash) for path in (place.version(framework.version),) if path.exists()
+        (path, _kept(path).framework.hash) for path in (place.version(framework.version),) if path.exists()
     ] + [(path, found["hash"]) for path, found in _cited(place) if found["version"] == framework.version]
     other = [(path, digest) for path, digest in said if digest != framework.hash]
     if not other:

@@ -124,6 +124,17 @@ def test_what_cannot_be_is_refused_in_words(
     assert not (root / "output" / "chain.json").exists()
 
 
+def test_check_refuses_a_metric_that_the_chain_would_refuse(tmp_path: Path) -> None:
+    root = workspace(tmp_path)
+    change(root, ("data", "events", "success_metrics"), {"sharing": "events_365d"})
+    said = run("check", "-w", root)
+    assert said.code == 1
+    assert (
+        "success_metrics.sharing: 'events_365d' looks back beyond the quarter between two closes"
+        in said.words
+    )
+
+
 def test_a_metric_of_what_is_in_force_looks_back_at_nothing(tmp_path: Path) -> None:
     root = workspace(tmp_path)
     change(root, ("data", "events", "success_metrics"), {"sharing": "seats"})

@@ -57,6 +57,7 @@ def written(folder: Path, text: str | bytes) -> Path:
         ("a: 1\na: 2\n", "at line 2: the key 'a' stands twice"),
         ("a: !!python/object:os.system x\n", "not valid YAML at line 1: could not determine a constructor"),
         ("a: !!int x\n", "not valid YAML: invalid literal for int"),
+        ('a: 1\nb: "\\ud83d"\n', "not valid YAML at line 2: half a surrogate pair is no character"),
         ("a: b\0c\n", "not valid YAML: unacceptable character"),
         ("[" * 3000, "not valid YAML: maximum recursion depth"),
         (b"name: caf\xe9\n", "it is not UTF-8 text; save it as UTF-8"),
@@ -98,6 +99,7 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
         ("2.5", 2.5),
         ("~", None),
         ("[a, b]", ["a", "b"]),
+        (r'{"\ud83d\ude00": "\ud83d\ude00!"}', {"\U0001f600": "\U0001f600!"}),
         ("{a: &x {b: 1}, c: {<<: *x, d: 2}}", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
     ],
 )

@@ -91,6 +91,30 @@ def test_what_is_archived_is_the_same_to_the_byte(tmp_path: Path) -> None:
         archive(place, current(place))
 
 
+@pytest.mark.parametrize("content", ["", "a: [", "schema: 1\n"])
+def test_a_damaged_version_is_in_nobodys_way_but_who_asks_for_it(tmp_path: Path, content: str) -> None:
+    place = laid(tmp_path, 3, v1=LOWER, v2={})
+    place.version(1).write_text(content)
+    assert load_version(place, None).number == 3
+    assert load_version(place, "3").path == place.framework
+    assert load_version(place, "2").number == 2
+    assert run("framework", "show", "-w", place.root).code == 0
+    for asked in ("1", str(place.version(1))):
+        with pytest.raises(
+            DataError, match=r"versions/1.yaml keeps an earlier version: where it is damaged"
+        ) as told:
+            load_version(place, asked)
+        assert "init" not in str(told.value)
+    with pytest.raises(DataError, match=r"versions/1.yaml keeps an earlier version"):
+        versions(place)
+
+
+def test_a_version_is_a_number_that_people_can_say(tmp_path: Path) -> None:
+    place = laid(tmp_path, 99_999_999_999_999)
+    with pytest.raises(DataError, match=r"version: should be less than or equal to 1000000 \(found 9999"):
+        current(place)
+
+
 # --- an immutable thing with a hash ---
 
 
