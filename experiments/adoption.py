@@ -2,20 +2,24 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from experiments.sweep_record import Sweep, cuts_of, expected_at, read_sweep
-from features.errors import DataError, UsageError
-from features.workspace import Workspace, write_text
-from models.amendment import amended, as_day
-from models.decisions import adoptions, record_adoption
+from features.errors import DataError, StoreError, UsageError
+from features.workspace import Workspace, held, write_text
+from models.amendment import amended
+from models.decisions import Adoption, adoptions, record_adoption
 from models.estimates import Estimate
 from models.framework import Framework
 from models.milestones import CountRule, number
+from models.rewriting import as_day, read_verbatim
 from models.versions import Version, archive, current, versions
+
+_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -34,48 +38,53 @@ class Choice:
             if not text.strip():
                 raise UsageError(f"{option} is empty: a framework says who adopted a milestone, and why")
         try:
-            as_day(self.on)
+            day = as_day(self.on)
         except ValueError as error:
             raise UsageError(f"--on {self.on}: is not a day: write it as 2024-05-31") from error
+        if day > date.today():
+            raise UsageError(f"--on {self.on}: is still to come: give the day on which it was decided")
 
 
 def adopt_cut(place: Workspace, choice: Choice) -> dict[str, Any]:
     """Archive the framework, record the decision, and write the next version; returns what was decided.
 
     Each file gets its name in one step, and the framework comes last: a run that is killed leaves the version in
-    force, and adopting again completes it. Raises UsageError or DataError where the sweep does not bear the choice.
+    force, and adopting again completes it. Of two at once the second is judged by what the first made. Raises
+    UsageError or DataError where the sweep does not bear the choice, StoreError where another does not come to an end.
     """
+    with held(place.adopting, _WAIT_SECONDS) as alone:
+        if not alone:
+            raise StoreError(
+                f"{place.root}: another `adopt` has been at it for {_WAIT_SECONDS} seconds: end it, or wait for it"
+            )
+        return _adopt(place, choice)
+
+
+def _adopt(place: Workspace, choice: Choice) -> dict[str, Any]:
     path, sweep = read_sweep(place, choice.sweep)
     known, now = versions(place), current(place)
     done = _already(place, sweep, choice, now)
     if done is not None:
-        return {**done, "already": True}
+        return {**done.as_dict(), "already": True}
     _require_of_this(path, sweep, now, place)
     grid = cuts_of(path, sweep, place)
-    cut = _cut(sweep, choice, grid)
+    cut = _cut(path, sweep, choice, grid, place)
     expected = expected_at(sweep, grid, cut)
     changes = _changes(now.framework, sweep, choice, cut, expected)
-    text, after = amended(
-        now.path, now.path.read_text(encoding="utf-8"), sweep.milestone, known[-1].number + 1, changes
-    )
+    text, after = amended(now.path, read_verbatim(now.path), sweep.milestone, known[-1].number + 1, changes)
     entry = _entry(sweep, choice, cut, now, after)
     archive(place, now)
     record_adoption(place.decisions, entry)
     write_text(place.framework, text)
-    return {**entry, "already": False}
+    return {**entry.as_dict(), "already": False}
 
 
-def _already(place: Workspace, sweep: Sweep, choice: Choice, now: Version) -> dict[str, Any] | None:
+def _already(place: Workspace, sweep: Sweep, choice: Choice, now: Version) -> Adoption | None:
     """The same decision, where it is in force: repeating it changes nothing."""
     for one in adoptions(place.decisions):
-        same = (
-            one.get("milestone") == sweep.milestone
-            and one.get("by") == choice.by
-            and one.get("why") == choice.why
-        )
-        same = same and choice.threshold in (None, one.get("threshold"))
-        of_this = one.get("sweep", {}).get("definition") == sweep.definition
-        if same and of_this and one.get("to", {}).get("hash") == now.framework.hash:
+        same = (one.milestone, one.by, one.why) == (sweep.milestone, choice.by, choice.why)
+        same = same and choice.threshold in (None, one.threshold)
+        if same and one.sweep.definition == sweep.definition and one.to.hash == now.framework.hash:
             return one
     return None
 
@@ -87,7 +96,12 @@ def _require_of_this(path: Path, sweep: Sweep, now: Version, place: Workspace) -
             f" `milestones sweep {sweep.milestone} -w {place.root}`"
         )
     name = sweep.milestone
-    if name not in now.framework.milestones or sweep.definition != now.framework.definition(name):
+    if name not in now.framework.milestones:
+        raise DataError(
+            f"{path} is of {name!r}, and {now.path}, {now.words}, has no such milestone (it has"
+            f" {', '.join(now.framework.milestones) or 'none'}): adopt from a sweep of one of these"
+        )
+    if sweep.definition != now.framework.definition(name):
         raise DataError(
             f"{path} is of another framework: it swept version {sweep.framework.version} ({sweep.framework.hash}), and in"
             f" {now.path}, {now.words}, the data, {name} or its outcome is defined in another way: run `milestones sweep"
@@ -95,7 +109,7 @@ def _require_of_this(path: Path, sweep: Sweep, now: Version, place: Workspace) -
         )
 
 
-def _cut(sweep: Sweep, choice: Choice, grid: pd.DataFrame) -> float:
+def _cut(path: Path, sweep: Sweep, choice: Choice, grid: pd.DataFrame, place: Workspace) -> float:
     if choice.threshold is None and sweep.operating_cut is None:
         raise UsageError(
             f"the sweep of {sweep.milestone} supports no cut ({sweep.verdict}): give --threshold, and say in --why what"
@@ -107,6 +121,8 @@ def _cut(sweep: Sweep, choice: Choice, grid: pd.DataFrame) -> float:
         raise UsageError(f"the sweep of {sweep.milestone} could try no cut at all: {sweep.sentence}")
     low, high = grid["cut"].min(), grid["cut"].max()
     if not (math.isfinite(cut) and low <= cut <= high):
+        if choice.threshold is None:
+            raise place.damaged(path, f"sweep {sweep.milestone}")
         raise UsageError(
             f"--threshold {cut:g}: outside what was achievable, {number(low)} to {number(high)}; beyond that too few"
             " accounts are on one side"
@@ -146,7 +162,7 @@ def _rule(framework: Framework, sweep: Sweep, cut: float) -> dict[str, Any]:
     return {key: value for key, value in counted.items() if value != now[key]} | {"at_least": at_least}
 
 
-def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framework) -> dict[str, Any]:
+def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framework) -> Adoption:
     outside = sweep.plateau is not None and not sweep.plateau[0] <= cut <= sweep.plateau[1]
     milestone = after.milestones[sweep.milestone]
     said = {
@@ -158,9 +174,8 @@ def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framew
         "code_version": sweep.code_version,
         "definition": sweep.definition,
     }
-    return {
-        "date": as_day(choice.on),
-        "decision": "adopt",
+    entry = {
+        "date": choice.on,
         "milestone": sweep.milestone,
         "threshold": int(cut) if cut.is_integer() else cut,
         "from": {"version": now.number, "hash": now.framework.hash},
@@ -172,6 +187,7 @@ def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framew
         "outside_plateau": outside,
         "sweep": said,
     }
+    return Adoption.model_validate(entry)
 
 
 def sentences(made: dict[str, Any], place: Workspace) -> list[str]:

@@ -2,36 +2,28 @@
 
 import math
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pandas.api.types import is_numeric_dtype
+from pydantic import Field, ValidationError, model_validator
 
-from features.errors import UsageError
+from features.errors import DataError, UsageError
 from features.workspace import Workspace
+from models.decisions import Cited, Recorded
 from models.estimates import Estimate, risk_difference
 
-
-class _Read(BaseModel):
-    """A part of sweep.json; what else stands there is no matter."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+NUMBERS = ("cut", "n_reached", "rate_reached", "rate_not")  # of the grid
 
 
-class Cited(_Read):
-    """The framework that was swept."""
-
-    version: int
-    hash: str
-
-
-class Operating(_Read):
+class Operating(Recorded):
     """The operating cut of a sweep."""
 
     value: float
 
 
-class NamedEffect(_Read):
+class NamedEffect(Recorded):
     """An effect of a sweep, by its name."""
 
     name: str
@@ -41,6 +33,12 @@ class NamedEffect(_Read):
     n_observations: int
     n_accounts: int
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lower > self.upper:
+            raise ValueError(f"{self.name}: lower {self.lower} is above upper {self.upper}")
+        return self
+
     @property
     def estimate(self) -> Estimate:
         """The number with its interval."""
@@ -49,7 +47,7 @@ class NamedEffect(_Read):
         )
 
 
-class Sweep(_Read):
+class Sweep(Recorded):
     """What adopting needs of sweep.json."""
 
     milestone: str
@@ -60,18 +58,24 @@ class Sweep(_Read):
     exploratory: bool
     feature: str
     event: list[str]
-    window_days: int
+    window_days: int = Field(ge=1)
     per_seat: bool
-    n_accounts: int
+    n_accounts: int = Field(ge=0)
     verdict: str
     sentence: str
     best_cut: float | None
     operating_cut: Operating | None
     plateau: tuple[float, float] | None
-    p_corrected: float | None
+    p_corrected: float | None = Field(ge=0, le=1)
     effects: tuple[NamedEffect, ...]
     grid_file: str
     defined_on: tuple[str, str] | None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.plateau is not None and self.plateau[0] > self.plateau[1]:
+            raise ValueError(f"plateau: {self.plateau[0]} is above {self.plateau[1]}")
+        return self
 
     def effect(self, name: str) -> Estimate | None:
         """The effect of that name, None where it could not be estimated."""
@@ -89,17 +93,29 @@ def read_sweep(place: Workspace, asked: str) -> tuple[Path, Sweep]:
             f" -w {place.root}`, or give the path of a sweep.json"
         )
     try:
-        return path, Sweep.model_validate(place.read_json(path, "sweep"))
+        sweep = Sweep.model_validate(place.read_json(path, "sweep"))
     except ValidationError as error:
         raise place.damaged(path, "sweep") from error
+    if path == own and sweep.milestone != asked:
+        raise DataError(
+            f"{path} is of {sweep.milestone}, not of {asked}: run `milestones sweep {asked} -w {place.root}` again"
+        )
+    return path, sweep
 
 
 def cuts_of(path: Path, sweep: Sweep, place: Workspace) -> pd.DataFrame:
-    """The cuts of the candidate that won, ascending."""
+    """The cuts of the candidate that won, ascending. Raises DataError where they cannot be those of this sweep."""
     grid = place.read_table(path.parent / sweep.grid_file, f"sweep {sweep.milestone}")
-    if not {"candidate", "cut", "n_reached", "rate_reached", "rate_not"} <= set(grid):
-        raise place.damaged(path.parent / sweep.grid_file, f"sweep {sweep.milestone}")
-    return grid[grid["candidate"] == sweep.feature].sort_values("cut", ignore_index=True)
+    damaged = place.damaged(path.parent / sweep.grid_file, f"sweep {sweep.milestone}")
+    if not {"candidate", *NUMBERS} <= set(grid) or not all(is_numeric_dtype(grid[one]) for one in NUMBERS):
+        raise damaged
+    found = grid[grid["candidate"] == sweep.feature].sort_values("cut", ignore_index=True)
+    rates = found[["rate_reached", "rate_not"]].to_numpy(np.float64)
+    # Somebody is on either side of every cut.
+    split = found["n_reached"].between(1, sweep.n_accounts - 1).all()
+    if not (np.isfinite(found["cut"]).all() and split and ((rates >= 0) & (rates <= 1)).all()):
+        raise damaged
+    return found
 
 
 def expected_at(sweep: Sweep, grid: pd.DataFrame, cut: float) -> Estimate | None:

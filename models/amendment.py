@@ -1,22 +1,17 @@
 """A framework file with one milestone changed and its version raised; what people wrote beside it stays."""
 
-import io
-from collections.abc import Callable, Mapping
-from datetime import date
-from difflib import SequenceMatcher
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+import yaml
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from features.document import parse_yaml, validate
 from features.errors import DataError
 from models.framework import Framework
 from models.framework_text import heading
-
-LINE_WIDTH = 110
+from models.rewriting import rewritten
 
 
 def amended(
@@ -41,57 +36,34 @@ def amended(
     if not _only_this_changed(before, after, name):
         raise _beyond(path, version)
     old, new = (heading(framework.milestones[name]) for framework in (before, after))
-    return made.replace(f"{old}\n  {name}:", f"{new}\n  {name}:"), after
+    return _headed(made, name, dict(zip(_comments(old), _comments(new), strict=True))), after
 
 
-def rewritten(text: str, change: Callable[[CommentedMap], None]) -> str:
-    """A YAML text with a change to what it holds, its other lines as they were. Raises ValueError where it is no YAML."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = LINE_WIDTH
-    try:
-        document = yaml.load(text)
-        as_it_was = _dumped(yaml, document)
-        change(document)
-        as_it_is = _dumped(yaml, document)
-    except YAMLError as error:
-        raise ValueError(str(error)) from error
-    made = spliced(text, as_it_was, as_it_is)
-    return made if _says(made, parse_yaml(as_it_is)) else as_it_is
+def _comments(heading: str) -> list[str]:
+    return [line.strip() for line in heading.splitlines()]
 
 
-def _says(text: str, content: Any) -> bool:
-    try:
-        return bool(parse_yaml(text) == content)
-    except ValueError:
-        return False
+def _headed(text: str, name: str, comments: Mapping[str, str]) -> str:
+    """The text with other comments among those right above a milestone."""
+    lines = text.splitlines(keepends=True)
+    at = _line_of(text, "milestones", name)
+    while at > 0 and lines[at - 1].lstrip().startswith("#"):
+        at -= 1
+        said = lines[at].strip()
+        lines[at] = lines[at].replace(said, comments.get(said, said))
+    return "".join(lines)
 
 
-def _dumped(yaml: YAML, document: CommentedMap) -> str:
-    written = io.StringIO()
-    yaml.dump(document, written)
-    return written.getvalue()
-
-
-def spliced(text: str, before: str, after: str) -> str:
-    """The text with what differs between two renderings of it, and elsewhere as it was written, line by line.
-
-    A rendering breaks long lines and indents in its own way, which is nobody's wish.
-    """
-    lines, old, new = (part.splitlines(keepends=True) for part in (text, before, after))
-    edge = {0: 0, len(old): len(lines)}
-    for block in SequenceMatcher(None, old, lines, autojunk=False).get_matching_blocks():
-        edge |= {block.a + i: block.b + i for i in range(block.size + 1)}
-    made, upto = [], 0
-    for kind, first, last, start, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            continue
-        # Out to the nearest lines that stand in the text as they are rendered.
-        low = max(i for i in edge if i <= first)
-        high = min(i for i in edge if i >= last)
-        made += [*lines[upto : edge[low]], *old[low:first], *new[start:stop], *old[last:high]]
-        upto = edge[high]
-    return "".join([*made, *lines[upto:]])
+def _line_of(text: str, *keys: str) -> int:
+    """The line that a key stands in, from 0, by the path to it; 0 where it is merged from elsewhere."""
+    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 0
+    for key in keys:
+        at, node = next(((k, value) for k, value in node.value if k.value == key), (None, None))
+        if at is None:
+            return 0
+        line = int(at.start_mark.line)
+    return line
 
 
 def _beyond(path: Path, version: int) -> DataError:
@@ -133,8 +105,3 @@ def _node(value: Any) -> Any:
         made.fa.set_flow_style()
         return made
     return value
-
-
-def as_day(text: str) -> date:
-    """A day that YAML writes without quotes."""
-    return date.fromisoformat(text)

@@ -1,7 +1,10 @@
 """Adopting a cut: what becomes of the files, what is refused, and what may be expected of the cut."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import numpy as np
@@ -13,13 +16,14 @@ from experiments import adoption
 from experiments.adoption import Choice, adopt_cut
 from experiments.sweep_record import Sweep, expected_at, read_sweep
 from features.document import parse_yaml
-from features.errors import DataError, UsageError
-from features.workspace import Workspace
-from models import amendment
-from models.amendment import amended, spliced
+from features.errors import DataError, StoreError, UsageError
+from features.workspace import Workspace, held
+from models import rewriting
+from models.amendment import amended
 from models.estimates import risk_difference
 from models.framework import Framework, load_framework
-from models.versions import current, versions
+from models.rewriting import spliced
+from models.versions import archive, current, versions
 from reports import publication
 from tests.unit.small_log import run
 
@@ -213,6 +217,50 @@ def test_decisions_that_hold_something_else_are_told(place: Workspace, text: str
     assert current(place).number == 3
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"from": "x"}, {"from": None}, {"to": 3}, {"sweep": None}, {"threshold": float("nan")}, {"by": None}],
+)
+def test_what_is_no_adoption_is_passed_over(place: Workspace, change: dict[str, Any]) -> None:
+    adopt_cut(place, chosen())
+    document = yaml.safe_load(place.decisions.read_text())
+    document["adoptions"] = [{**document["adoptions"][0], **change}, {"from": "x"}]
+    place.decisions.write_text(yaml.safe_dump(document))
+    made = adopt_cut(place, chosen())
+    assert not made["already"]
+    assert "NaN" not in json.dumps(made)
+    assert len(yaml.safe_load(place.decisions.read_text())["adoptions"]) == 3
+
+
+def test_of_two_at_once_the_second_is_judged_by_what_the_first_made(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_inside = Barrier(2)
+
+    def together(*given: Any) -> Path:
+        with suppress(BrokenBarrierError):  # who is alone waits in vain
+            both_inside.wait(0.5)
+        return archive(*given)
+
+    monkeypatch.setattr(adoption, "archive", together)
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda cut: adopt_cut(place, chosen(threshold=cut)), (20, 30)))
+    assert both_inside.broken
+    assert sorted(one["to"]["version"] for one in made) == [4, 5]
+    entries = yaml.safe_load(place.decisions.read_text())["adoptions"]
+    assert sorted(entry["threshold"] for entry in entries) == [20, 30]
+    assert load_framework(place.framework).milestones["activation"].rule.at_least == entries[1]["threshold"]
+
+
+def test_another_that_does_not_come_to_an_end_is_told(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "_WAIT_SECONDS", 0)
+    with held(place.adopting), pytest.raises(StoreError, match="another `adopt` has been at it"):
+        adopt_cut(place, chosen())
+    assert adopt_cut(place, chosen())["to"]["version"] == 4
+
+
 def test_a_review_reads_the_decisions_beside_the_adoptions(place: Workspace) -> None:
     place.decisions.write_text("2024Q1: {activation: {decision: keep}}\n")
     adopt_cut(place, chosen())
@@ -289,6 +337,7 @@ def test_what_the_sweep_does_not_bear_is_refused(
         ({"by": " "}, "--by is empty"),
         ({"why": ""}, "--why is empty"),
         ({"on": "May"}, "--on May: is not a day"),
+        ({"on": "2999-01-01"}, "--on 2999-01-01: is still to come"),
     ],
 )
 def test_a_choice_without_a_name_a_reason_or_a_day_is_refused(choice: dict[str, Any], words: str) -> None:
@@ -303,6 +352,52 @@ def test_a_sweep_of_another_program_is_damaged(place: Workspace) -> None:
     path.write_text(json.dumps(found))
     with pytest.raises(DataError, match="is damaged, or was not made by this program"):
         adopt_cut(place, chosen())
+
+
+DAMAGED: list[dict[str, Any]] = [
+    {"n_accounts": 0},
+    {"n_accounts": 300},  # all of them reach the lowest cut
+    {"effects": [effect("out_of_sample", float("nan"), 0.1)]},
+    {"effects": [effect("out_of_sample", 0.3, float("inf"))]},
+    {"effects": [effect("out_of_sample", 0.3, -0.1)]},
+    {"p_corrected": float("nan")},
+    {"p_corrected": 1.5},
+    {"operating_cut": {"value": float("nan")}},
+    {"operating_cut": {"value": 31}},
+    {"plateau": [20, float("inf")]},
+    {"plateau": [30, 20]},
+    {"best_cut": float("nan")},
+    {"window_days": 0},
+]
+
+
+@pytest.mark.parametrize("changes", DAMAGED)
+def test_numbers_that_no_sweep_writes_are_damage(place: Workspace, changes: dict[str, Any]) -> None:
+    swept(place, **changes)
+    said = run("adopt", "activation", "-w", place.root, "--by", "Ann", "--why", "Because", "--json")
+    assert said.code == 1
+    assert "is damaged, or was not made by this program: run `milestones sweep" in said.words
+    assert "--threshold" not in said.words
+    assert place.framework.read_text(encoding="utf-8") == FRAMEWORK
+
+
+@pytest.mark.parametrize("rate", [float("nan"), 1.5, "many"])
+def test_a_grid_that_no_sweep_writes_is_damaged(place: Workspace, rate: Any) -> None:
+    grid().assign(rate_reached=rate).to_parquet(place.sweep("activation") / "grid.parquet")
+    with pytest.raises(DataError, match=r"grid\.parquet is damaged"):
+        adopt_cut(place, chosen(threshold=30))
+
+
+def test_a_sweep_of_another_milestone_is_refused_by_name(place: Workspace) -> None:
+    path = swept(place)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "milestone": "setup"}))
+    with pytest.raises(DataError, match=r"sweep\.json is of setup, not of activation"):
+        adopt_cut(place, chosen())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "milestone": "renewal"}))
+    with pytest.raises(
+        DataError, match=r"is of 'renewal', and .*no such milestone \(it has setup, activation"
+    ):
+        adopt_cut(place, chosen(str(path)))
 
 
 def test_a_sweep_may_be_named_by_its_path(place: Workspace) -> None:
@@ -388,6 +483,64 @@ def test_the_least_worth_having_can_be_declared(place: Workspace) -> None:
 # --- lines that nobody changed ---
 
 
+def indented(text: str, by: int) -> str:
+    """A text whose lines are indented by 2, indented otherwise."""
+    depths = [len(line) - len(line.lstrip()) for line in text.split("\n")]
+    lines = zip(depths, text.split("\n"), strict=True)
+    return "\n".join(" " * (depth // 2 * by) + line.lstrip() for depth, line in lines)
+
+
+@pytest.mark.parametrize("ends", [("", "\n"), ("", "\r\n"), ("\ufeff", "\r\n"), ("\ufeff", "\n")])
+@pytest.mark.parametrize("by", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("key", ["activation:", '"activation":  # the habit'])
+def test_every_other_line_stays_to_the_byte(
+    place: Workspace, ends: tuple[str, str], by: int, key: str
+) -> None:
+    mark, newline = ends
+    written = indented(FRAMEWORK.replace("activation:", key), by)
+    place.framework.write_bytes((mark + written.replace("\n", newline)).encode())
+    place.decisions.write_bytes(
+        f"{mark}2024Q1:\n    activation: {{by: me}}  # all\n".replace("\n", newline).encode()
+    )
+    adopt_cut(place, chosen(threshold=25))
+    before, after = (
+        path.read_bytes().decode().split(newline) for path in (place.version(3), place.framework)
+    )
+    kept = [line for line in before if line in after]
+    assert [line.split("#")[0].strip() or line.strip() for line in before if line not in kept] == [
+        "version: 3",
+        "# PROPOSED: nobody has adopted it yet",
+        "# at least 20 × open within 90 days",
+        "at_least: 20",
+    ]
+    assert [line for line in after if line in kept] == kept
+    assert f"{' ' * by}# adopted 2024-05-31" in after
+    assert f"{' ' * by}# at least 25 × open within 90 days" in after
+    decided = place.decisions.read_bytes().decode()
+    assert decided.startswith(
+        f"{mark}2024Q1:{newline}    activation: {{by: me}}  # all{newline}adoptions:{newline}"
+    )
+    both = (place.framework.read_bytes().decode(), decided)
+    assert all("\n" not in text.replace(newline, "") for text in both)
+
+
+def test_comments_that_a_change_would_take_along_stay(place: Workspace) -> None:
+    own = "    defined_on:\n      - 2022Q1\n      - 2022Q3\n    rule:\n      # inside\n      events: [open]"
+    place.framework.write_text(FRAMEWORK.replace("    rule:\n      events: [open]", own))
+    last = FRAMEWORK.replace("    kind: state\n", "    kind: state\n    defined_on: [2022Q1, 2022Q3]\n")
+    text, _ = amended(place.framework, place.framework.read_text(), "activation", 4, {"defined_on": None})
+    assert "# inside" in text
+    assert "2022Q1" not in text
+    moved = last.replace("    rule: {events: [close], window_days: 30, per_seat: true, at_least: 4}\n", "")
+    moved = moved.replace(
+        "    defined_on", "    rule: {events: [close], window_days: 30, at_least: 4}\n    defined_on"
+    )
+    moved = moved.replace("review:", "  # what comes after\nreview:")
+    text, after = amended(place.framework, moved, "utilization", 4, {"defined_on": None})
+    assert after.milestones["utilization"].defined_on is None
+    assert "# what comes after" in text
+
+
 def test_lines_that_a_rendering_breaks_otherwise_stay() -> None:
     text = "a: [1,\n  2]\nb: 1\nc: x\n"
     assert spliced(text, "a: [1, 2]\nb: 1\nc: x\n", "a: [1, 2]\nb: 2\nc: x\n") == "a: [1,\n  2]\nb: 2\nc: x\n"
@@ -397,7 +550,7 @@ def test_lines_that_a_rendering_breaks_otherwise_stay() -> None:
 def test_where_lines_cannot_be_told_apart_the_rendering_is_written(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amendment, "spliced", lambda *_: "version: [")
+    monkeypatch.setattr(rewriting, "spliced", lambda *_: "version: [")
     text, after = amended(place.framework, FRAMEWORK, "activation", 4, {"rule": {"at_least": 25}})
     assert Framework.model_validate(parse_yaml(text)) == after
     assert "# Sales asked for this one." in text
