@@ -524,21 +524,33 @@ def test_every_other_line_stays_to_the_byte(
     assert all("\n" not in text.replace(newline, "") for text in both)
 
 
-def test_comments_that_a_change_would_take_along_stay(place: Workspace) -> None:
-    own = "    defined_on:\n      - 2022Q1\n      - 2022Q3\n    rule:\n      # inside\n      events: [open]"
-    place.framework.write_text(FRAMEWORK.replace("    rule:\n      events: [open]", own))
-    last = FRAMEWORK.replace("    kind: state\n", "    kind: state\n    defined_on: [2022Q1, 2022Q3]\n")
-    text, _ = amended(place.framework, place.framework.read_text(), "activation", 4, {"defined_on": None})
-    assert "# inside" in text
-    assert "2022Q1" not in text
-    moved = last.replace("    rule: {events: [close], window_days: 30, per_seat: true, at_least: 4}\n", "")
-    moved = moved.replace(
-        "    defined_on", "    rule: {events: [close], window_days: 30, at_least: 4}\n    defined_on"
+@pytest.mark.parametrize("quarters", [None, ["2021Q1", "2022Q1"]])
+def test_comments_that_a_change_would_take_along_stay(place: Workspace, quarters: list[str] | None) -> None:
+    own = "4}\n    defined_on:\n      - 2022Q1\n      - 2022Q3\n  # what comes after\nreview:"
+    written = FRAMEWORK.replace("per_seat: true, at_least: 4}\nreview:", f"per_seat: true, at_least: {own}")
+    text, after = amended(place.framework, written, "utilization", 4, {"defined_on": quarters})
+    assert after.milestones["utilization"].defined_on == (quarters and tuple(quarters))
+    assert "  # what comes after\nreview:" in text
+
+
+def test_what_is_indented_in_two_ways_stays(place: Workspace) -> None:
+    top, rest = FRAMEWORK.split("milestones:")
+    written = f"{indented(top, 4)}milestones:{indented(rest, 3)}"
+    text, _ = amended(
+        place.framework, written, "activation", 4, {"adopted_by": "B", "rule": {"at_least": 25}}
     )
-    moved = moved.replace("review:", "  # what comes after\nreview:")
-    text, after = amended(place.framework, moved, "utilization", 4, {"defined_on": None})
-    assert after.milestones["utilization"].defined_on is None
-    assert "# what comes after" in text
+    assert [line for line in written.split("\n") if line not in text.split("\n")] == [
+        "version: 3",
+        "   # at least 20 × open within 90 days",
+        "         at_least: 20     # Ben wants 25",
+    ]
+    assert "\n      adopted_by: B\n" in text
+
+
+def test_a_mark_before_what_changes_stays(place: Workspace) -> None:
+    written = "\ufeffversion: 3\n" + FRAMEWORK.replace("version: 3\n", "")
+    text, _ = amended(place.framework, written, "activation", 4, {"adopted_by": "B"})
+    assert text.startswith("\ufeffversion: 4\n")
 
 
 def test_lines_that_a_rendering_breaks_otherwise_stay() -> None:
