@@ -127,27 +127,36 @@ def _cut(path: Path, sweep: Sweep, choice: Choice, grid: pd.DataFrame, place: Wo
             f"--threshold {cut:g}: outside what was achievable, {number(low)} to {number(high)}; beyond that too few"
             " accounts are on one side"
         )
-    return float(cut)
+    # Counts are whole: whoever has 25.5 has 26.
+    return float(math.ceil(cut)) if (grid["cut"] % 1 == 0).all() else float(cut)
 
 
 def _changes(
     framework: Framework, sweep: Sweep, choice: Choice, cut: float, expected: Estimate | None
 ) -> dict[str, Any]:
-    """What the milestone says from now on."""
-    least = choice.minimum_effect
+    """What the milestone says from now on.
+
+    A cut that stays what it was keeps the quarters it was chosen on, and what was expected on them: the sweep only
+    confirms it, and the quarters since can go on judging it.
+    """
+    milestone, rule = framework.milestones[sweep.milestone], _rule(framework, sweep, cut)
+    decided = {"adopted_at": as_day(choice.on), "adopted_by": choice.by, "why": choice.why}
+    least = None if choice.minimum_effect is None else round(choice.minimum_effect, 4)
+    if (
+        rule == {"at_least": milestone.rule.at_least}
+        and milestone.defined_on
+        and milestone.expected_effect is not None
+    ):
+        return decided | ({} if least is None else {"minimum_effect": least})
     if least is None and expected is not None:
-        least = max(expected.value / 2, 0.0)
-    return {
-        "rule": _rule(framework, sweep, cut),
+        least = round(max(expected.value / 2, 0.0), 4)
+    interval = None if expected is None else [round(expected.lower, 4), round(expected.upper, 4)]
+    return decided | {
+        "rule": rule,
         "defined_on": None if sweep.defined_on is None else list(sweep.defined_on),
-        "adopted_at": as_day(choice.on),
-        "adopted_by": choice.by,
-        "why": choice.why,
         "expected_effect": None if expected is None else round(expected.value, 4),
-        "expected_interval": None
-        if expected is None
-        else [round(expected.lower, 4), round(expected.upper, 4)],
-        "minimum_effect": None if least is None else round(least, 4),
+        "expected_interval": interval,
+        "minimum_effect": least,
     }
 
 
@@ -183,7 +192,7 @@ def _entry(sweep: Sweep, choice: Choice, cut: float, now: Version, after: Framew
         "by": choice.by,
         "why": choice.why,
         "expected_effect": milestone.expected_effect,
-        "minimum_effect": milestone.minimum_effect,
+        "minimum_effect": milestone.smallest_useful_effect,
         "outside_plateau": outside,
         "sweep": said,
     }
@@ -204,6 +213,12 @@ def sentences(made: dict[str, Any], place: Workspace) -> list[str]:
         low, high = made["sweep"]["plateau"]
         said.append(
             f"It lies outside the plateau, {number(low)} to {number(high)}: the sweep could tell it from the best cut."
+        )
+    if made["sweep"]["plateau"] is None:
+        said.append(f"The sweep supports no cut ({made['sweep']['verdict']}): this one is a convention.")
+    if expected is not None and expected <= 0:
+        said.append(
+            "Whoever reaches it is not expected to do better: think twice before anybody is pushed there."
         )
     if expected is None:
         said.append("No effect could be measured out of sample, so none is expected.")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from experiments import adoption
-from experiments.adoption import Choice, adopt_cut
+from experiments.adoption import Choice, adopt_cut, sentences
 from experiments.sweep_record import Sweep, expected_at, read_sweep
 from features.document import parse_yaml
 from features.errors import DataError, StoreError, UsageError
@@ -457,6 +457,35 @@ def test_another_cut_shares_of_the_best_ones_optimism_what_the_splits_share(cut:
     stretch = 1 + alike * (0.24 / (best.upper - best.lower) - 1)
     assert stretch != pytest.approx(1)
     assert expected.upper - expected.value == pytest.approx(stretch * (here.upper - here.value))
+
+
+def test_a_cut_that_stays_keeps_the_quarters_it_was_chosen_on(place: Workspace) -> None:
+    known = "at_least: 20     # Ben wants 25\n    defined_on: [2022Q1, 2022Q4]\n    expected_effect: 0.21\n"
+    place.framework.write_text(
+        FRAMEWORK.replace("at_least: 20     # Ben wants 25\n", known), encoding="utf-8"
+    )
+    swept(place)
+    adopt_cut(place, chosen())
+    milestone = load_framework(place.framework).milestones["activation"]
+    assert (milestone.defined_on, milestone.expected_effect) == (("2022Q1", "2022Q4"), 0.21)
+    assert (milestone.adopted_by, milestone.smallest_useful_effect) == ("the board", 0.105)
+    adopt_cut(place, chosen(threshold=30))
+    milestone = load_framework(place.framework).milestones["activation"]
+    assert milestone.defined_on == ("2023Q1", "2024Q1")
+
+
+def test_a_count_is_whole_and_harm_is_told(place: Workspace) -> None:
+    swept(
+        place,
+        plateau=None,
+        verdict="none",
+        effects=[effect("out_of_sample", -0.3, 0.1), effect("best", 0.2, 0.1)],
+    )
+    made = adopt_cut(place, chosen(threshold=24.5))
+    assert made["threshold"] == 25
+    said = " ".join(sentences(made, place))
+    assert "The sweep supports no cut (none): this one is a convention." in said
+    assert "not expected to do better" in said
 
 
 def test_of_a_state_the_effect_over_all_its_dates_is_expected() -> None:
