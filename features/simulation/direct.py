@@ -166,10 +166,9 @@ def by_instant(records: Records, history: History) -> Counter:
     def keys(at: Integers) -> Integers:
         return np.asarray(rows + np.clip(at - origin, 0, width - 1))
 
-    place = np.sort(records.account * np.int64(width) + (records.at - origin))
-    column = records.column[
-        np.argsort(records.account * np.int64(width) + (records.at - origin), kind="stable")
-    ]
+    key = records.account * np.int64(width) + (records.at - origin)
+    order = np.argsort(key, kind="stable")
+    place, column = key[order], records.column[order]
 
     def count(columns: list[int], since: Integers, until: Integers) -> Floats:
         chosen = place[np.isin(column, columns)]
