@@ -155,6 +155,16 @@ def test_bound_accounts_are_not_at_risk() -> None:
     assert bound["retained"].dropna().all()  # of course they stay: they cannot leave
 
 
+def test_setup_steps_have_the_shares_they_say() -> None:
+    scenario = load_scenario("default").sized(20_000)
+    for block in blocks(scenario, 3, with_records=False):
+        history = block.history
+        month = history.counts[:, 0, Columns(scenario).setup] > 0
+        done = month[history.spans[:, 0] > 0].mean(axis=0)
+        for share, step in zip(done, scenario.setup.steps.values(), strict=True):
+            assert abs(share - step.share) < 4.5 * np.sqrt(step.share * (1 - step.share) / len(month))
+
+
 # --- what changes on the way ---
 
 
