@@ -12,6 +12,13 @@ from reports import wording
 from reports.description import Facts, described, outcome
 
 NOT_REVIEWED = "Not yet reviewed."
+TOO_LITTLE = "Too little is known yet to say."
+# What the newest review thinks of it, beside what followed so far; one that holds needs no word.
+STANDING = {
+    "watch": "It is being watched: this may be changing.",
+    "re-tune": "Its threshold is due for a change.",
+    "retire": "It no longer tells much, and may be given up.",
+}
 LEAST_DIFFERENCE = 1e-6  # below it two rates cannot be told from their difference and their ratio
 
 
@@ -65,9 +72,12 @@ def evidence(version: Version, facts: Facts, *sources: Sequence[Mapping[str, Any
     later = outcome(version.framework, version.framework.milestones[facts["name"]])
     for row in (row for rows in sources for row in rows):
         if (row.get("name", row.get("milestone")), row.get("rule")) == (facts["name"], facts["rule"]):
+            verdict = str(row.get("verdict"))
+            if verdict == "insufficient_data":
+                return TOO_LITTLE
             said = _everyday(row.get("effects") or [], later)
             if said:
-                return said
+                return f"{said} {STANDING[verdict]}" if verdict in STANDING else said
     return NOT_REVIEWED
 
 

@@ -11,7 +11,7 @@ from features.workspace import Workspace
 from models.framework import Framework
 from models.milestones import Milestone
 from models.versions import Version, current
-from reports.card import NOT_REVIEWED, evidence, render_card
+from reports.card import NOT_REVIEWED, TOO_LITTLE, evidence, render_card
 from reports.comparison import changes, moved
 from reports.description import described, lines, meaning
 from tests.spec.drawn import data_for, table
@@ -228,6 +228,21 @@ def test_evidence_is_of_the_very_rule_that_is_in_force(place: Workspace) -> None
     other = reviewed(rule="at least 3 × go within 90 days", risk_difference=0.2)
     assert said_of(place) == said_of(place, other) == NOT_REVIEWED
     assert "10 more" in said_of(place, other, reviewed(risk_difference=0.1))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("hold", "than of 100 who do not."),
+        ("watch", "than of 100 who do not. It is being watched: this may be changing."),
+        ("retire", "than of 100 who do not. It no longer tells much, and may be given up."),
+        ("insufficient_data", TOO_LITTLE),
+    ],
+)
+def test_the_card_does_not_hide_what_the_review_thinks(place: Workspace, verdict: str, said: str) -> None:
+    review = reviewed(risk_difference=0.28)
+    review["milestones"][0]["verdict"] = verdict
+    assert said_of(place, review).endswith(said)
 
 
 def test_evidence_counts_customers_and_not_their_revenue(place: Workspace) -> None:
