@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
+from models.effects import FEWEST_OF_A_CLASS
 from reports import wording
 from reports.budget import Changed, Predicts
 
@@ -226,7 +227,10 @@ def _retire_sentence(milestone: Mapping[str, Any]) -> str:
 
 def _insufficient_sentence(milestone: Mapping[str, Any]) -> str:
     smallest, accounts = milestone.get("smallest_detectable"), milestone.get("accounts_to_decide")
-    if not wording.known((milestone.get("recent") or {}).get("value")):
+    known = {key: wording.known((milestone.get(key) or {}).get("value")) for key in ("recent", "realised")}
+    if known["realised"] and not known["recent"]:
+        text = f"too few accounts had the rarer outcome to judge it: at least {FEWEST_OF_A_CLASS} are needed."
+    elif not known["recent"]:
         text = "no cohort has matured since it was chosen, so there is nothing to judge it by yet."
     elif not wording.known(milestone.get("minimum_effect")):
         text = f"no minimum effect is defined, so {_recent(milestone)} cannot be called enough or too little."

@@ -300,6 +300,8 @@ def test_insufficient_data_says_what_would_decide() -> None:
         "About 640 accounts would decide. The next cohort matures on 14 Nov 2024."
     )
     assert "No cohort has matured" in sentence({"verdict": "insufficient_data"})
+    rare = {"verdict": "insufficient_data", "recent": None, "realised": {"value": 0.02}}
+    assert "oo few accounts had the rarer outcome to judge it: at least 30 are needed" in sentence(rare)
     assert "No minimum effect is defined" in sentence(told | {"minimum_effect": None})
 
 
