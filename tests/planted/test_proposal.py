@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from features.declaration import Data
 from features.intake import open_log
 from features.log import Log
+from features.observations import Question, observe
 from features.profile import profile_events
 from features.simulation.scenario import load_scenario
 from features.simulation.simulator import draw_company
+from features.windows import Grid
 from models.cohorts import build_cohorts
 from models.demonstration import adopted_framework
 from models.estimates import risk_difference
@@ -60,7 +63,9 @@ def tables_of(
     core = (*data.events.core, *(event for events in areas for event in list(events)[:2]))
     return (
         tables,
-        data.model_copy(update={"events": data.events.model_copy(update={"core": core})}),
+        data.model_copy(
+            update={"events": data.events.model_copy(update={"core": core, "success_metrics": {}})}
+        ),
         company.truth,
     )
 
@@ -118,17 +123,26 @@ def test_it_proposes_the_chain_and_what_to_expect_of_activation(planted: World) 
     assert len(planted.proposal.said) == 4
 
 
-def test_the_planted_activation_is_proposed_more_often_than_not(tmp_path: Path) -> None:
-    # Which of an account's dates is looked at is drawn, and with it what the later links of the chain are.
+def test_the_proposed_activation_tells_apart_whom_the_planted_one_does(tmp_path: Path) -> None:
+    # Conversations started and resolved are twins, and a sum with other events may say as much: what counts is who
+    # reaches it. Which of an account's dates is looked at is drawn, and with it what the later links of the chain are.
     world = proposed(tmp_path, n_accounts=2400)
+    planted = {"events": ("conversation_started",), "window_days": 90, "at_least": 20}
+    truth = reaching(world, CountRule.model_validate(planted))
     profile = profile_events(world.log)
-    found = 0
-    for seed in range(5):
-        rule = propose(world.log, world.data, profile, seed=seed).milestones["activation"].rule
-        assert isinstance(rule, CountRule)
-        near = abs(rule.at_least - 20) <= 2
-        found += rule.events == ("conversation_started",) and rule.window_days == 90 and near
-    assert found >= 3
+    for seed in range(3):
+        milestone = propose(world.log, world.data, profile, seed=seed).milestones["activation"]
+        assert isinstance(milestone.rule, CountRule)
+        assert np.corrcoef(truth, reaching(world, milestone.rule))[0, 1] > 0.6
+        assert milestone.expected_interval is not None
+        assert milestone.expected_interval[0] > 0
+
+
+def reaching(world: World, rule: CountRule) -> NDArray[np.bool_]:
+    """Who of the accounts that are there at the landmark reaches a rule."""
+    spec = rule.spec("score")
+    frame = observe(world.log, world.data, Question((spec,), Grid("tenure", (rule.window_days,))))
+    return np.asarray(frame.loc[frame["alive"], "score"].to_numpy() >= rule.at_least)
 
 
 def test_what_is_expected_shows_in_the_later_half(planted: World) -> None:
@@ -249,7 +263,9 @@ def test_on_the_null_company_it_says_that_nothing_is_supported(tmp_path: Path) -
             assert milestone.expected_interval[0] < 0
         else:
             assert "A convention that" in str(milestone.why)
-            assert "No milestone is supported" in str(milestone.why)
+            assert "No milestone is supported" in str(milestone.why) or "Insufficient data" in str(
+                milestone.why
+            )
             assert milestone.smallest_useful_effect is None
 
 
