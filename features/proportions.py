@@ -34,6 +34,11 @@ def score_limits(rate: Any, n: Any, z: Any) -> tuple[Any, Any]:
     return np.maximum(0.0, np.minimum(rate, centre - half)), np.minimum(1.0, np.maximum(rate, centre + half))
 
 
+def kish(weights: Any) -> float:
+    """How many equal weights say as much as these, (n,). Kish 1965."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
 def effective(rate: Any, n: Any, n_accounts: Any, variance: Any) -> tuple[Any, Any]:
     """The effective number of rows behind rates, and the degrees of freedom of their variance.
 

@@ -14,7 +14,7 @@ import pandas as pd
 from features.specs import EVENTLESS, FeatureSpec
 from models.chain import held_out, revenue_of
 from models.cohorts import Cohort, Cohorts, at_next_close
-from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, occasion, population, rarer
+from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, mean_difference, proportion
 from models.framework import Framework
 from models.milestones import RETAINED, LevelsRule
@@ -190,7 +190,7 @@ def _on_staying(area: _Area, frame: pd.DataFrame, known_at: pd.Timestamp) -> tup
     kept = held_out(
         milestone, told.assign(reached=area.reached(told, "mature"), outcome=told["retained"].astype(bool))
     )
-    if rarer(kept.rows) < FEWEST_OF_A_CLASS:
+    if not enough(kept.rows):
         return ()
     weight = revenue_of(kept.rows)
     made: dict[Literal["revenue"] | None, Estimate | None] = {None: difference_in(kept.rows)}

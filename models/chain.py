@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from features.outcomes import EXPANDED, MRR
-from models.cohorts import Asked, Cohort
-from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, occasion, population, rarer
+from models.cohorts import Asked, Cohort, chosen_on
+from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, enough, occasion, population, rarer
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
 
@@ -91,13 +91,10 @@ def link(framework: Framework, cohort: Cohort, known_at: pd.Timestamp) -> Link:
             missing[outcome] = NOT_BOUGHT
             continue
         found = basis(cohort, asked, known_at)
-        enough = rarer(found.rows) >= FEWEST_OF_A_CLASS
-        made = [
-            _effect(cohort, outcome, found, weighted=weighted) if enough else None
-            for weighted in (False, True)
-        ]
+        weights = (False, True) if enough(found.rows) else ()
+        made = [_effect(cohort, outcome, found, weighted=weighted) for weighted in weights]
         effects += [effect for effect in made if effect is not None]
-        if made[0] is None:
+        if not made or made[0] is None:
             missing[outcome] = _reason(cohort, asked, found.rows, known_at)
     shared = {outcome: framework.shares_behaviour(cohort.name, outcome) for outcome in outcomes}
     milestone = cohort.milestone
@@ -124,7 +121,7 @@ def basis(cohort: Cohort, asked: Asked, known_at: pd.Timestamp) -> Basis:
 
 def held_out(milestone: Milestone, rows: pd.DataFrame) -> Basis:
     """The rows (with their quarter) outside those a milestone was chosen on, or all of them where none are left."""
-    inside = rows["quarter"].map(milestone.defined_in).to_numpy(bool)
+    inside = chosen_on(milestone, rows)
     return Basis(rows, bool(len(rows))) if inside.all() else Basis(rows[~inside], in_definition=False)
 
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from features.arrays import Flags
 from features.declaration import Data
 from features.eligibility import eligibility
 from features.log import Log
@@ -254,6 +255,11 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     result.loc[unseen | ~result["alive"].to_numpy(), "outcome"] = pd.NA
     result["outcome_known_from"] = joined["as_of"].to_numpy()
     return Cohort(name, milestone, result, clock)
+
+
+def chosen_on(milestone: Milestone, rows: pd.DataFrame) -> Flags:
+    """Which rows (with their quarter) lie in the quarters a milestone was chosen on, (rows,)."""
+    return np.asarray(rows["quarter"].map(milestone.defined_in), dtype=bool)
 
 
 def at_next_close(closes: pd.DataFrame, *columns: str) -> pd.DataFrame:

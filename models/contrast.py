@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import Flags, Floats, Integers
-from features.proportions import score_limits
+from features.proportions import kish, score_limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ def shares(flag: Flags, lost: Flags, stratum: Integers, account: Integers, z: fl
 
 def _limits(rate: float, by_account: NDArray[Any], z: float) -> tuple[float, float]:
     """Wilson's limits of a rate with the effective number of accounts (Kish 1965); by_account: their weights."""
-    lower, upper = score_limits(rate, by_account.sum() ** 2 / (by_account**2).sum(), z)
+    lower, upper = score_limits(rate, kish(by_account), z)
     return float(lower), float(upper)
 
 

@@ -19,7 +19,7 @@ from features.simulation.simulator import draw_company, simulate
 from features.simulation.truth import annotations
 from features.tables import TABLES
 from features.workspace import Workspace, write_text
-from models.cohorts import build_cohorts
+from models.cohorts import build_cohorts, chosen_on
 from models.effects import difference_in
 from models.framework import Framework
 from models.framework_text import framework_text
@@ -137,7 +137,7 @@ def _with_expectations(framework: Framework, workspace: Path) -> Framework:
     found = {}
     for name, milestone in framework.milestones.items():
         rows = cohorts.by_name[name].judged("primary", pd.Timestamp(str(milestone.adopted_at)))
-        effect = difference_in(rows[rows["quarter"].map(milestone.defined_in).to_numpy(bool)])
+        effect = difference_in(rows[chosen_on(milestone, rows)])
         if effect is not None:
             interval = (round(effect.lower, 4), round(effect.upper, 4))
             update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}

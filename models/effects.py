@@ -85,6 +85,11 @@ def rarer(rows: pd.DataFrame) -> int:
     return min(int(rows.loc[good == one, "account"].nunique()) for one in (False, True))
 
 
+def enough(rows: pd.DataFrame) -> bool:
+    """Whether rows are a basis for an effect or a verdict at all."""
+    return rarer(rows) >= FEWEST_OF_A_CLASS
+
+
 def difference_in(rows: pd.DataFrame, weight: Floats | None = None) -> Estimate | None:
     """The risk difference of rows (account, reached, outcome), None where one of the groups is empty or has no weight.
 

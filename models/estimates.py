@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t
 
 from features.arrays import Flags, Floats, Integers
-from features.proportions import effective, wilson
+from features.proportions import effective, kish, wilson
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,12 @@ def _weighted(
     value = float((own * good).sum() / own.sum())
     scores = np.bincount(codes, weights=own * (good - value), minlength=n_accounts) / own.sum()
     by_account, rows = (np.bincount(codes, weights=w, minlength=n_accounts) for w in (own, members))
-    left = min(1.0, _kish(by_account) / _kish(rows))
+    left = min(1.0, kish(by_account) / kish(rows))
     spread, before = float((scores**2).sum()), float((plain.scores**2).sum())
     if spread > 0 and before > 0:
         left = min(left, value * (1 - value) / spread * before / (plain.value * (1 - plain.value)))
-    degrees = plain.degrees if left == 1.0 else max(min(plain.degrees, _kish(by_account) - 1), 1.0)
+    degrees = plain.degrees if left == 1.0 else max(min(plain.degrees, kish(by_account) - 1), 1.0)
     return _Rate(value, plain.n, plain.n_effective * left, scores, degrees)
-
-
-def _kish(weights: Any) -> float:
-    """How many equal weights say as much as these."""
-    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def _checked(reached: Flags, outcome: Flags) -> tuple[Flags, Floats]:

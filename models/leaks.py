@@ -21,13 +21,13 @@ from features.specs import Aggregation, FeatureSpec
 from features.subset import draw_accounts, subset
 from features.windows import Grid, last
 from models.contrast import Strata
+from models.effects import FEWEST_OF_A_CLASS
 from models.framework import Framework
 from models.retention import learnable
 
 Severity: TypeAlias = Literal["alarm", "note"]
 
 FALSE_ALARMS = 0.01  # at most this share of checks raises one by chance, whatever number of things it tries
-FEWEST_OF_A_CLASS = 30  # lost or kept accounts; below it nothing is called either way
 MOST_ACCOUNTS = 5000
 MOST_KINDS = 200  # of events, the widest used
 SEEN_DAYS = 90

@@ -16,7 +16,7 @@ from features.arrays import Flags
 from features.declaration import Features
 from models.chain import Basis, basis
 from models.cohorts import STEP, Cohort
-from models.effects import FEWEST_OF_A_CLASS, Effect, Method, difference_in, occasion, population, rarer
+from models.effects import Effect, Method, difference_in, enough, occasion, population
 from models.estimates import Estimate, proportion, stratified_risk_difference
 
 ROUTINE = "routine"  # of a step what `ubiquitous` is of a feature
@@ -57,16 +57,18 @@ def _step(cohort: Cohort, column: str, found: Basis, declared: Features, known_a
     word = _class(share, declared)
     if len(did) and did.all() | ~did.any():
         word = "everybody" if did.all() else "nobody"
-    compared = rows.assign(reached=did)
-    others = (rows["score"].to_numpy(np.float64) - did).astype(np.int64)
-    within = stratified_risk_difference(
-        did, rows["outcome"].to_numpy(bool), others, rows["account"].to_numpy(np.int64)
-    ) if len(rows) else None  # fmt: skip
-    estimates: dict[Method, Estimate | None] = {"crude": difference_in(compared), "stratified": within}
-    if rarer(rows) < FEWEST_OF_A_CLASS:
-        estimates = {}
-    effects = (_effect(cohort, method, e, found) for method, e in estimates.items() if e is not None)
+    effects = (_effect(cohort, method, e, found) for method, e in _compared(rows, did) if e is not None)
     return StepUse(column.removeprefix(STEP), share, word, tuple(effects))
+
+
+def _compared(rows: pd.DataFrame, did: Flags) -> list[tuple[Method, Estimate | None]]:
+    """The difference as it is, and within accounts that did as many of the other steps; none of too few accounts."""
+    if not enough(rows):
+        return []
+    others = (rows["score"].to_numpy(np.float64) - did).astype(np.int64)
+    outcome, account = rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
+    within = stratified_risk_difference(did, outcome, others, account)
+    return [("crude", difference_in(rows.assign(reached=did))), ("stratified", within)]
 
 
 def _newest_year(cohort: Cohort, column: str, known_at: pd.Timestamp) -> Flags:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from features.workspace import Workspace
 from models.versions import Version
 from reports import wording
 from reports.description import Facts, described, outcome
+from reports.environment import environment
 
 NOT_REVIEWED = "Not yet reviewed."
 TOO_LITTLE = "Too little is known yet to say."
@@ -110,13 +111,7 @@ def _now(row: Mapping[str, Any] | None) -> str:
 
 
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment()
     made.filters |= {"day": wording.day, "line": wording.line}
     return made
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from models.chain import revenue_of
-from models.cohorts import Cohort
-from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, occasion, population, rarer
+from models.cohorts import Cohort, chosen_on
+from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.milestones import RETAINED
 from models.sweep import SweepResult
@@ -62,8 +62,7 @@ class Judgement:
     @cached_property
     def held_out(self) -> pd.DataFrame:
         """The judged observations outside the quarters the milestone was chosen on."""
-        inside = [self.milestone.defined_in(q) for q in self.judged["quarter"]]
-        return self.judged[~np.asarray(inside, dtype=bool)]
+        return self.judged[~chosen_on(self.milestone, self.judged)]
 
     @cached_property
     def recent(self) -> pd.DataFrame:
@@ -93,7 +92,7 @@ class Judgement:
 
         None where too few accounts of all held-out quarters had the rarer outcome: that is no basis for a verdict.
         """
-        return difference_in(self.recent) if rarer(self.held_out) >= FEWEST_OF_A_CLASS else None
+        return difference_in(self.recent) if enough(self.held_out) else None
 
     @cached_property
     def predicts(self) -> Predicts:
@@ -196,8 +195,7 @@ class Judgement:
     @cached_property
     def retained_held_out(self) -> pd.DataFrame:
         """The same outside the quarters the milestone was chosen on."""
-        inside = [self.milestone.defined_in(q) for q in self.retained["quarter"]]
-        return self.retained[~np.asarray(inside, dtype=bool)]
+        return self.retained[~chosen_on(self.milestone, self.retained)]
 
     def effects(self) -> list[dict[str, Any]]:
         """Effect records: the primary outcome (also by revenue) and retention, held out, and the naive number beside."""
@@ -227,7 +225,7 @@ class Judgement:
             (frame["retained_known_from"] <= self.known_at) & frame["status"].isin(("reached", "not_reached"))
         ]
         rows = rows[rows["at_risk"] | ~rows["alive"]]
-        rows = rows[~rows["quarter"].map(self.milestone.defined_in).astype(bool)]
+        rows = rows[~chosen_on(self.milestone, rows)]
         known = rows["retained"].notna() | ~rows["alive"]
         rows = rows[known]
         return rows.assign(

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from models.evaluation import LABELS
 from models.evaluation import label as model_label
 from reports import figures, glossary, wording
+from reports.environment import environment
 from reports.shape import complete
 from reports.sparklines import sparkline
 
@@ -226,13 +227,7 @@ def _importance(row: Row) -> str:
 
 
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment()
     made.filters |= {
         word.__name__: word
         for word in (

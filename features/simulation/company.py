@@ -8,14 +8,13 @@ cuts are exact in the log.
 import numpy as np
 
 from features.arrays import Flags, Floats, Integers
-from features.simulation.history import Columns, Counts, History, Standing, standing
+from features.simulation.history import Columns, Counts, History, Standing, days_in_log, standing
 from features.simulation.plantings import MONTH_DAYS, PLANS, TERM_DAYS, TYPICAL_SEATS, Levels
 from features.simulation.population import Population, log_odds
 from features.simulation.retention import loyalty
 from features.simulation.scenario import Scenario
 from features.windows import DAY_US, microseconds
 
-MONTH = MONTH_DAYS
 BASIC_RATE, MATURE_RATE = 2.7, 16.0  # events a month in a category, at the two levels of use
 REDRAW_CHANCE = 0.06  # a month, of the state of utilization
 QUIET_CHANCE, QUIET_USE = 0.04, 0.1
@@ -35,8 +34,8 @@ def hazard(scenario: Scenario, chance: Floats | float, reached: Standing, seats:
 def live(scenario: Scenario, population: Population, rng: np.random.Generator) -> History:
     """Every month of every account from signup to the end of the log."""
     n = len(population)
-    log_days = (microseconds(scenario.end) - population.signed_up) / DAY_US
-    months = int(np.ceil(log_days.max() / MONTH))
+    log_days = days_in_log(scenario, population)
+    months = int(np.ceil(log_days.max() / MONTH_DAYS))
     counts = np.zeros((n, months, len(scenario.columns)), dtype=np.int32)
     spans, present = np.zeros((n, months)), np.zeros((n, months), dtype=np.bool_)
     seats, plan = np.zeros((n, months), dtype=np.int64), np.zeros((n, months), dtype=np.int64)
@@ -53,8 +52,10 @@ def live(scenario: Scenario, population: Population, rng: np.random.Generator) -
             now.utilize(month)
         now.mature(reached)
         now.leave(month, reached, counts)
-        spans[:, month] = now.alive * np.clip(np.minimum(now.end, log_days) - month * MONTH, 0, MONTH)
-        counts[:, month] = now.use(month, reached, spans[:, month] / MONTH, counts)
+        spans[:, month] = now.alive * np.clip(
+            np.minimum(now.end, log_days) - month * MONTH_DAYS, 0, MONTH_DAYS
+        )
+        counts[:, month] = now.use(month, reached, spans[:, month] / MONTH_DAYS, counts)
         now.close(month)
     return History(
         scenario, population, counts, spans, seats, plan, present, now.first_end, now.return_day,
@@ -89,8 +90,8 @@ class _Accounts:
 
     def begin(self, month: int, log_days: Floats) -> None:
         """Who returns in this month is back, and who has no more log is gone."""
-        self.alive |= self.return_day == month * MONTH
-        self.alive &= log_days > month * MONTH
+        self.alive |= self.return_day == month * MONTH_DAYS
+        self.alive &= log_days > month * MONTH_DAYS
 
     def expand(self, reached: Standing) -> None:
         """Change seats and plans. Expansion follows utilization; a plan follows nothing."""
@@ -109,7 +110,7 @@ class _Accounts:
             self.pushed, push.works if push else 1.0, 1.0
         )
         if drift:
-            landmark = self.population.signed_up + 3 * MONTH * DAY_US
+            landmark = self.population.signed_up + 3 * MONTH_DAYS * DAY_US
             late = landmark >= microseconds(self.scenario.quarter_start(drift.quarter))
             self.gain = self.gain * np.where(late, drift.left, 1.0)
         started = counts[:, :3, self.at.started].sum(axis=1)
@@ -146,12 +147,12 @@ class _Accounts:
         chance = hazard(self.scenario, self.chance * self._drivers(month, counts), reached, self.seats)
         back = np.isfinite(self.return_day)  # who returns pays by the month
         yearly = self.population.annual & ~back
-        renewal = -(-(month + 1) * MONTH // TERM_DAYS) * TERM_DAYS  # the first from the next month on
-        decides = renewal // MONTH == month + 1
+        renewal = -(-(month + 1) * MONTH_DAYS // TERM_DAYS) * TERM_DAYS  # the first from the next month on
+        decides = renewal // MONTH_DAYS == month + 1
         chance = np.where(yearly, (1 - (1 - chance) ** 12) * decides, chance)
         stays = np.isinf(self.end) & self.alive & ~self.population.is_test
         leaves = stays & (self.rng.random(self.n) < chance)
-        day = np.where(yearly, renewal, (month + self.rng.uniform(0.1, 1.0, self.n)) * MONTH)
+        day = np.where(yearly, renewal, (month + self.rng.uniform(0.1, 1.0, self.n)) * MONTH_DAYS)
         self.first_end = np.where(leaves & ~back, day, self.first_end)
         self.second_end = np.where(leaves & back, day, self.second_end)
 
@@ -166,9 +167,9 @@ class _Accounts:
 
     def close(self, month: int) -> None:
         """Who ends in this month is gone, and some of them come back after two to seven months."""
-        gone = self.alive & (self.end < (month + 1) * MONTH)
+        gone = self.alive & (self.end < (month + 1) * MONTH_DAYS)
         returns = self.rng.random(self.n) < self.scenario.leaving.return_share
-        later = (month + self.rng.integers(3, 8, self.n)) * MONTH
+        later = (month + self.rng.integers(3, 8, self.n)) * MONTH_DAYS
         self.return_day = np.where(gone & np.isinf(self.return_day) & returns, later, self.return_day)
         self.alive &= ~gone
 
@@ -176,7 +177,7 @@ class _Accounts:
         """The counts of one month, (n, columns). lived: (n,) share of the month, 0 where nobody is there."""
         people, rng, at = self.population, self.rng, self.at
         # Only annual accounts know of their leaving a month ahead.
-        fading = self.end < (month + 2) * MONTH
+        fading = self.end < (month + 2) * MONTH_DAYS
         lived = lived * np.where(fading, self.scenario.leaving.use_left, 1.0) * (self.awake_from <= month)
         quiet = np.where(rng.random(self.n) < QUIET_CHANCE, QUIET_USE, 1.0)
         volume = lived * quiet * np.exp(people.trend * month)
@@ -203,7 +204,7 @@ class _Accounts:
         if usage.plan is not None:
             can &= self.plan == PLANS.index(usage.plan)
         if usage.launched_quarter is not None:
-            begins = self.population.signed_up + month * MONTH * DAY_US
+            begins = self.population.signed_up + month * MONTH_DAYS * DAY_US
             can &= begins >= microseconds(self.scenario.quarter_start(usage.launched_quarter))
         return can
 
@@ -244,7 +245,7 @@ class _Accounts:
         begins = microseconds(self.scenario.quarter_start(push.quarter))
         before = counts[:, :2, self.at.started].sum(axis=1)
         short = self.alive & (before < self.scenario.activation.at_least)
-        short &= self.population.signed_up + 2 * MONTH * DAY_US >= begins
+        short &= self.population.signed_up + 2 * MONTH_DAYS * DAY_US >= begins
         self.held_out = short & (self.rng.random(self.n) < push.holdout)
         self.contacted = short & ~self.held_out
         total = before + started

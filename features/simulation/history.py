@@ -48,7 +48,12 @@ class History:
     @property
     def log_days(self) -> Floats:
         """Days from signup to the end of the log, (n,)."""
-        return (microseconds(self.scenario.end) - self.population.signed_up) / DAY_US
+        return days_in_log(self.scenario, self.population)
+
+
+def days_in_log(scenario: Scenario, population: Population) -> Floats:
+    """Days from signup to the end of the log, (n,)."""
+    return (microseconds(scenario.end) - population.signed_up) / DAY_US
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,13 @@ class Realised:
         people, log_days = history.population, history.log_days
         trial_days = self.scenario.population.trial_days
         customer, gone = ~people.is_test, history.first_end < log_days
+        never_bought = people.trial & (history.first_end <= trial_days)
         found = {
             "n_events": n_events,
             "n_accounts": len(people),
             "n_test_accounts": people.is_test.sum(),
             "n_trials": people.trial.sum(),
-            "n_trials_lost": (people.trial & (history.first_end <= trial_days) & gone).sum(),
+            "n_trials_lost": (never_bought & gone).sum(),
             "n_left": gone.sum(),
             "n_returned": (gone & (history.return_day < log_days)).sum(),
             "n_contacted": history.contacted.sum(),
@@ -45,10 +46,10 @@ class Realised:
             "n_pushed": history.pushed.sum(),
         }
         self.counts = {name: self.counts[name] + int(n) for name, n in found.items()}
-        buyer = customer & ~(people.trial & (history.first_end <= trial_days))
+        buyer = customer & ~never_bought
         self.years += float(np.minimum(history.first_end, log_days)[buyer].sum() / TERM_DAYS)
         self.left += int((gone & buyer).sum())
-        for name, tally in (*_once_reached(history, customer, log_days), *_state_reached(history, customer)):
+        for name, tally in (*_once_reached(history, customer), *_state_reached(history, customer)):
             self.reached[name] += tally
         for twin in self.moments:
             self.moments[twin] += _moments(history, twin)
@@ -65,14 +66,14 @@ class Realised:
         }
 
 
-def _once_reached(history: History, customer: Flags, log_days: Floats) -> list[tuple[str, Integers]]:
+def _once_reached(history: History, customer: Flags) -> list[tuple[str, Integers]]:
     """Setup and activation among accounts alive at the landmark, as (reached, of)."""
     months = history.spans.shape[1]
     found = []
     for name, day in (("setup", SETUP_DAYS), ("activation", ACTIVATION_DAYS)):
         first = standing(history.scenario, history.counts, history.seats, min(day // MONTH_DAYS, months))
         there = (history.first_end >= day) | (history.return_day <= day)
-        alive = customer & there & (log_days >= day)
+        alive = customer & there & (history.log_days >= day)
         found.append((name, _tally(first.setup if name == "setup" else first.activated, alive)))
     return found
 
