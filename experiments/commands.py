@@ -81,7 +81,7 @@ def sweep(
     features: Annotated[
         str | None,
         typer.Option(
-            help="Also try these events, by comma-separated patterns: they join the family that is corrected for."
+            help="Explore these events alone, by comma-separated patterns, instead of all that the framework names."
         ),
     ] = None,
     seed: Seed = 0,
@@ -92,7 +92,8 @@ def sweep(
 ) -> None:
     """Sweep the threshold of milestones over every achievable cut, corrected for everything tried."""
     from experiments.launch import Launch, Variation
-    from experiments.sweeps import current_sentence, sweep_milestones
+    from experiments.sweep_json import sentences
+    from experiments.sweeps import sweep_milestones
     from features.workspace import Workspace
 
     console = Console(as_json)
@@ -106,9 +107,8 @@ def sweep(
     for caveat in (caveat for found in made for caveat in found["caveats"]):
         console.warn(f"warning: {caveat}")
     for found in made:
-        console.say(
-            f"{found['milestone']}: {found['verdict']}. {found['sentence']} {current_sentence(found)}".rstrip()
-        )
+        for said in sentences(found):
+            console.say(f"{found['milestone']}: {said}")
     console.result({"sweeps": made})
 
 

@@ -1,28 +1,25 @@
-"""Pictures of one run: a model beside its baselines, and a milestone along every cut. Tables in, figures out."""
+"""Pictures of a training: a model beside its baselines, and what mattered to it. Tables in, figures out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from features.adoption import BY_DEFINITION
 from features.workspace import discard, set_aside
 from models.evaluation import label
-from models.sweep import SweepResult
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # Okabe & Ito 2008: told apart by everybody
 MOST_FEATURES = 15
 ENDS = ("niche", "ubiquitous", BY_DEFINITION)  # classes of adoption that propose no milestone
-MOST_MARKED = 60  # cuts that get a dot each
-NAMES = ("auc", "importance", "cuts")  # every figure there can be
+NAMES = ("auc", "importance")  # every figure of a training there can be
 
 
-def write(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Write each figure as a PNG of its name, and remove what an earlier run drew and this one did not."""
-    for name in NAMES:
+def write(figures: Mapping[str, Figure], folder: Path, names: Sequence[str] = NAMES) -> list[Path]:
+    """Write each figure as a PNG of its name, and remove those of `names` that an earlier run drew and this one did not."""
+    for name in names:
         if name not in figures:
             discard(folder / f"{name}.png")
     paths = [folder / f"{name}.png" for name in figures]
@@ -84,44 +81,4 @@ def importance(ranking: list[dict[str, Any]]) -> Figure:
             facecolor="white", edgecolor=GREY, hatch="////", label="niche, ubiquitous or by definition"
         )
         figure.legend(handles=[hatched], loc="outside upper left", fontsize=8, frameon=False)
-    return figure
-
-
-def of_sweep(record: Mapping[str, Any], result: SweepResult) -> dict[str, Figure]:
-    """cuts: phi along every cut of the best candidate; empty where there is no cut."""
-    grid = result.grid
-    if not grid or not len(grid["cut"]):
-        return {}
-    return {"cuts": cuts(record, grid)}
-
-
-def cuts(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Figure:
-    """Phi and adoption along the cuts of the candidate that the record names."""
-    own = np.asarray(grid["candidate"]) == record["feature"]
-    cut, phi, share = (np.asarray(grid[key])[own] for key in ("cut", "phi", "share_reached"))
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
-    few = len(cut) <= MOST_MARKED
-    axes.plot(cut, phi, color=BLUE, marker="o" if few else None, markersize=3, label="phi")
-    axes.set_xlabel(f"cut: {record['feature']} at least")
-    axes.set_ylabel("phi with the outcome")
-    axes.axhline(0, color=GREY, linewidth=0.8)
-    if record["plateau"]:
-        # The line keeps a plateau of one cut to be seen.
-        axes.axvspan(*record["plateau"], color=BLUE, alpha=0.15, linewidth=3, label="as good as the best")
-    if record["operating_cut"]:
-        axes.axvline(record["operating_cut"]["value"], color=VERMILLION, label="proposed cut")
-    if record["feature"] == record["milestone"]:
-        axes.axvline(record["current_threshold"], color=GREY, linestyle="--", label="current cut")
-    other = axes.twinx()
-    other.plot(cut, share, color=GREY, linestyle=":", label="adoption")
-    other.set_ylabel("share of accounts that reach it")
-    other.set_ylim(0, 1)
-    if len(cut) > 1 and cut[-1] / max(cut[0], 1e-9) > 50:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-    for edge in (axes, other):
-        edge.spines["top"].set_visible(False)
-    handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=8, frameon=False)
     return figure

@@ -30,10 +30,12 @@ __all__ = ["ModelRecord", "Run", "Store"]
 
 CHAMPION = "champion"
 SUPERSEDED = "superseded"
+CUT_OFF = "cut_off"
 
 NOTES: dict[Kind, str] = {
     "train": "Retention models: one run per training, with its metrics, ranking of features and model.",
-    "sweep": "Threshold sweeps: one run per milestone and sweep; its grid is a table among the artifacts.",
+    "sweep": "Threshold sweeps: one run per milestone and sweep; its grid is a table among the artifacts, its shortlisted "
+    "cuts are its child runs: select them and compare.",
     "review": "Framework reviews: one run per quarter, with the report that the meeting reads.",
     "milestones": "How predictive each milestone has been: one run per milestone and version, a step per "
     f"quarter. Runs tagged {SUPERSEDED} have a fresher one.",
@@ -121,6 +123,26 @@ class Store:
                 raise
             finally:
                 self._end(run, status)
+
+    def links(self, run_id: str) -> dict[str, str | None]:
+        """What links.json keeps of a run that was recorded earlier."""
+        with self.asking(f"look up the run {run_id}"):
+            found = self.client.get_run(run_id)
+        return Run(self.uri, run_id, found.info.experiment_id).links()
+
+    def mark_killed(self, run_id: str) -> None:
+        """Mark a run that a process left open when it was cut off; one that was deleted since is none."""
+        from mlflow.exceptions import MlflowException
+
+        with self.asking(f"mark the run {run_id} as killed"):
+            try:
+                if self.client.get_run(run_id).info.status != "RUNNING":
+                    return
+                self.client.set_tag(run_id, CUT_OFF, "true")
+                self.client.set_terminated(run_id, "KILLED")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
 
     def set_champion(self, name: str, version: str) -> None:
         """Point the alias `champion` of the registered model at a version."""

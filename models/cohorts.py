@@ -27,13 +27,13 @@ from models.doubts import require_states
 from models.framework import Framework
 from models.milestones import DORMANT, LINK_DAYS, RETAINED, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
+from models.rivals import RIVAL
 from models.splits import folds
 from models.standing import STATUSES, standing
 from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
 QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
-RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
 STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 

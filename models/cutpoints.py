@@ -94,13 +94,19 @@ class CutFamily:
     bins: tuple[Integers, ...]
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate], block: Integers) -> "CutFamily":
-        """All achievable cuts of the candidates. Raises ValueError where lengths differ."""
+    def of(
+        cls, candidates: Sequence[Candidate], block: Integers, most_cuts: int | None = None
+    ) -> "CutFamily":
+        """All achievable cuts of the candidates, of each at most so many. Raises ValueError where lengths differ."""
         n = len(block)
         for candidate in candidates:
             if len(candidate.values) != n:
                 raise ValueError(f"{candidate.name} has {len(candidate.values)} values for {n} accounts")
         cuts = tuple(achievable_cuts(candidate.values, minimum_support(n)) for candidate in candidates)
+        if most_cuts is not None:
+            cuts = tuple(
+                _thinned(one.values, of, most_cuts) for one, of in zip(candidates, cuts, strict=True)
+            )
         bins = tuple(_bins(candidate, cut) for candidate, cut in zip(candidates, cuts, strict=True))
         return cls(tuple(candidates), np.unique(block, return_inverse=True)[1].astype(np.int64), cuts, bins)
 
@@ -113,10 +119,7 @@ class CutFamily:
         which = int(self.owner[row])
         candidate, cuts = self.candidates[which], self.cuts[which]
         if len(cuts) > COARSE_CUTS:
-            n_below = np.searchsorted(np.sort(candidate.values), cuts)
-            steps = np.linspace(n_below[0], n_below[-1], COARSE_CUTS - 1)
-            kept = np.append(np.searchsorted(n_below, steps), np.searchsorted(cuts, self.cut[row]))
-            cuts = cuts[np.unique(kept)]
+            cuts = np.union1d(_thinned(candidate.values, cuts, COARSE_CUTS - 1), self.cut[[row]])
         return CutFamily((candidate,), self.block, (cuts,), (_bins(candidate, cuts),))
 
     @cached_property
@@ -140,6 +143,15 @@ class CutFamily:
         size = (len(self.cuts[which]) + 1) * self.n_blocks
         counts = np.bincount(cells, weights=weights, minlength=size)
         return counts.astype(np.float64).reshape(-1, self.n_blocks)
+
+
+def _thinned(values: Floats, cuts: Floats, most: int) -> Floats:
+    """At most so many of the cuts, about equally many accounts apart."""
+    if len(cuts) <= most:
+        return cuts
+    n_below = np.searchsorted(np.sort(values), cuts)
+    steps = np.linspace(n_below[0], n_below[-1], most)
+    return cuts[np.unique(np.searchsorted(n_below, steps))]
 
 
 def _bins(candidate: Candidate, cuts: Floats) -> Integers:
@@ -170,6 +182,14 @@ class Association:
             return None
         best = int(np.argmax(np.where(self.allowed, self.phi, -np.inf)))
         return best if self.phi[best] > 0 else None
+
+    @property
+    def youden(self) -> Floats:
+        """Sensitivity + specificity - 1 of each cut over all accounts; 0 where one class is missing. Youden 1950."""
+        bad = self.n - self.n_good
+        if not self.n_good or not bad:
+            return np.zeros_like(self.n_reached)
+        return np.asarray(self.good_reached / self.n_good - (self.n_reached - self.good_reached) / bad)
 
     @property
     def p_single(self) -> Floats:
@@ -240,6 +260,16 @@ def permutation_maxima(
         maxima.append(highest)
     varies = float(size @ (rate * (1 - rate)))
     return np.concatenate(maxima) / np.sqrt(varies) if varies > 0 else np.zeros(n_permutations)
+
+
+def corrected(maxima: Floats, phi: Floats) -> Floats:
+    """How often noise reaches each phi (k,) somewhere in all that was tried, (k,). Westfall & Young 1993 (single-step maxT).
+
+    maxima: from `permutation_maxima`. The 1e-6 lets shuffles that tie with an observed phi count as ties in spite of
+    float32.
+    """
+    below = np.searchsorted(np.sort(maxima), phi - 1e-6, side="left")
+    return np.asarray((1 + len(maxima) - below) / (1 + len(maxima)), dtype=np.float64)
 
 
 def _membership(bins: Integers, n_cuts: int) -> csr_array:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
+from features.arrays import Floats
+from models.cutpoints import corrected
 from models.effects import Method
 from models.estimates import Estimate
 from models.plateau import CurvePoint, OperatingCut
@@ -39,11 +42,12 @@ class SweepResult:
 
     `smallest_detectable` is a risk difference; `excluded_above` a simultaneous upper bound on it at any cut
     within the adoption band. `grid` holds one row per candidate x cut; `curves` the share with the good
-    outcome along the best and the current candidate.
+    outcome along the best and the current candidate; `null` the largest phi of all that was tried in each of the
+    permutations, where chance alone is at work.
     """
 
     verdict: Verdict
-    sentence: str
+    finding: str
     n_accounts: int
     family: Mapping[str, int]
     best: str | None = None
@@ -55,25 +59,37 @@ class SweepResult:
     gain_over_current: Estimate | None = None
     p_corrected: float | None = None
     phi: float | None = None
+    youden: float | None = None
     smallest_detectable: float | None = None
     excluded_above: float | None = None
     shape: Shape | None = None
     effects: tuple[SweepEffect, ...] = ()
     grid: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     curves: Mapping[str, tuple[CurvePoint, ...]] = field(default_factory=dict, repr=False)
+    null: Floats | None = field(default=None, repr=False)
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words, with the effect on accounts that did not choose the cut."""
+        held_out = self.effect("out_of_sample") if self.operating_cut is not None else None
+        return self.finding if held_out is None else f"{self.finding} {held_out_sentence(held_out)}"
+
+    def corrected(self, phi: Floats) -> Floats:
+        """The chance that noise reaches each phi (k,) anywhere in what was tried, (k,)."""
+        return corrected(np.empty(0) if self.null is None else self.null, phi)
 
     def effect(self, name: str) -> Estimate | None:
         """The estimate of that name, or None where it could not be estimated."""
         return next((one.estimate for one in self.effects if one.name == name), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the grid, as JSON writes it."""
-        record = asdict(self)
-        del record["grid"]
+        """Everything but the grid and the permutations, as JSON writes it."""
+        record = {**asdict(self), "sentence": self.sentence}
+        del record["grid"], record["null"]
         return record
 
 
-def none_sentence(found: Mapping[str, Any]) -> str:
+def none_finding(found: Mapping[str, Any]) -> str:
     """What to say where nothing is supported: what could have been seen, never "no effect"."""
     least, n = found["smallest_detectable"], found["n_accounts"]
     text = (
@@ -86,8 +102,8 @@ def none_sentence(found: Mapping[str, Any]) -> str:
     return text
 
 
-def supported_sentence(shape: Shape, operating: OperatingCut, found: Mapping[str, Any]) -> str:
-    """What to say of a milestone that is supported, with the figure measured out of sample."""
+def supported_finding(shape: Shape, operating: OperatingCut, found: Mapping[str, Any]) -> str:
+    """What to say of a milestone that is supported."""
     name, cut, (low, high) = found["best"], found["best_cut"], found["plateau"]
     text = {
         "threshold": f"A step is supported at {name} >= {cut:g}.",
@@ -96,11 +112,13 @@ def supported_sentence(shape: Shape, operating: OperatingCut, found: Mapping[str
     }[shape.verdict]
     if low < high:
         text += f" Cuts from {low:g} to {high:g} cannot be told apart from it."
-    text += f" Operating cut {operating.value:g}: {operating.reason}."
-    held_out = next((one.estimate for one in found["effects"] if one.name == "out_of_sample"), None)
-    if held_out is None:
-        return text
-    return text + (
-        f" Out of sample, reaching the chosen cut goes with {100 * held_out.value:+.1f} points"
-        f" ({100 * held_out.lower:+.1f} to {100 * held_out.upper:+.1f})."
+    return f"{text} Operating cut {operating.value:g}: {operating.reason}."
+
+
+def held_out_sentence(effect: Estimate, quarters: tuple[str, str] | None = None) -> str:
+    """What a chosen cut goes with where it was not chosen: in other accounts, or in fresh quarters."""
+    where = "" if quarters is None else f", in the fresh quarters {quarters[0]} to {quarters[1]}"
+    return (
+        f"Out of sample{where}, reaching the chosen cut goes with {100 * effect.value:+.1f} points"
+        f" ({100 * effect.lower:+.1f} to {100 * effect.upper:+.1f})."
     )

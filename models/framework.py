@@ -175,12 +175,21 @@ class Framework(Declared):
         """
         milestone = self.milestones[name]
         outcome = outcome or milestone.primary_outcome
-        own = milestone.rule.all_events
         if outcome in self.milestones:
             return _shared(milestone, self.milestones[outcome])
-        if outcome == DORMANT or self.data.outcomes.kind == "silent":
-            return tuple(sorted(own & (frozenset(self.data.events.core) or own)))
-        return ()
+        own = milestone.rule.all_events
+        return tuple(sorted(own & (self.counted_by(outcome) or own))) if self.means_silence(outcome) else ()
+
+    def means_silence(self, outcome: str) -> bool:
+        """Whether an outcome other than a milestone is that core events stop: going dormant, or a silent loss."""
+        lost = outcome not in self.milestones and self.data.outcomes.kind == "silent"
+        return outcome == DORMANT or lost
+
+    def counted_by(self, outcome: str) -> frozenset[str]:
+        """The events that an outcome counts; of silence the core ones, none where all of them count or none does."""
+        if outcome in self.milestones:
+            return self.milestones[outcome].rule.all_events
+        return frozenset(self.data.events.core) if self.means_silence(outcome) else frozenset()
 
     def of_kind(self, kind: Literal["once", "state"]) -> dict[str, Milestone]:
         """The milestones of one kind, in the order of the file."""

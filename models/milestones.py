@@ -21,6 +21,7 @@ from models.parts import Level, LevelName, Step, distinct, group_of, same, words
 RETAINED = "retained"
 DORMANT = "dormant"
 LINK_DAYS = 90  # a state is looked at this long after a landmark: far enough for its window to be disjoint
+DEFAULT_MINIMUM = 0.05  # where nobody declared what an effect must be to be useful
 QUIET_DAYS = 30  # dormant: not one core event in the last so many of these days, [t + 60, t + 90)
 
 

@@ -23,9 +23,10 @@ from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort
 from models.framework import Framework, ReviewSettings
 from models.milestones import RETAINED, CountRule, LevelsRule, Milestone, Rule, StepsRule
 from models.parts import Level
+from models.rivals import Rival, rivals_by_event
 from models.roundness import nearest_round, round_numbers, scales
 from models.sweep import SweepResult
-from models.trial import build_trial, rival_name, rival_rules, rival_specs, run_trial, within_band
+from models.trial import build_trial, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90
 MOST_CANDIDATES = 24
@@ -140,7 +141,7 @@ class _Proposer:
     def _mature_level(self, members: tuple[str, ...]) -> float:
         """A level that about a third of the accounts using the category reach in its window."""
         rule = CountRule(events=members, window_days=self._maturity_days, at_least=1)
-        frame = self._cohort("level", Milestone(kind="state", rule=rule), {}).frame
+        frame = self._cohort("level", Milestone(kind="state", rule=rule), ()).frame
         counts = frame.loc[frame["alive"] & (frame["score"] > 0) & (frame["as_of"] < self.until), "score"]
         return float(max(2.0, nearest_round(float(counts.quantile(2 / 3))))) if len(counts) else 2.0
 
@@ -152,9 +153,9 @@ class _Proposer:
     def _framework(self, milestones: dict[str, Milestone]) -> Framework:
         return Framework(schema=1, name="proposal", version=1, data=self.data, milestones=milestones)
 
-    def _cohort(self, name: str, milestone: Milestone, rivals: dict[str, CountRule]) -> Cohort:
+    def _cohort(self, name: str, milestone: Milestone, rivals: tuple[Rival, ...]) -> Cohort:
         framework = self._framework({**self.found.milestones, name: milestone})
-        extra = rival_specs(rivals)
+        extra = [one.spec for one in rivals]
         if milestone.kind == "once":
             question = tenure_question(framework, extra)
         else:
@@ -165,7 +166,7 @@ class _Proposer:
         return build(framework, name, frame, self.log)
 
     def _propose(self, name: str, milestone: Milestone, *, rivals: bool) -> None:
-        others = rival_rules(milestone, self.core) if rivals else {}
+        others = rivals_by_event(milestone, self.core) if rivals else ()
         cohort = self._cohort(name, milestone, others)
         if not len(cohort.frame):
             awaited = (
@@ -220,13 +221,12 @@ def earlier_half(cohort: Cohort, known_at: pd.Timestamp) -> tuple[str, str] | No
 
 
 def _choice(
-    cohort: Cohort, half: tuple[str, str] | None, result: SweepResult, rivals: dict[str, CountRule]
+    cohort: Cohort, half: tuple[str, str] | None, result: SweepResult, rivals: tuple[Rival, ...]
 ) -> tuple[Any, str, dict[str, Any]]:
     """The rule to propose, why, and what to expect of it out of sample."""
     rule = cohort.milestone.rule
     if result.operating_cut is not None:
-        by_name = {rival_name(column, rival): rival for column, rival in rivals.items()}
-        chosen = by_name.get(result.best or "", rule)
+        chosen = next((one.rule for one in rivals if one.name == result.best), rule)
         effect = result.effect("out_of_sample")
         expected: dict[str, Any] = {}
         if effect is not None:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from features.arrays import Flags, Floats, Integers
+from features.proportions import wilson
 from models import plateau as plateaus
-from models.cutpoints import Association, Candidate, CutFamily, association, permutation_maxima
+from models.cutpoints import Association, Candidate, CutFamily, association, corrected, permutation_maxima
 from models.effects import FEWEST_OF_A_CLASS, Method
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
-from models.finding import SweepEffect, SweepResult, Verdict, none_sentence, supported_sentence
+from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import step_or_smooth
 
@@ -27,6 +28,7 @@ __all__ = ["Candidate", "CurvePoint", "OperatingCut", "SweepEffect", "SweepResul
 MIN_ACCOUNTS = 60
 _FOLDS = 5
 _POWER = 0.8
+_LEVEL = 0.95
 # Folds choose on accounts they share. Where the choice is noise their results move together: the error
 # measured is 1.3 to 1.5 times that of independent accounts; where it is clear (corrected p under 0.01), 1.0.
 _SHARED_FOLDS = 1.5
@@ -65,21 +67,22 @@ def sweep(
     n_permutations: int = 1000,
     alpha: float = 0.05,
     group: Integers | None = None,
+    most_cuts: int | None = None,
 ) -> SweepResult:
     """Sweep all candidates for a milestone on n accounts, one a row.
 
     outcome: (n,) true where the good thing happened; block: (n,) cohort quarter, within which outcomes are
     shuffled; current: candidate and cut in use today; band: shares of accounts an operating cut should reach;
-    group: (n,) the fold of each account, drawn at random where it is not given. Too little data is a verdict,
-    not an error. Raises ValueError for lengths that differ, a name used twice, an unknown current candidate.
+    group: (n,) the fold of each account, drawn at random where it is not given; most_cuts: of each candidate at most so
+    many, all without it. Too little data is a verdict, not an error. Raises ValueError for lengths that differ, a name used twice, an unknown current candidate.
     """
-    task = _checked(candidates, outcome, block, rng, current, band, group)
+    task = _checked(candidates, outcome, block, rng, current, band, group, most_cuts)
     seen = association(task.family, task.outcome)
     grid = _grid(task.family, seen)
     lacking = _lacking(task, seen)
     if lacking:
-        sentence = f"Insufficient data: {lacking}."
-        return SweepResult("insufficient_data", sentence, seen.n, task.counted, grid=grid)
+        said = f"Insufficient data: {lacking}."
+        return SweepResult("insufficient_data", said, seen.n, task.counted, grid=grid)
     maxima = permutation_maxima(task.family, task.outcome, rng, n_permutations)
     noise = float(np.quantile(maxima, 1 - alpha))
     best = seen.best
@@ -87,12 +90,12 @@ def sweep(
         "n_accounts": seen.n,
         "family": task.counted,
         "grid": grid,
+        "null": maxima,
         "curves": _curves(task, best),
         "excluded_above": _excluded_above(seen, noise, band),
     }
     found |= _detectable(task, seen, best, noise)
-    # The 1e-6 lets shuffles that tie with the observed phi count as ties in spite of float32.
-    p = 1.0 if best is None else (1 + int((maxima >= seen.phi[best] - 1e-6).sum())) / (1 + n_permutations)
+    p = 1.0 if best is None else float(corrected(maxima, seen.phi[[best]])[0])
     held_out, chosen = _held_out(task)
     found["effects"] = (
         *_out_of_sample(task, held_out, chosen, clear=p < _CLEAR),
@@ -101,11 +104,11 @@ def sweep(
     )
     found["gain_over_current"] = _gain(task, held_out, chosen, rng)
     if best is None:
-        return SweepResult("none", none_sentence(found), **found)
+        return SweepResult("none", none_finding(found), **found)
     found["p_corrected"] = p
     found |= _around(task, seen, best, rng)
     if p >= alpha:
-        return SweepResult("none", none_sentence(found), **found)
+        return SweepResult("none", none_finding(found), **found)
     return _supported(task, seen, best, rng, found, alpha)
 
 
@@ -117,6 +120,7 @@ def _checked(
     current: tuple[str, float] | None,
     band: tuple[float, float],
     group: Integers | None,
+    most_cuts: int | None,
 ) -> _Task:
     n = len(outcome)
     names = [candidate.name for candidate in candidates]
@@ -130,7 +134,9 @@ def _checked(
         raise ValueError(f"band {band} must be two rising shares between 0 and 1")
     fold = rng.permutation(n) % _FOLDS if group is None else group
     where = None if current is None else (names.index(current[0]), current[1])
-    return _Task(CutFamily.of(candidates, block), outcome.astype(bool), fold.astype(np.int64), where, band)
+    return _Task(
+        CutFamily.of(candidates, block, most_cuts), outcome.astype(bool), fold.astype(np.int64), where, band
+    )
 
 
 def _lacking(task: _Task, seen: Association) -> str:
@@ -146,8 +152,14 @@ def _lacking(task: _Task, seen: Association) -> str:
 
 
 def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
+    n_not = seen.n - seen.n_reached
     rate_reached = seen.good_reached / np.maximum(seen.n_reached, 1)
-    rate_not = (seen.n_good - seen.good_reached) / np.maximum(seen.n - seen.n_reached, 1)
+    rate_not = (seen.n_good - seen.good_reached) / np.maximum(n_not, 1)
+    value = rate_reached - rate_not
+    (low1, up1), (low0, up0) = (
+        wilson(rate, np.maximum(n, 1), np.inf, _LEVEL)
+        for rate, n in ((rate_reached, seen.n_reached), (rate_not, n_not))
+    )
     return {
         "candidate": np.array([one.name for one in family.candidates], dtype=object)[family.owner],
         "cut": family.cut,
@@ -155,8 +167,12 @@ def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
         "share_reached": seen.n_reached / max(seen.n, 1),
         "rate_reached": rate_reached,
         "rate_not": rate_not,
-        "risk_difference": rate_reached - rate_not,
+        "risk_difference": value,
+        # Newcombe 1998, of one cut alone: the best of many is lifted by having been searched for.
+        "lower": value - np.hypot(rate_reached - low1, up0 - rate_not),
+        "upper": value + np.hypot(up1 - rate_reached, rate_not - low0),
         "phi": seen.phi,
+        "youden": seen.youden,
         "p_single": seen.p_single,
     }
 
@@ -270,6 +286,7 @@ def _around(task: _Task, seen: Association, best: int, rng: np.random.Generator)
         "best": family.candidates[owner].name,
         "best_cut": float(family.cut[best]),
         "phi": float(seen.phi[best]),
+        "youden": float(seen.youden[best]),
         "plateau": (float(family.cut[first]), float(family.cut[last])),
         "stability_range": plateaus.stability_range(family.coarse(best), task.outcome, rng),
     }
@@ -296,4 +313,4 @@ def _supported(
     found |= {"shape": shape, "operating_cut": operating}
     if shape.verdict == "threshold":
         found["threshold"] = found["best_cut"]
-    return SweepResult(shape.verdict, supported_sentence(shape, operating, found), **found)
+    return SweepResult(shape.verdict, supported_finding(shape, operating, found), **found)

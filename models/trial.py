@@ -1,16 +1,16 @@
 """From a cohort to what a sweep eats: one row per account, an outcome, and every candidate score."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from features.arrays import Flags, Floats, Integers
-from features.specs import FeatureSpec
-from models.cohorts import RIVAL, Asked, Cohort
+from models.cohorts import Asked, Cohort
 from models.effects import difference_in
-from models.milestones import CountRule, Milestone
+from models.milestones import CountRule
+from models.rivals import Rival
 from models.sweep import Candidate, SweepResult, sweep
 
 # A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
@@ -20,9 +20,9 @@ MOSTLY = 0.9
 
 @dataclass(frozen=True)
 class Trial:
-    """The rows of one sweep. outcome, block (quarter), fold: (n,), one row per account.
+    """The rows of one sweep. outcome, block (place in `quarters`), fold: (n,), one row per account.
 
-    quarters: first and last cohort quarter. excluded: observations left out, by reason. left_out: rivals that are
+    quarters: the cohort quarters, ascending. excluded: observations left out, by reason. left_out: rivals that are
     known of too few accounts to be judged beside the others, with the share of which they are.
     """
 
@@ -30,31 +30,9 @@ class Trial:
     outcome: Flags
     block: Integers
     fold: Integers
-    quarters: tuple[str, str] | None
+    quarters: tuple[str, ...]
     excluded: dict[str, int]
     left_out: dict[str, float] = field(default_factory=dict)
-
-
-def rival_rules(milestone: Milestone, events: Iterable[str]) -> dict[str, CountRule]:
-    """The same question asked of other events, each counted alone over the milestone's window."""
-    rule = milestone.rule
-    per_seat = isinstance(rule, CountRule) and rule.per_seat
-    own = rule.events if isinstance(rule, CountRule) else ()
-    return {
-        RIVAL + event: CountRule(events=(event,), window_days=rule.window_days, per_seat=per_seat, at_least=1)
-        for event in events
-        if (event,) != own
-    }
-
-
-def rival_name(column: str, rule: CountRule) -> str:
-    """A rival for people: "conversation_started in 90 days"."""
-    return f"{column.removeprefix(RIVAL)} in {rule.window_days} days"
-
-
-def rival_specs(rivals: dict[str, CountRule]) -> tuple[FeatureSpec, ...]:
-    """The rivals as features to be asked for together with the milestone."""
-    return tuple(rule.spec(column) for column, rule in rivals.items())
 
 
 def build_trial(
@@ -62,7 +40,7 @@ def build_trial(
     outcome: Asked,
     known_at: pd.Timestamp,
     rng: np.random.Generator,
-    rivals: dict[str, CountRule] | None = None,
+    rivals: Sequence[Rival] = (),
     quarters: Collection[str] | None = None,
 ) -> Trial:
     """The rows to sweep: judged at known-at, in these cohort quarters only where `quarters` are given.
@@ -76,23 +54,24 @@ def build_trial(
         inside = rows["quarter"].isin(quarters)
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
-    known = rows[list(rivals or {})].notna().groupby(rows["account"]).any().mean()
-    left_out = {str(column): float(share) for column, share in known.items() if share < MOSTLY}
-    rivals = {column: rule for column, rule in (rivals or {}).items() if column not in left_out}
-    complete = rows[list(rivals)].notna().all(axis=1)  # every candidate is judged on the same accounts
+    known = rows[[one.column for one in rivals]].notna().groupby(rows["account"]).any().mean()
+    left_out = {one.name: float(known[one.column]) for one in rivals if known[one.column] < MOSTLY}
+    rivals = [one for one in rivals if one.name not in left_out]
+    # Every candidate is judged on the same accounts.
+    complete = rows[[one.column for one in rivals]].notna().all(axis=1)
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
     drawn = _one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
     seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
     return Trial(
-        candidates=(_own(cohort, drawn), *(_candidate(c, rule, drawn[c]) for c, rule in rivals.items())),
+        candidates=(_own(cohort, drawn), *(_candidate(one, drawn[one.column]) for one in rivals)),
         outcome=drawn["outcome"].to_numpy(bool),
         block=block.astype(np.int64),
         fold=drawn["fold"].to_numpy(np.int64),
-        quarters=(str(seen[0]), str(seen[-1])) if len(seen) else None,
+        quarters=tuple(str(quarter) for quarter in seen),
         excluded={reason: n for reason, n in excluded.items() if n},
-        left_out={column.removeprefix(RIVAL): share for column, share in left_out.items()},
+        left_out=left_out,
     )
 
 
@@ -169,13 +148,10 @@ def _own(cohort: Cohort, rows: pd.DataFrame) -> Candidate:
     return Candidate(cohort.name, events, rule.window_days, per_seat, rows["score"].to_numpy(np.float64))
 
 
-def _candidate(column: str, rule: CountRule, values: "pd.Series[float]") -> Candidate:
+def _candidate(rival: Rival, values: "pd.Series[float]") -> Candidate:
+    rule = rival.rule
     return Candidate(
-        rival_name(column, rule),
-        rule.events,
-        rule.window_days,
-        rule.per_seat,
-        np.asarray(values, dtype=np.float64),
+        rival.name, rule.events, rule.window_days, rule.per_seat, np.asarray(values, dtype=np.float64)
     )
 
 

@@ -17,7 +17,7 @@ from models.chain import revenue_of
 from models.cohorts import Cohort, chosen_on
 from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
-from models.milestones import RETAINED
+from models.milestones import DEFAULT_MINIMUM, RETAINED
 from models.sweep import SweepResult
 from models.trial import build_trial, run_trial
 from reports.budget import (
@@ -32,7 +32,6 @@ from reports.budget import (
 from reports.verdicts import Cut, Evidence
 
 RECENT_QUARTERS = 2
-DEFAULT_MINIMUM = 0.05  # where nobody declared what an effect must be to be useful
 SWEEP_PERMUTATIONS = 300
 
 

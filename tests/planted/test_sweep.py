@@ -518,7 +518,7 @@ def test_record_grid_and_curves_are_complete() -> None:
     }
     assert set(result.grid) == {
         *("candidate", "cut", "n_reached", "share_reached", "rate_reached", "rate_not"),
-        *("risk_difference", "phi", "p_single"),
+        *("risk_difference", "lower", "upper", "phi", "youden", "p_single"),
     }
     row = int(np.flatnonzero((result.grid["candidate"] == "replies") & (result.grid["cut"] == COMMON))[0])
     reached = values >= COMMON

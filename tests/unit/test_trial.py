@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 
 from features.quarters import Quarters
-from models.cohorts import RIVAL, Cohort, LabelClock
+from models.cohorts import Cohort, LabelClock
 from models.milestones import Milestone
+from models.rivals import rivals_by_event
 from models.sweep import Candidate
-from models.trial import Trial, build_trial, over_all_dates, rival_rules, run_trial, within_band
+from models.trial import Trial, build_trial, over_all_dates, run_trial, within_band
 
 STATE = Milestone.model_validate(
     {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 3}}
 )
-MAIL = RIVAL + "mail"
-RIVALS = {MAIL: rival_rules(STATE, ["mail"])[MAIL]}
+RIVALS = rivals_by_event(STATE, ["mail"])
+MAIL = RIVALS[0].column
 LATE = pd.Timestamp("2030-01-01")
 
 
@@ -124,7 +125,7 @@ def test_what_is_left_out_and_what_is_swept_add_up() -> None:
 
 def test_a_rival_that_few_could_use_leaves_and_takes_no_account_with_it() -> None:
     rows = world().assign(**{MAIL: 1.0})
-    for known, left_out in ((0.91, {}), (0.89, {"mail": 0.89})):
+    for known, left_out in ((0.91, {}), (0.89, {"mail in 30 days": 0.89})):
         seen = rows.assign(**{MAIL: rows[MAIL].where(rows["account"] < 300 * known)})
         trial = build_trial(cohort(seen), "primary", LATE, np.random.default_rng(0), RIVALS)
         assert trial.left_out == pytest.approx(left_out)
@@ -149,13 +150,13 @@ def test_only_quarters_mature_at_known_at_are_swept() -> None:
     before = build_trial(
         cohort(world()), "primary", mature - pd.Timedelta(seconds=1), np.random.default_rng(0)
     )
-    assert before.quarters == ("2024Q1", "2024Q1")
+    assert before.quarters == ("2024Q1",)
 
 
 def test_an_empty_trial_is_a_verdict() -> None:
     seen = cohort(world())
     trial = build_trial(seen, "primary", pd.Timestamp("2024-04-02"), np.random.default_rng(0))
-    assert trial.quarters is None
+    assert trial.quarters == ()
     assert run_trial(trial, seen, np.random.default_rng(0), (0.2, 0.6), 20).verdict == "insufficient_data"
 
 
@@ -164,7 +165,7 @@ def trial_of(*values: list[float]) -> Trial:
     candidates = tuple(
         Candidate(str(i), (str(i),), 30, False, np.array(v, dtype=float)) for i, v in enumerate(values)
     )
-    return Trial(candidates, np.zeros(n, bool), np.zeros(n, np.int64), np.arange(n) % 5, None, {})
+    return Trial(candidates, np.zeros(n, bool), np.zeros(n, np.int64), np.arange(n) % 5, (), {})
 
 
 def splits(trial: Trial, which: int = 0) -> dict[float, float]:
@@ -187,17 +188,8 @@ def test_the_band_never_looks_at_the_outcome() -> None:
     trial = trial_of(rng.poisson(5, 200).tolist(), rng.poisson(50, 200).tolist())
     kept = [c.values for c in within_band(trial, (0.2, 0.6)).candidates]
     for outcome in (rng.random(200) < 0.5, trial.candidates[0].values > 5, np.ones(200, bool)):
-        turned = Trial(trial.candidates, outcome, trial.block, trial.fold, None, {})
+        turned = Trial(trial.candidates, outcome, trial.block, trial.fold, (), {})
         clipped = within_band(turned, (0.2, 0.6))
         assert (clipped.outcome == outcome).all()
         for one, before in zip(clipped.candidates, kept, strict=True):
             assert (one.values == before).all()
-
-
-def test_rivals_ask_the_same_question_of_other_events() -> None:
-    per_seat = Milestone.model_validate(
-        {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 3, "per_seat": True}}
-    )
-    rules = rival_rules(per_seat, ["use", "mail"])
-    assert list(rules) == [MAIL]
-    assert (rules[MAIL].window_days, rules[MAIL].per_seat) == (30, True)

@@ -1,0 +1,93 @@
+"""The journal of a sweep over several milestones: what is done, so that a run that was cut off goes on where it was.
+
+It stands beside the results while a sweep is at work and is gone when it ended. A result is computed, then written, then
+recorded: whatever was written is never computed again, and the run that was open is marked as killed.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from features.document import hash_of
+from features.workspace import discard, write_text
+
+State = Literal["open", "written", "recorded"]
+
+
+@dataclass
+class Journal:
+    """What a sweep has done. key: of everything that its results depend on; runs: the run opened for each milestone."""
+
+    path: Path
+    key: str
+    states: dict[str, State] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+    cut_off: tuple[str, ...] = ()  # runs that an earlier process left open
+
+    @classmethod
+    def open(cls, folder: Path, depends_on: Any) -> "Journal":
+        """The journal that a sweep of the same content left behind, or a fresh one.
+
+        Those of other content whose process is gone are removed; the runs they left open are told in `cut_off` too.
+        """
+        key = hash_of(depends_on)
+        mine = cls(folder / f"journal-{key}.json", key)
+        cut_off: list[str] = []
+        for path in sorted(folder.glob("journal-*.json")):
+            left = _read(path)
+            if left is not None and _alive(left["process"]):
+                continue
+            if left is not None:
+                cut_off += [
+                    run for name, run in left["runs"].items() if left["states"].get(name) != "recorded"
+                ]
+            if path == mine.path and left is not None:
+                mine.states = {name: state for name, state in left["states"].items() if state != "open"}
+                mine.runs = {
+                    name: run for name, run in left["runs"].items() if mine.states.get(name) == "recorded"
+                }
+            else:
+                discard(path)
+        mine.cut_off = tuple(cut_off)
+        return mine
+
+    def note(self, milestone: str, state: State, run_id: str | None = None) -> None:
+        """Write down how far a milestone is."""
+        self.states[milestone] = state
+        if run_id is not None:
+            self.runs[milestone] = run_id
+        content = {"process": os.getpid(), "states": self.states, "runs": self.runs}
+        write_text(self.path, json.dumps(content, indent=1) + "\n")
+
+    def state(self, milestone: str) -> State | None:
+        """How far a milestone was, None where it was not begun."""
+        return self.states.get(milestone)
+
+    def close(self) -> None:
+        """The sweep has ended: nothing is to be taken up again."""
+        discard(self.path)
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    """What was left behind; a journal that cannot be read is none: everything is computed again."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if {"process", "states", "runs"} <= set(found) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _alive(process: Any) -> bool:
+    """Whether another process is still at it."""
+    if not isinstance(process, int) or process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,165 @@
+"""What somebody believed before looking, held against the data: a small family of its own, asked before anything is explored.
+
+A belief is about features of the catalogue: whoever has more of one (or less) does better. Nothing is searched for it: no
+cut, no window. It is asked as the chance that of two accounts of a quarter the one with the better outcome has more of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from features.arrays import Flags
+from features.specs import FeatureSpec
+from models.contrast import Strata
+from models.effects import enough
+from models.estimates import Estimate, account_codes, risk_difference
+from models.framework import Framework, Hypothesis
+from models.rivals import RIVAL
+
+Answer = Literal["supported", "refuted", "undecided"]
+FAMILY_LEVEL = 0.95  # that no answer of the whole family is wrong
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One feature of a belief: the AUC within quarters, and the points between the accounts with more and with less of it.
+
+    Both intervals hold for the whole family at once. None where it cannot be asked, for the `reason`.
+    """
+
+    feature: str
+    auc: Estimate | None
+    difference: Estimate | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A belief, and what the data say of it."""
+
+    claim: str
+    by: str
+    direction: str
+    answer: Answer
+    sentence: str
+    asked: tuple[Asked, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON writes it."""
+        return asdict(self)
+
+
+def believed_specs(framework: Framework, catalogue: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
+    """The features that the framework's hypotheses name, to be asked for together with a milestone."""
+    named = {feature for one in framework.review.hypotheses for feature in one.features}
+    return tuple(replace(spec, name=RIVAL + spec.name) for spec in catalogue if spec.name in named)
+
+
+def hold(
+    framework: Framework, name: str, rows: pd.DataFrame, specs: Sequence[FeatureSpec], minimum: float
+) -> tuple[Held, ...]:
+    """Every hypothesis of the framework against the outcome of one milestone.
+
+    rows: judged observations (account, quarter, outcome, and the columns of `specs`). minimum: the least effect worth
+    having; whatever is surely smaller refutes.
+    """
+    hypotheses = framework.review.hypotheses
+    columns = {spec.name.removeprefix(RIVAL): spec for spec in specs}
+    pairs = sum(len(one.features) for one in hypotheses)
+    level = FAMILY_LEVEL ** (1 / max(pairs, 1))  # Sidak 1967
+    twice = _counted_by_outcome(framework, name)
+    found = {
+        feature: _ask(feature, columns.get(feature), rows, twice, level)
+        for one in hypotheses
+        for feature in one.features
+    }
+    return tuple(_held(one, [found[feature] for feature in one.features], minimum) for one in hypotheses)
+
+
+def _counted_by_outcome(framework: Framework, name: str) -> frozenset[str]:
+    """What the outcome counts over the very days of the milestone: only something reached once does."""
+    target = framework.milestones.get(framework.milestones[name].primary_outcome)
+    return target.rule.all_events if target is not None and target.kind == "once" else frozenset()
+
+
+def _ask(
+    feature: str, spec: FeatureSpec | None, rows: pd.DataFrame, twice: frozenset[str], level: float
+) -> Asked:
+    if spec is None or spec.name not in rows:
+        return Asked(feature, None, None, "there is no such feature")
+    counted = twice if spec.events is None and spec.counts_events else twice & set(spec.events or ())
+    if counted:
+        return Asked(
+            feature, None, None, f"the outcome counts {', '.join(sorted(counted))} over the same days"
+        )
+    known = rows[rows[spec.name].notna()]
+    if not enough(known):
+        return Asked(feature, None, None, "too few accounts of one outcome")
+    auc, difference = _auc(known, spec.name, level), _difference(known, spec.name, level)
+    if auc is None or difference is None:
+        return Asked(feature, None, None, "all accounts are alike in it")
+    return Asked(feature, auc, difference)
+
+
+def _auc(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
+    account, n_accounts = account_codes(rows["account"].to_numpy(np.int64), len(rows))
+    quarter = np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1]
+    strata = Strata(rows["outcome"].to_numpy(bool), quarter.astype(np.int64), account)
+    if not strata.comparable:
+        return None
+    found = strata.auc(rows[column].to_numpy(np.float64))
+    half = float(norm.ppf((1 + level) / 2)) * found.error
+    lower, upper = max(found.value - half, 0.0), min(found.value + half, 1.0)
+    return Estimate("auc", found.value, lower, upper, len(rows), n_accounts, level)
+
+
+def _difference(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
+    more = _more(rows[column].to_numpy(np.float64))
+    outcome, account = rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
+    return risk_difference(more, outcome, account, level)
+
+
+def _more(value: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Flags:
+    """Who has more of it than half of them; where half have none, who has any."""
+    middle = float(np.median(value))
+    return np.asarray(value > value.min() if middle == value.min() else value >= middle)
+
+
+def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
+    sign = 1.0 if one.direction == "positive" else -1.0
+    answers = [_answer(each, sign, minimum) for each in asked]
+    answer: Answer = "undecided"
+    if "supported" in answers and "refuted" not in answers:
+        answer = "supported"
+    elif "refuted" in answers and "supported" not in answers and "undecided" not in answers:
+        answer = "refuted"
+    return Held(one.claim, one.by, one.direction, answer, _sentence(answer, answers, asked), tuple(asked))
+
+
+def _answer(asked: Asked, sign: float, minimum: float) -> Answer:
+    if asked.auc is None or asked.difference is None:
+        return "undecided"
+    lower, upper = sorted((sign * (asked.auc.lower - 0.5), sign * (asked.auc.upper - 0.5)))
+    if lower > 0:
+        return "supported"
+    most = max(sign * asked.difference.lower, sign * asked.difference.upper)
+    return "refuted" if upper < 0 or most < minimum else "undecided"
+
+
+def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked]) -> str:
+    parts = []
+    for each, said in zip(asked, answers, strict=True):
+        if each.auc is None or each.difference is None:
+            parts.append(f"{each.feature} cannot be asked: {each.reason}")
+            continue
+        points = each.difference
+        parts.append(
+            f"{each.feature} {said}: more of it goes with {100 * points.value:+.1f} points"
+            f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
+            f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
+        )
+    return f"{answer}. " + "; ".join(parts or ["it names no feature: nothing to ask"]) + "."

@@ -1,0 +1,109 @@
+"""A milestone swept: which cut, by what evidence, and what else was asked of the same accounts on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.specs import FeatureSpec
+from models.cohorts import Cohort
+from models.effects import difference_in, enough
+from models.estimates import Estimate
+from models.exploration import Exploration, explore
+from models.finding import held_out_sentence
+from models.forward import Forward, forward
+from models.framework import Framework
+from models.hypotheses import Held, hold
+from models.milestones import DEFAULT_MINIMUM
+from models.rivals import Field
+from models.sweep import Candidate, SweepResult
+from models.trial import Trial, build_trial, run_trial
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """Everything that a sweep says of one milestone.
+
+    The search has one date per account; what is measured at a cut has every observation, as a review has.
+    """
+
+    cohort: Cohort
+    trial: Trial
+    result: SweepResult
+    forward: Forward | None
+    current: Estimate | None
+    hypotheses: tuple[Held, ...]
+    exploration: Exploration | None
+
+    @property
+    def sentence(self) -> str:
+        """The finding, with the effect in fresh quarters; where there are none, on accounts that did not choose."""
+        if self.forward is None or self.result.operating_cut is None:
+            return self.result.sentence
+        return f"{self.result.finding} {held_out_sentence(self.forward.estimate, self.forward.quarters)}"
+
+    @property
+    def cut_in_use(self) -> float:
+        """The threshold of the framework."""
+        return float(self.cohort.milestone.rule.at_least)
+
+    @property
+    def best_candidate(self) -> Candidate:
+        """What the cut is a cut of."""
+        return self.trial.candidates[0]
+
+    @property
+    def p_over_all(self) -> float | None:
+        """The corrected p of the best own cut, had it been looked for among everything that was explored."""
+        if self.exploration is None or self.result.phi is None or self.exploration.result.null is None:
+            return None
+        return float(self.exploration.result.corrected(np.array([self.result.phi]))[0])
+
+    @property
+    def shown_cut(self) -> float:
+        """The cut at which effects are looked into: the operating cut where one is supported, else the one in use."""
+        operating = self.result.operating_cut
+        return self.cut_in_use if operating is None else operating.value
+
+
+def sweep_cohort(
+    framework: Framework,
+    cohort: Cohort,
+    known_at: pd.Timestamp,
+    seed: int,
+    *,
+    n_permutations: int,
+    field: Field | None = None,
+    believed: Sequence[FeatureSpec] = (),
+) -> Swept:
+    """Sweep a milestone's own score; then hold the hypotheses against its outcome, and explore the field of rivals."""
+    rng, name = np.random.default_rng(seed), cohort.name
+    trial = build_trial(cohort, "primary", known_at, rng)
+    band = framework.review.adoption_band
+    result = run_trial(trial, cohort, rng, band, n_permutations)
+    exploration = None
+    if field is not None and (field.rivals or field.refused):
+        counted = framework.counted_by(cohort.milestone.primary_outcome)
+        if not counted and framework.means_silence(cohort.milestone.primary_outcome):
+            counted = frozenset(event for one in field.rivals for event in one.rule.events)
+        exploration = explore(
+            cohort, known_at, field.rivals, seed, band=band, n_permutations=n_permutations,
+            counted_by_outcome=counted, refused=field.refused,
+        )  # fmt: skip
+    rows = cohort.judged("primary", known_at)
+    minimum = cohort.milestone.smallest_useful_effect
+    return Swept(
+        cohort,
+        trial,
+        result,
+        forward(cohort, known_at, np.random.default_rng([seed, 2])),
+        effect_at(rows, float(cohort.milestone.rule.at_least)),
+        hold(framework, name, rows, believed, DEFAULT_MINIMUM if minimum is None else minimum),
+        exploration,
+    )
+
+
+def effect_at(rows: pd.DataFrame, cut: float) -> Estimate | None:
+    """The effect of reaching a cut over judged observations; None where too few are of one class, or on one side."""
+    return difference_in(rows.assign(reached=rows["score"] >= cut)) if enough(rows) else None

@@ -1,0 +1,120 @@
+"""Beliefs held against the data: supported, refuted or undecided, and wrong about any of them in one world of twenty."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.specs import Aggregation, FeatureSpec
+from features.windows import last
+from models.framework import Framework
+from models.hypotheses import Held, believed_specs, hold
+from tests.unit.test_rivals import DATA, MILESTONES
+
+FEATURES = ("apps", "bots", "noise", "flat")
+
+
+def framework(*hypotheses: dict[str, Any]) -> Framework:
+    return Framework.model_validate(
+        {
+            "schema": 1, "name": "n", "version": 1, "data": DATA, "milestones": MILESTONES,
+            "review": {"hypotheses": list(hypotheses)},
+        }
+    )  # fmt: skip
+
+
+def belief(*features: str, direction: str = "positive") -> dict[str, Any]:
+    return {"claim": "they help", "by": "Product", "features": list(features), "direction": direction}
+
+
+def catalogue(*names: str) -> list[FeatureSpec]:
+    return [FeatureSpec(n, n, Aggregation.COUNT, last(30), events=("bot",)) for n in names]
+
+
+def world(seed: int, n: int = 1500) -> pd.DataFrame:
+    """Accounts at two closes: apps keep them, bots lose them, noise and flat do nothing."""
+    rng = np.random.default_rng(seed)
+    account = np.repeat(np.arange(n), 2)
+    of = {name: rng.poisson(2, n)[account].astype(float) for name in ("apps", "bots", "noise")}
+    chance = 0.6 + 0.2 * (of["apps"] >= 2) - 0.2 * (of["bots"] >= 2)
+    return pd.DataFrame(
+        {
+            "account": account,
+            "quarter": np.tile(["2024Q1", "2024Q2"], n),
+            "outcome": rng.random(2 * n) < chance,
+            **{f"rival:{name}": values for name, values in of.items()},
+            "rival:flat": 1.0,
+        }
+    )
+
+
+def held(
+    rows: pd.DataFrame, *hypotheses: dict[str, Any], of: str = "use", minimum: float = 0.05
+) -> tuple[Held, ...]:
+    made = framework(*hypotheses)
+    return hold(made, of, rows, believed_specs(made, catalogue(*FEATURES)), minimum)
+
+
+def test_each_belief_gets_the_answer_that_its_direction_asks_for() -> None:
+    said = held(
+        world(0), belief("apps"), belief("bots"), belief("bots", direction="negative"),
+        belief("apps", direction="negative"), belief("noise"),
+    )  # fmt: skip
+    assert [one.answer for one in said] == ["supported", "refuted", "supported", "refuted", "refuted"]
+    # What is surely smaller than anything worth having is refuted too; with few accounts nothing is sure.
+    assert held(world(0, 150), belief("noise"))[0].answer == "undecided"
+    assert held(world(0), belief("noise"), minimum=0.0001)[0].answer == "undecided"
+
+
+def test_a_belief_about_several_features_needs_all_of_them_to_be_refuted() -> None:
+    said = held(world(0), belief("apps", "noise"), belief("bots", "noise"), belief("apps", "bots"))
+    assert [one.answer for one in said] == ["undecided", "refuted", "undecided"]
+    assert "apps supported" in said[0].sentence
+    assert "noise refuted" in said[0].sentence
+
+
+def test_what_cannot_be_asked_says_why() -> None:
+    unknown, flat, none = held(world(0), belief("appz"), belief("flat"), belief())
+    assert (unknown.answer, flat.answer, none.answer) == ("undecided",) * 3
+    assert "appz cannot be asked: there is no such feature" in unknown.sentence
+    assert "flat cannot be asked: all accounts are alike in it" in flat.sentence
+    assert "it names no feature" in none.sentence
+    one_class = held(world(0).assign(outcome=True), belief("apps"))[0]
+    assert "too few accounts of one outcome" in one_class.sentence
+
+
+def test_what_the_outcome_counts_over_the_same_days_cannot_be_asked() -> None:
+    made = framework(belief("apps"), belief("bots"))
+    specs = [
+        FeatureSpec("apps", "", Aggregation.COUNT, last(30), events=("talk",)),
+        FeatureSpec("bots", "", Aggregation.COUNT, last(30)),  # every event, talk among them
+    ]
+    said = hold(made, "setup", world(0), believed_specs(made, specs), 0.05)
+    assert all("the outcome counts talk over the same days" in one.sentence for one in said)
+    # The same features of a state, whose outcome lies in days of its own, can be asked.
+    assert hold(made, "use", world(0), believed_specs(made, specs), 0.05)[0].answer == "supported"
+
+
+def test_missing_values_are_left_out_and_repeated_accounts_count_once() -> None:
+    rows = world(0)
+    gone = rows.assign(**{"rival:apps": rows["rival:apps"].where(rows["account"] < 700)})
+    asked = held(gone, belief("apps"))[0].asked[0]
+    assert asked.auc is not None
+    assert (asked.auc.n_observations, asked.auc.n_accounts) == (1400, 700)
+    twice = pd.concat([rows, rows], ignore_index=True)  # the same again tells nothing new
+    once, again = (held(r, belief("apps"))[0].asked[0].auc for r in (rows, twice))
+    assert once is not None
+    assert again is not None
+    assert again.upper - again.lower == pytest.approx(once.upper - once.lower, rel=1e-6)
+
+
+def test_no_belief_of_a_family_is_wrongly_supported_in_more_than_one_world_of_twenty() -> None:
+    beliefs = [
+        belief(name, direction=d) for name in ("apps", "bots", "noise") for d in ("positive", "negative")
+    ]
+    wrong = 0
+    for seed in range(150):
+        rows = world(seed, 300).assign(outcome=np.random.default_rng(seed + 999).random(600) < 0.7)
+        wrong += any(one.answer == "supported" for one in held(rows, *beliefs))
+    assert wrong <= 14  # 5 % of 150 is 7.5, two standard errors more 12.8

@@ -1,0 +1,62 @@
+"""The journal of a sweep: what was done stays done, and what was left open is told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from experiments.sweep_journal import Journal
+
+
+def gone() -> int:
+    """The id of a process that has ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    return int(ended.stdout)
+
+
+def left_behind(folder: Path, content: object, process: int) -> Journal:
+    journal = Journal.open(folder, content)
+    journal.note("setup", "recorded", "run-1")
+    journal.note("activation", "written", "run-2")
+    journal.note("use", "open", "run-3")
+    told = json.loads(journal.path.read_text())
+    journal.path.write_text(json.dumps({**told, "process": process}))
+    return journal
+
+
+def test_a_sweep_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    left_behind(tmp_path, ["same"], gone())
+    again = Journal.open(tmp_path, ["same"])
+    assert [again.state(name) for name in ("setup", "activation", "use", "maturity")] == [
+        "recorded", "written", None, None,
+    ]  # fmt: skip
+    assert again.runs == {"setup": "run-1"}
+    assert again.cut_off == ("run-2", "run-3")  # neither came to its end
+    again.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_content_starts_anew_and_still_tells_what_was_left_open(tmp_path: Path) -> None:
+    before = left_behind(tmp_path, ["before"], gone())
+    after = Journal.open(tmp_path, ["after"])
+    assert after.state("setup") is None
+    assert after.cut_off == ("run-2", "run-3")
+    assert not before.path.exists()
+
+
+def test_a_sweep_that_is_still_at_work_is_left_alone(tmp_path: Path) -> None:
+    other = left_behind(tmp_path, ["other"], os.getppid())
+    mine = Journal.open(tmp_path, ["mine"])
+    assert mine.cut_off == ()
+    assert other.path.exists()
+
+
+def test_a_journal_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    path = Journal.open(tmp_path, ["x"]).path
+    for text in ("", "{", "[]", '{"key": 1}'):
+        path.write_text(text)
+        journal = Journal.open(tmp_path, ["x"])
+        assert (journal.states, journal.cut_off) == ({}, ())
