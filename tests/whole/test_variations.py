@@ -69,16 +69,25 @@ def test_a_segment_keeps_its_accounts_alone(workspace: Path) -> None:
     assert len(kept) == int((frame["country"] == "US").sum())
 
 
-def test_more_candidates_join_the_family_that_is_corrected_for(workspace: Path) -> None:
-    alone = answer("sweep", "activation", "-w", str(workspace), "--name", "own", "--set", "version=2")[
-        "sweeps"
-    ][0]
-    among = answer("sweep", "activation", "-w", str(workspace), "--features", "*", "--name", "wide")[
-        "sweeps"
-    ][0]
-    assert alone["family"]["candidates"] == 1
-    assert among["family"]["candidates"] > 15
-    assert among["family"]["cuts"] > alone["family"]["cuts"]
+def test_which_events_are_explored_can_be_chosen_and_the_own_score_is_swept_as_ever(workspace: Path) -> None:
+    command = ("sweep", "activation", "-w", str(workspace))
+    whole = answer(*command, "--name", "whole", "--set", "version=2")["sweeps"][0]
+    few = answer(*command, "--features", "*bot*", "--name", "few")["sweeps"][0]
+    explored = [found["exploration"]["family"] for found in (whole, few)]
+    assert explored[0]["candidates"] > 60  # more than twenty events, three stretches of time
+    assert 1 < explored[1]["candidates"] < 10
+    assert explored[0]["cuts"] > explored[1]["cuts"] > few["family"]["cuts"]
+    for found in (whole, few):
+        assert found["family"] == {
+            "features": 1,
+            "cuts": whole["family"]["cuts"],
+            "windows": 1,
+            "candidates": 1,
+            "hypotheses": 0,
+        }
+        assert found["p_corrected"] == whole["p_corrected"]
+    # Looked for among more, the same cut is less sure.
+    assert whole["p_corrected_over_all"] >= few["p_corrected_over_all"] >= few["p_corrected"]
 
 
 @pytest.mark.parametrize(
