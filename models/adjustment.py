@@ -17,7 +17,9 @@ from models.sensitivity import EValue, Placebo, e_value, placebos
 from models.strata import UNKNOWN, in_parts
 from models.weighting import Overlap, Weighted, weighted_risk_difference
 
-SIZES, HABITS = 10, 5  # tenths by seats; fifths by recency and by volume
+# Tenths by seats and by volume, fifths by recency: five strata leave a tenth of what confounds (Cochran 1968), which of
+# prior volume is too much.
+SIZES, VOLUMES, RECENCIES = 10, 10, 5
 FEWEST_IN_A_STRATUM = 20  # rows
 HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, and of one that is persistence
 N_RESAMPLES, AT_A_TIME = 500, 50
@@ -147,10 +149,10 @@ def _after_prior_use(seen: Comparison) -> Estimate | str:
     if seen.prior is None:
         return "prior use was not looked up"
     recency, volume = (
-        in_parts(seen.prior[c].to_numpy(np.float64), HABITS, FEWEST_IN_A_STRATUM)
-        for c in ("recency", "volume")
+        in_parts(seen.prior[name].to_numpy(np.float64), n_parts, FEWEST_IN_A_STRATUM)
+        for name, n_parts in (("recency", RECENCIES), ("volume", VOLUMES))
     )
-    habit = recency * (HABITS + 1) + volume
+    habit = recency * (VOLUMES + 1) + volume
     found = stratified_risk_difference(seen.reached, seen.outcome, habit, seen.account)
     return found or "prior use tells who reached it, so that nobody compares"
 
@@ -206,8 +208,8 @@ def _said(found: Confounding) -> list[str]:
         return [f"Nothing can be said of other explanations: {found.not_given['crude']}."]
     if "naive" in effects:
         told.append(
-            f"Naively, with everybody who signed up, {points(effects['naive'])}: whoever leaves early cannot reach it"
-            " (immortal time). Distrust it; the effect at the landmark is the fair one."
+            f"Naively, with everybody who signed up, {points(effects['naive'])} on being retained: whoever leaves early"
+            " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark."
         )
     if "stratified" in effects:
         within = f"{points(effects['crude'])} as it is, {points(effects['stratified'])} among accounts of about one size"

@@ -14,7 +14,7 @@ from features.arrays import Floats, Times
 from features.attributes import Level, in_force, times_of
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
-from features.validators import TENURE
+from features.validators import SPELLED, TENURE
 from features.windows import EVER, ONE_DAY, Window, last
 from models.cohorts import PRIOR
 from models.milestones import Milestone
@@ -39,16 +39,16 @@ def at_begin(rows: pd.DataFrame, log: Log, window_days: int, names: Iterable[str
 
 
 def _column(name: str, rows: pd.DataFrame, log: Log, window_days: int) -> "Floats | pd.Series[Any]":
-    spells = log.subscriptions
-    if name in ("seats", "mrr"):
-        return _level(rows, log, window_days, name)
-    if name == "plan" and spells is not None and "plan" in spells:
-        begins = rows.assign(as_of=_begin(rows, window_days) + INSTANT)
-        return in_force(spells, begins, "plan")["plan"]
+    account, spells = rows["account"].to_numpy(np.int64), log.subscriptions
     if name == TENURE:
-        since = times_of(log.accounts["signed_up_at"].take(rows["account"].to_numpy()))
+        since = times_of(log.accounts["signed_up_at"].take(account))
         return np.maximum((_begin(rows, window_days) - since) / ONE_DAY, 0.0)
-    return log.accounts[name].take(rows["account"].to_numpy()).set_axis(rows.index)
+    if spells is None or name not in spells or name not in SPELLED:
+        return log.accounts[name].take(account).set_axis(rows.index)
+    if name == "plan":
+        begins = rows.assign(as_of=_begin(rows, window_days) + INSTANT)
+        return in_force(spells, begins, name)[name]
+    return _level(rows, log, window_days, name)
 
 
 def _begin(rows: pd.DataFrame, window_days: int) -> Times:

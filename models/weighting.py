@@ -5,23 +5,23 @@ well. Robins, Rotnitzky & Zhao 1994; Bang & Robins 2005. It is made for the rows
 """
 
 import math
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import qr
 from scipy.stats import t
 
 from features.arrays import Flags, Floats, Integers
 from features.proportions import kish
+from features.windows import ONE_DAY
 from models.estimates import Estimate, account_codes
 
 EXTREME = (0.05, 0.95)  # propensities beyond are told: whoever is there has hardly a counterpart
+NEVER = (0.01, 0.99)  # propensities beyond are as good as certain; statsmodels takes them for these
 FEWEST_EACH = 20  # accounts in either group, also after what unequal weights take away
 LEAST_KEPT = 0.5  # of all rows; a figure for fewer would be one of a minority
-RARE = 0.02  # levels of a smaller share of the rows go together
+MOST_LEVELS, FEWEST_OF_A_LEVEL = 20, 20  # of a text; rarer levels (rows) go together
 OTHER, UNKNOWN = "other", "unknown"
 _WEAK = 1e4  # inverse strength of the ridge: it only keeps a separated propensity finite
 
@@ -75,23 +75,21 @@ def weighted_risk_difference(
     reason = _without_overlap(overlap, _fewest(reached[kept], codes[kept]))
     if reason:
         return Weighted(None, overlap, reason)
-    found = _aipw(design(covariates[kept]), reached[kept], outcome[kept], codes[kept], level)
-    if found is None:
-        return Weighted(
-            None, overlap, "what is known from before tells who reached it, so that nobody compares"
-        )
-    return Weighted(found, overlap)
+    return Weighted(_aipw(covariates[kept], reached[kept], outcome[kept], codes[kept], level), overlap)
 
 
 def could_go_either_way(propensity: Floats) -> Flags:
     """(n,): rows whose 1 / (e (1 - e)) is at most twice its mean over all such rows; all, where none is far from the rest.
 
-    Crump, Hotz, Imbens & Mitnik 2009, corollary 1. A milestone that few reach loses nobody: its propensities are all low.
+    Crump, Hotz, Imbens & Mitnik 2009, corollary 1; beyond NEVER nobody is one of them. A milestone that few reach loses nobody: its propensities are all low.
     """
+    possible = (propensity > NEVER[0]) & (propensity < NEVER[1])
+    if not possible.any():
+        return possible
     spread = 1 / (propensity * (1 - propensity))
-    ordered = np.sort(spread)
+    ordered = np.sort(spread[possible])
     within = ordered <= 2 * np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    return np.asarray(spread <= ordered[np.flatnonzero(within)[-1]])
+    return np.asarray(possible & (spread <= ordered[np.flatnonzero(within)[-1]]))
 
 
 def design(covariates: pd.DataFrame) -> Floats:
@@ -102,10 +100,15 @@ def design(covariates: pd.DataFrame) -> Floats:
     """
     parts = [np.ones((len(covariates), 1))]
     for name in covariates:
-        column = covariates[name]
+        column = _as_number_of_days(covariates[name])
         numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         parts.append(_number(column) if numeric else _dummies(column))
     return _independent(np.hstack(parts))
+
+
+def _as_number_of_days(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of times as days from the first of them; any other as it is."""
+    return (column - column.min()) / ONE_DAY if pd.api.types.is_datetime64_any_dtype(column) else column
 
 
 def _number(column: "pd.Series[Any]") -> Floats:
@@ -121,16 +124,26 @@ def _number(column: "pd.Series[Any]") -> Floats:
 
 def _dummies(column: "pd.Series[Any]") -> Floats:
     text = column.astype("string").fillna(UNKNOWN)
-    share = text.value_counts(normalize=True)
-    text = text.where(text.map(share) >= RARE, OTHER)
+    counts = text.value_counts().head(MOST_LEVELS)
+    text = text.where(text.isin(counts[counts >= FEWEST_OF_A_LEVEL].index), OTHER)
     return np.column_stack([text.eq(one).to_numpy(np.float64) for one in sorted(text.unique())])
 
 
-def _independent(columns: Floats) -> Floats:
-    """The columns of a basis: those that say nothing new are left out."""
-    _, triangle, order = qr(columns, mode="economic", pivoting=True)
-    size = np.abs(np.diag(triangle))
-    return columns[:, np.sort(order[: int((size > 1e-8 * size[0]).sum())])]
+def _independent(columns: Floats, within: Flags | None = None) -> Floats:
+    """The columns that say something new beside those before them; the first, an intercept, always does.
+
+    within: (n,) the rows that decide, by default all.
+    """
+    looked_at = columns if within is None else columns[within]
+    basis = np.empty((len(looked_at), 0))
+    kept = []
+    for i, column in enumerate(looked_at.T):
+        rest = column - basis @ (basis.T @ column)
+        length = float(np.linalg.norm(rest))
+        if length > 1e-6 * float(np.linalg.norm(column)):
+            kept.append(i)
+            basis = np.column_stack([basis, rest / length])
+    return columns[:, kept]
 
 
 def _propensity(columns: Floats, reached: Flags) -> Floats:
@@ -173,33 +186,26 @@ def _without_overlap(overlap: Overlap, fewest: int) -> str:
     return ""
 
 
-def _aipw(columns: Floats, reached: Flags, outcome: Flags, codes: Integers, level: float) -> Estimate | None:
-    """None where the propensity has no finite estimate.
-
-    The error of the estimate is the mean of its influence values, summed by account: an account is one draw.
-    """
-    from statsmodels.discrete.discrete_model import Logit
+def _aipw(
+    covariates: pd.DataFrame, reached: Flags, outcome: Flags, codes: Integers, level: float
+) -> Estimate:
+    """The error of the estimate is the mean of its influence values, summed by account: an account is one draw."""
     from statsmodels.regression.linear_model import OLS
     from statsmodels.treatment.treatment_effects import TreatmentEffect
 
+    columns = design(covariates)
     y, one = outcome.astype(np.float64), reached.astype(np.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            selection = Logit(one, columns).fit(disp=0, maxiter=100)
-        except (Warning, np.linalg.LinAlgError, ArithmeticError):
-            return None
-    model = TreatmentEffect(OLS(y, columns), reached.astype(np.int64), results_select=selection)
+    e = np.clip(_propensity(columns, reached), *NEVER)
+    # What varies in one group alone cannot be told apart from reaching it in a model of that group.
+    columns = _independent(_independent(columns, reached), ~reached)
+    model = TreatmentEffect(OLS(y, columns), reached.astype(np.int64), prob_select=e)
     value = float(model.aipw(return_results=False)[0])
-    e, ours, theirs = (
-        model.prob_select, model.results1.predict(columns), model.results0.predict(columns)
-    )  # fmt: skip
+    ours, theirs = model.results1.predict(columns), model.results0.predict(columns)
     influence = ours - theirs + one * (y - ours) / e - (1 - one) * (y - theirs) / (1 - e) - value
-    sums = np.bincount(codes, weights=influence)
     n_accounts = len(np.unique(codes))
-    error = math.sqrt(float((sums**2).sum()) * n_accounts / (n_accounts - 1)) / len(y)
+    squared = float((np.bincount(codes, weights=influence) ** 2).sum())
+    error = math.sqrt(squared * n_accounts / (n_accounts - 1)) / len(y)
     half = float(t.ppf((1 + level) / 2, _fewest(reached, codes) - 1)) * error
     lower, upper = max(value - half, -1.0), min(value + half, 1.0)
-    return Estimate(
-        "risk_difference", float(np.clip(value, lower, upper)), lower, upper, len(y), n_accounts, level
-    )
+    value = float(np.clip(value, lower, upper))
+    return Estimate("risk_difference", value, lower, upper, len(y), n_accounts, level)
