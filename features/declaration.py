@@ -25,6 +25,7 @@ from features.quarters import Quarters
 from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, StateTest, unit_of
 from features.tables import TABLES
 from features.validators import (
+    covariates,
     feature_name,
     known_engine,
     known_time_format,
@@ -255,6 +256,8 @@ class Data(Declared):
     calendar: Calendar = Calendar()
     exclusions: tuple[Exclusion, ...] = ()
     fixed_at_signup: tuple[str, ...] = ()
+    # The adjustment set: what is known from before a milestone's window, so that reaching it cannot have moved it.
+    adjust_for: tuple[str, ...] = Field(default=(), exclude_if=not_)
     events: Events = Events()
     outcomes: Outcome
     features: Features = Features()
@@ -274,6 +277,12 @@ class Data(Declared):
             missing = [c for c in TABLES[table].required if c not in self.mapping.get(table, {})]
             if missing:
                 raise ValueError(f"mapping {table}: say which columns hold {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _adjustable(self) -> Self:
+        spells = self.mapping.get("subscriptions", {}) if self.sources.subscriptions else {}
+        covariates(self.adjust_for, spells, self.fixed_at_signup)
         return self
 
     @model_validator(mode="after")

@@ -1,10 +1,14 @@
 """What single values of framework.yaml must be: every function gives the value back, or raises ValueError in words."""
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from features.faults import holds_password
+from features.faults import holds_password, meant
+
+SPELLED = ("seats", "mrr", "plan")  # what subscriptions may say with dates
+TENURE = "tenure"
 
 
 def known_zone(zone: str) -> str:
@@ -70,3 +74,24 @@ def feature_name(name: str) -> str:
             "is no name of a feature: write small letters, digits and _, a letter first, at most 100 of them"
         )
     return name
+
+
+def covariates(names: Collection[str], of_spells: Collection[str], fixed: Collection[str]) -> None:
+    """Whether effects can be adjusted for these names. Raises ValueError for one that nobody can date, or that stands twice.
+
+    of_spells: the columns that the subscriptions have; fixed: the attributes that never change.
+    """
+    known = (*dict.fromkeys((*(name for name in SPELLED if name in of_spells), TENURE, *fixed)),)
+    for name in names:
+        if name not in known:
+            remedy = (
+                f"give a table of subscriptions and say under data.mapping.subscriptions which column holds {name}"
+                if name in SPELLED
+                else "list it under data.fixed_at_signup if it never changes"
+            )
+            raise ValueError(
+                f"adjust_for {name!r}{meant(name, known)}: what is known from before a milestone's window is"
+                f" {', '.join(known)}; {remedy}, or leave it out"
+            )
+    if len(set(names)) < len(names):
+        raise ValueError(f"adjust_for {list(names)}: each name once")

@@ -34,6 +34,7 @@ from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
 QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
+PRIOR = "prior:"  # prefix of columns that say how much an account did besides, or before
 STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 
@@ -120,7 +121,7 @@ class Cohort:
             "as_of",
             "quarter",
             "score",
-            *(c for c in frame if str(c).startswith((RIVAL, STEP)) or c == MRR),
+            *(c for c in frame if str(c).startswith((RIVAL, PRIOR, STEP)) or c == MRR),
         ]
         return chosen[kept].assign(
             reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)
@@ -296,7 +297,7 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     score = frame[name].to_numpy(float)
     places = standing(milestone, name, frame, log, eligibility(log, framework.data))
     status = np.array(STATUSES, dtype=object)[places]
-    beside = [column for column in frame if str(column).startswith(RIVAL) or column in BOOKED]
+    beside = [column for column in frame if str(column).startswith((RIVAL, PRIOR)) or column in BOOKED]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *beside]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
     quarters = framework.data.calendar.quarters

@@ -96,6 +96,7 @@ def _meaning(scenario: Scenario) -> dict[str, Any]:
     return {
         "exclusions": [{"column": "is_test", "equals": True, "reason": "the company's own test accounts"}],
         "fixed_at_signup": ["industry", "country", *reason],
+        "adjust_for": ["seats", "plan"],
         "events": {
             "core": talk,
             "categories": {

@@ -19,6 +19,8 @@ def framework_text(framework: Framework, notes: dict[str, list[str]]) -> str:
         _comments(notes.get("data", []), 0),
         "data:",
         _section(_dump(data, "sources", "mapping", "calendar", "exclusions", "fixed_at_signup"), 2),
+        "  # Adjusted effects compare accounts alike in these, as they were before a milestone's window began.",
+        _section({"adjust_for": list(data.adjust_for)}, 2),
         _comments(notes.get("events", []), 2),
         _section({"events": data.events.model_dump(mode="json")}, 2),
         _comments(notes.get("outcomes", []), 2),

@@ -21,6 +21,10 @@ from models.proposal import propose
 TWO_YEARS_DAYS = 24 * 30  # a month is 30 days
 MOST_EVENTS_WITH_FEATURES = 40
 MOST_STATES_WITH_FEATURES = 20
+ADJUST_FOR = (
+    "seats",
+    "plan",
+)  # where the subscriptions say so: size is what usage and staying share most often
 TEST_COLUMNS = ("is_test", "test", "is_internal", "internal", "is_staff", "is_demo")
 
 
@@ -91,7 +95,10 @@ def _mapped(asked: Request, folder: Path) -> tuple[Data, list[str]]:
     mapping, mapped = discover(stores, asked.sources, folder, overrides, asked.calendar)
     resolution = resolution_of(stores, asked.sources, folder, mapping, asked.calendar)
     calendar = asked.calendar.model_copy(update={"resolution": resolution})
-    data = provisional(asked.sources, mapping, calendar).model_copy(update={"engine": asked.engine})
+    bought = tuple(name for name in ADJUST_FOR if name in mapping.get("subscriptions", {}))
+    data = provisional(asked.sources, mapping, calendar).model_copy(
+        update={"engine": asked.engine, "adjust_for": bought}
+    )
     return _with_exclusions(data, stores, folder), mapped
 
 

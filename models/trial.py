@@ -61,7 +61,7 @@ def build_trial(
     complete = rows[[one.column for one in rivals]].notna().all(axis=1)
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
-    drawn = _one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
+    drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
     seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
     return Trial(
@@ -75,7 +75,7 @@ def build_trial(
     )
 
 
-def _one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """One row per account: the first from a date on that is drawn from all `dates` of the account, gone by then or not.
 
     The draw must not know what became of the account. Drawn among the rows that are judged, whoever soon left would be

@@ -15,6 +15,7 @@ import pandas as pd
 
 from models.chain import revenue_of
 from models.cohorts import Cohort, chosen_on
+from models.comparison import naive_rows
 from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.milestones import DEFAULT_MINIMUM, RETAINED
@@ -210,26 +211,13 @@ class Judgement:
                 self._effect(risk_difference, self.retained_held_out, RETAINED, "crude", primary=False)
             )
         if self.milestone.kind == "once":
-            found.append(self._effect(risk_difference, self._naive(), RETAINED, "naive", primary=False))
+            found.append(self._effect(risk_difference, self.naive(), RETAINED, "naive", primary=False))
         return [effect.as_dict() for effect in found if effect is not None]
 
-    def _naive(self) -> pd.DataFrame:
-        """The comparison without a landmark: everybody who signed up, so that an early end counts as not reached.
-
-        It flatters the milestone, because only who stayed long enough could reach it (immortal time); it is shown
-        beside the fair number, never used.
-        """
-        frame = self.cohort.frame
-        rows = frame[
-            (frame["retained_known_from"] <= self.known_at) & frame["status"].isin(("reached", "not_reached"))
-        ]
-        rows = rows[rows["at_risk"] | ~rows["alive"]]
-        rows = rows[~chosen_on(self.milestone, rows)]
-        known = rows["retained"].notna() | ~rows["alive"]
-        rows = rows[known]
-        return rows.assign(
-            reached=rows["status"] == "reached", outcome=rows["retained"].fillna(False).astype(bool)
-        )
+    def naive(self) -> pd.DataFrame:
+        """The held-out rows of the comparison without a landmark."""
+        rows = naive_rows(self.cohort, self.known_at)
+        return rows[~chosen_on(self.milestone, rows)]
 
     def _effect(
         self, measure: Any, rows: pd.DataFrame, outcome: str, method: str, *, primary: bool

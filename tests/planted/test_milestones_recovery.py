@@ -101,7 +101,7 @@ def test_the_landmark_interval_covers_no_effect_in_93_of_100_worlds(tmp_path: Pa
         judgement = immortal(tmp_path / str(seed), seed + 100, n=600)
         fair = named(judgement, "crude")
         held += fair["lower"] <= 0 <= fair["upper"]
-        one, other = estimate_in(risk_ratio, judgement.judged), estimate_in(risk_ratio, judgement._naive())
+        one, other = estimate_in(risk_ratio, judgement.judged), estimate_in(risk_ratio, judgement.naive())
         assert one is not None
         assert other is not None
         ratios.append(one.value)

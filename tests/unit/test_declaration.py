@@ -184,6 +184,19 @@ def test_marks_of_other_systems_do_not_matter(tmp_path: Path) -> None:
         ),
         ("features.niche_below", "few", "features.niche_below: must be a number \\(found 'few'\\)"),
         ("sources.events", "x" * 5000 + "\0", "… ?\\)"),
+        ("adjust_for", "seats", "adjust_for: must be a list"),
+        ("adjust_for", ["tenure", "tenure"], "adjust_for \\['tenure', 'tenure'\\]: each name once"),
+        (
+            "adjust_for",
+            ["seats"],
+            "adjust_for 'seats': .* is tenure; give a table of subscriptions and say under",
+        ),
+        ("adjust_for", ["tenuer"], "adjust_for 'tenuer' \\(did you mean 'tenure'\\?\\)"),
+        (
+            "adjust_for",
+            ["industry"],
+            "adjust_for 'industry': .*list it under data.fixed_at_signup if it never",
+        ),
     ],
 )
 def test_a_fault_is_named_with_place_value_and_remedy(
@@ -245,6 +258,15 @@ def test_the_hash_is_of_the_meaning() -> None:
     turned = Data.model_validate(dict(reversed(CONTENT.items())))
     assert content_hash(plain) == content_hash(turned)
     assert content_hash(plain) != content_hash(Data.model_validate(changed("outcomes.horizon_days", 91)))
+
+
+def test_the_adjustment_set_has_a_hash_where_there_is_one() -> None:
+    plain, without = Data.model_validate(CONTENT), Data.model_validate(changed("adjust_for", []))
+    declared = Data.model_validate(changed("adjust_for", ["tenure"]))
+    assert content_hash(plain) == content_hash(without)
+    assert content_hash(plain) != content_hash(declared)
+    fixed = Data.model_validate({**CONTENT, "fixed_at_signup": ["seats"], "adjust_for": ["seats"]})
+    assert fixed.adjust_for == ("seats",)
 
 
 def test_a_known_zone_is_its_own_name() -> None:

@@ -93,6 +93,7 @@ def test_init_maps_every_table_and_proposes_the_states_that_vary(made: Path) -> 
     # Every account is in the same region: that tells nobody apart.
     assert data["features"]["states"] == ["macros", "sso", "beta"]
     assert data["outcomes"]["kind"] == "outcomes"
+    assert data["adjust_for"] == ["seats", "plan"]
 
 
 def test_the_whole_job_runs_on_six_tables(made: Path) -> None:

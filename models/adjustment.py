@@ -1,0 +1,235 @@
+"""Confounding shown: one effect seen naively, as it is, within strata, adjusted, and after what accounts did before.
+
+The crude effect stands beside each of them, so that a reader sees what a comparison of like with like leaves of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from features.arrays import Flags, Floats, Integers
+from models.comparison import Comparison
+from models.effects import Effect, Method, difference_in, enough
+from models.estimates import Estimate, account_codes, risk_ratio, stratified_risk_difference
+from models.sensitivity import EValue, Placebo, e_value, placebos
+from models.strata import UNKNOWN, in_parts
+from models.weighting import Overlap, Weighted, weighted_risk_difference
+
+# Tenths by seats and by volume, fifths by recency: five strata leave a tenth of what confounds (Cochran 1968), which of
+# prior volume is too much.
+SIZES, VOLUMES, RECENCIES = 10, 10, 5
+FEWEST_IN_A_STRATUM = 20  # rows
+HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, and of one that is persistence
+N_RESAMPLES, AT_A_TIME = 500, 50
+SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
+
+METHODS: dict[str, Method] = {
+    "naive": "naive",
+    "naive_ratio": "naive",
+    "crude": "crude",
+    "crude_ratio": "crude",
+    "stratified": "stratified",
+    "weighted": "weighted",
+    "after_prior_use": "after_prior_use",
+}
+
+
+@dataclass(frozen=True)
+class Confounding:
+    """What other explanations leave of an effect.
+
+    effects: by name, those of METHODS that can be had. not_given: why another cannot, by name. explained_by_size: what
+    looks like an effect is one of size. persistence: it is one of behaviour that milestone and outcome share.
+    """
+
+    effects: dict[str, Effect] = field(default_factory=dict)
+    not_given: dict[str, str] = field(default_factory=dict)
+    e_value: EValue | None = None
+    overlap: Overlap | None = None
+    placebos: tuple[Placebo, ...] = ()
+    explained_by_size: bool = False
+    persistence: bool = False
+
+    @property
+    def sentences(self) -> list[str]:
+        """What a reader has to know, most telling first."""
+        return [*_said(self), *(placebo.sentence for placebo in self.placebos)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON writes it."""
+        return {
+            "effects": [{"name": name, **effect.as_dict()} for name, effect in self.effects.items()],
+            "not_given": self.not_given,
+            "e_value": None if self.e_value is None else self.e_value.as_dict(),
+            "overlap": None if self.overlap is None else self.overlap.as_dict(),
+            "placebos": [placebo.as_dict() for placebo in self.placebos],
+            "explained_by_size": self.explained_by_size,
+            "persistence": self.persistence,
+            "sentences": self.sentences,
+        }
+
+
+def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bool = False) -> Confounding:
+    """Every other explanation of an effect that the data can tell, each with its interval, clustered by account.
+
+    in_definition: whether the cut was chosen on these rows. Nothing is said where fewer than thirty accounts had the
+    rarer outcome, or everybody or nobody reached the cut.
+    """
+    crude = difference_in(seen.rows) if enough(seen.rows) else None
+    if crude is None:
+        return Confounding(not_given={"crude": "too few accounts of one outcome, or on one side of the cut"})
+    size = in_parts(seen.seats, SIZES, FEWEST_IN_A_STRATUM)
+    ratio = risk_ratio(seen.reached, seen.outcome, seen.account)
+    weighted = _weighted(seen)
+    found: dict[str, Estimate | str] = {
+        **_naive(seen),
+        "crude": crude,
+        "crude_ratio": ratio or "a rate is zero",
+        "stratified": _by_size(seen, size),
+        "weighted": weighted.estimate or weighted.reason,
+        "after_prior_use": _after_prior_use(seen),
+    }
+    within, after = found["stratified"], found["after_prior_use"]
+    return Confounding(
+        effects={
+            name: seen.recorded(one, METHODS[name], in_definition=in_definition)
+            for name, one in found.items()
+            if isinstance(one, Estimate)
+        },
+        not_given={name: reason for name, reason in found.items() if isinstance(reason, str)},
+        e_value=None if ratio is None else e_value(ratio),
+        overlap=weighted.overlap,
+        placebos=placebos(seen),
+        explained_by_size=isinstance(within, Estimate) and explained(seen, size, within, rng),
+        persistence=bool(seen.shared) and isinstance(after, Estimate) and _hardly_left(crude, after),
+    )
+
+
+def _naive(seen: Comparison) -> dict[str, Estimate | str]:
+    """The comparison with immortal time, of milestones reached once."""
+    if seen.naive is None:
+        return {}
+    reached, outcome = (seen.naive[c].to_numpy(bool) for c in ("reached", "outcome"))
+    ratio = risk_ratio(reached, outcome, seen.naive["account"].to_numpy(np.int64))
+    return {
+        "naive": difference_in(seen.naive) or "a group is empty",
+        "naive_ratio": ratio or "a rate is zero",
+    }
+
+
+def _by_size(seen: Comparison, size: Integers) -> Estimate | str:
+    """Among accounts of about as many seats."""
+    known = size != UNKNOWN
+    if not known.any():
+        return "no seats are known when the window begins"
+    if size.max() == 0:
+        return "the seats tell nobody apart"
+    found = stratified_risk_difference(
+        seen.reached[known], seen.outcome[known], size[known], seen.account[known]
+    )
+    return found or "accounts of one size all reached it, or all did not"
+
+
+def _weighted(seen: Comparison) -> Weighted:
+    """Among accounts alike in the adjustment set, of the same quarter."""
+    if seen.adjust_for.empty:
+        return Weighted(None, None, "no adjustment set is declared: name one under data.adjust_for")
+    covariates = seen.adjust_for.assign(**{"cohort quarter": seen.rows["quarter"]})
+    return weighted_risk_difference(seen.reached, seen.outcome, covariates, seen.account)
+
+
+def _after_prior_use(seen: Comparison) -> Estimate | str:
+    """Among accounts that were as recently active, and did as much before.
+
+    By strata and not by weights: whoever did nothing in the window cannot have reached it, so that a propensity over
+    recency is 0 by construction; a stratum in which all or none reached it just says nothing.
+    """
+    if seen.prior is None:
+        return "prior use was not looked up"
+    recency, volume = (
+        in_parts(seen.prior[name].to_numpy(np.float64), n_parts, FEWEST_IN_A_STRATUM)
+        for name, n_parts in (("recency", RECENCIES), ("volume", VOLUMES))
+    )
+    habit = recency * (VOLUMES + 1) + volume
+    found = stratified_risk_difference(seen.reached, seen.outcome, habit, seen.account)
+    return found or "prior use tells who reached it, so that nobody compares"
+
+
+def _hardly_left(crude: Estimate, after: Estimate) -> bool:
+    return crude.lower > 0 and (after.lower <= 0 or after.value < HARDLY * crude.value)
+
+
+def explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
+    """Whether size explains the effect: of one that is there, less than half is left within sizes, which may be nothing.
+
+    And the difference of the two is beyond chance, over resamples of the accounts: a small effect is halved by noise.
+    size: (n,) strata; within: the effect within them.
+    """
+    known = size != UNKNOWN
+    crude = difference_in(seen.rows[known])
+    if crude is None or crude.lower <= 0 or within.lower > 0 or within.value >= HALF * crude.value:
+        return False
+    taken = _taken_by_strata(size[known], seen.reached[known], seen.outcome[known], seen.account[known], rng)
+    return bool(np.quantile(taken, 1 - SURE) > 0)
+
+
+def _taken_by_strata(
+    stratum: Integers, reached: Flags, outcome: Flags, account: Integers, rng: np.random.Generator
+) -> Floats:
+    """(resamples,): the crude risk difference minus the one within strata, over resamples of the accounts."""
+    codes, n_accounts = account_codes(account, len(stratum))
+    shape = (int(stratum.max()) + 1, 2, 2)
+    cells = np.ravel_multi_index((stratum, reached, outcome), shape)
+    of_account = csr_array((np.ones(len(cells)), (codes, cells)), shape=(n_accounts, int(np.prod(shape))))
+    even = np.full(n_accounts, 1 / n_accounts)
+    draws = [
+        rng.multinomial(n_accounts, even, size=AT_A_TIME) @ of_account
+        for _ in range(N_RESAMPLES // AT_A_TIME)
+    ]
+    table = np.concatenate(draws).reshape(-1, *shape)
+    n, good = table.sum(axis=3), table[..., 1]  # (resamples, strata, reached or not)
+    crude = _rates(good.sum(axis=1), n.sum(axis=1))
+    shared = n[..., 0] * n[..., 1] / np.maximum(n.sum(axis=2), 1)
+    rates = good / np.maximum(n, 1)
+    weight = np.maximum(shared.sum(axis=1), 1e-300)
+    within = (shared * (rates[..., 1] - rates[..., 0])).sum(axis=1) / weight
+    return np.asarray(crude[:, 1] - crude[:, 0] - within)
+
+
+def _rates(good: Floats, n: Floats) -> Floats:
+    return good / np.maximum(n, 1)
+
+
+def _said(found: Confounding) -> list[str]:
+    effects, told = found.effects, []
+    if "crude" not in effects:
+        return [f"Nothing can be said of other explanations: {found.not_given['crude']}."]
+    if "naive" in effects:
+        told.append(
+            f"Naively, with everybody who signed up, {points(effects['naive'])} on being retained: whoever leaves early"
+            " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark."
+        )
+    if "stratified" in effects:
+        within = f"{points(effects['crude'])} as it is, {points(effects['stratified'])} among accounts of about one size"
+        told.append(within + (": size explains it." if found.explained_by_size else "."))
+    if "weighted" in effects and found.overlap is not None:
+        kept = f" (for the {found.overlap.kept:.0%} that could have gone either way)"
+        told.append(f"Adjusted for what is known from before: {points(effects['weighted'])}{kept}.")
+    if "after_prior_use" in effects:
+        after = f"After recency and prior volume {points(effects['after_prior_use'])}"
+        told.append(after + (": persistence of the same behaviour." if found.persistence else "."))
+    absent = (name for name in ("stratified", "weighted", "after_prior_use") if name in found.not_given)
+    told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
+    if found.e_value is not None and found.e_value.limit > 1:
+        told.append(
+            f"To explain it away, something unknown would have to go with both by a risk ratio of {found.e_value.value:.2f}"
+            f" ({found.e_value.limit:.2f} for the end of the interval)."
+        )
+    return told
+
+
+def points(effect: Effect) -> str:
+    """A risk difference for people: +3.2 points (+1.0 to +5.4)."""
+    return f"{100 * effect.value:+.1f} points ({100 * effect.lower:+.1f} to {100 * effect.upper:+.1f})"

@@ -1,0 +1,107 @@
+"""Effects by segment: an interaction is a difference of effects with an interval of its own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.arrays import Flags
+from models.comparison import Comparison
+from models.segment_effects import SegmentEffect, by_segment, one_cut_for_all
+from tests.unit.test_adjustment import compared
+
+SEATS = np.array([1.0, 5.0, 20.0])
+
+
+def company(seed: int, n: int, effects: tuple[float, float, float], cuts: tuple[int, int, int]) -> Comparison:
+    """Three sizes, each with a step of its own at a cut of its own, seen at the cut 10."""
+    rng = np.random.default_rng(seed)
+    size = rng.choice(3, n, p=[0.4, 0.32, 0.28])
+    score = rng.integers(0, 30, n).astype(float)
+    steps = np.array(effects)[size] * (score >= np.array(cuts)[size])
+    outcome = rng.random(n) < 0.5 + steps
+    return seen_at(10, score, outcome, size)
+
+
+def seen_at(cut: float, score: "np.ndarray", outcome: Flags, size: "np.ndarray") -> Comparison:
+    plan = pd.DataFrame({"plan": np.where(size == 0, "small", "large")})
+    seen = compared(score >= cut, outcome, seats=SEATS[size], adjust_for=plan)
+    return Comparison(**{**seen.__dict__, "rows": seen.rows.assign(score=score)})
+
+
+def found_in(seen: Comparison, seed: int = 0) -> dict[str, SegmentEffect]:
+    return {one.segment: one for one in by_segment(seen, seen.rows.index, np.random.default_rng(seed))}
+
+
+def test_segments_are_sizes_and_plans_as_the_window_began() -> None:
+    seen = company(0, 900, (0.2, 0.2, 0.2), (10, 10, 10))
+    found = by_segment(seen, seen.rows.index, np.random.default_rng(0))
+    assert [(one.dimension, one.segment) for one in found] == [
+        ("size", "up to 1 seat"),
+        ("size", "over 1 to 5 seats"),
+        ("size", "over 5 seats"),
+        ("plan", "large"),
+        ("plan", "small"),
+    ]
+    assert sum(one.n_accounts for one in found[:3]) == 900
+    small = seen.rows[seen.seats == 1]
+    assert found[0].adoption == pytest.approx(small["reached"].mean())
+    assert set(found[0].as_dict()) >= {"segment", "effect", "interaction", "own_cut", "own_plateau"}
+
+
+def test_a_difference_between_sizes_is_found_and_told() -> None:
+    found = found_in(company(1, 3000, (0.0, 0.4, 0.4), (10, 10, 10)))
+    small = found["up to 1 seat"]
+    assert small.interaction is not None
+    assert small.interaction.upper < 0
+    assert small.own_cut is None
+    sentence = one_cut_for_all(list(found.values()), 10)
+    assert "what it goes with differs (up to 1 seat: " in sentence
+    assert "points less" in sentence
+
+
+def test_no_difference_is_called_one_in_few_worlds() -> None:
+    called = 0
+    for seed in range(40):
+        found = by_segment(
+            company(seed, 900, (0.25, 0.25, 0.25), (10, 10, 10)), pd.Index([]), np.random.default_rng(0)
+        )
+        sizes = [one for one in found if one.dimension == "size"]
+        assert all(one.interaction is not None for one in sizes)
+        called += "differs" in one_cut_for_all(sizes, 10)
+    assert called <= 6  # of 40 at 5 % for all three together; more in one of a hundred
+
+
+def test_a_segment_has_a_cut_of_its_own_where_its_accounts_support_one() -> None:
+    found = found_in(company(2, 4000, (0.4, 0.4, 0.4), (10, 10, 22)))
+    large, small = found["over 5 seats"], found["up to 1 seat"]
+    assert small.own_plateau is not None
+    assert small.own_plateau[0] <= 10 <= small.own_plateau[1]
+    assert large.own_cut == pytest.approx(22, abs=2)
+    sentence = one_cut_for_all([one for one in found.values() if one.dimension == "size"], 10)
+    assert sentence.startswith("One cut at 10 does not serve every size (over 5 seats: 2")
+    assert large.needs_another
+    assert not small.needs_another
+    assert large.as_dict()["needs_another"]
+
+
+def test_one_cut_that_serves_all_is_told_so_in_most_worlds() -> None:
+    refused = 0
+    for seed in range(40):
+        seen = company(seed, 1500, (0.3, 0.3, 0.3), (10, 10, 10))
+        sizes = by_segment(seen, seen.rows.index, np.random.default_rng(seed))[:3]
+        refused += any(one.needs_another for one in sizes)
+    assert refused <= 5  # of 40, at 5 % for all three together
+
+
+def test_too_few_accounts_are_told_and_not_judged() -> None:
+    found = by_segment(company(3, 90, (0.2, 0.2, 0.2), (10, 10, 10)), pd.Index([]), np.random.default_rng(0))
+    assert all(one.effect is None and one.interaction is None and one.own_cut is None for one in found[:3])
+    assert "cannot be told: too few accounts" in one_cut_for_all(found, 10)
+
+
+def test_one_size_and_one_plan_are_no_segments() -> None:
+    seen = compared(np.arange(100) < 50, np.arange(100) % 2 == 0, seats=np.full(100, 2.0))
+    assert by_segment(seen, seen.rows.index, np.random.default_rng(0)) == []
+    assert one_cut_for_all([], 10) == ""
+    empty = Comparison(**{**seen.__dict__, "rows": seen.rows.head(0), "seats": np.empty(0)})
+    assert by_segment(empty, empty.rows.index, np.random.default_rng(0)) == []
