@@ -4,10 +4,12 @@ from typing import Any
 
 from experiments.launch import Launch
 from features.version import code_version
+from models.adjustment import EXPLAINED_BY_SIZE, PERSISTENCE
 from models.cohorts import Cohort
 from models.effects import Effect, occasion, population
 from models.estimates import Estimate
 from models.finding import SweepEffect
+from models.segment_effects import one_cut_for_all
 from models.sweep import Candidate
 from models.swept import Swept
 
@@ -62,9 +64,14 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "shown_cut": swept.shown_cut,
         "effects": _effects(swept),
         "fresh_quarters": swept.forward and {q: list(cuts) for q, cuts in swept.forward.cuts.items()},
-        "e_value": None,
+        "e_value": swept.others.e_value and swept.others.e_value.value,
+        "other_explanations": {k: v for k, v in swept.others.as_dict().items() if k != "effects"},
         "hypotheses": [one.as_dict() for one in swept.hypotheses],
-        "by_segment": [],
+        "by_segment": [one.as_dict() for one in swept.segments],
+        "by_segment_sentences": [
+            one_cut_for_all(list(swept.segments), swept.shown_cut, dimension)
+            for dimension in dict.fromkeys(one.dimension for one in swept.segments)
+        ],
         "exploration": swept.exploration and swept.exploration.as_dict(),
         "grid_file": "grid.parquet",
         "defined_on": _defined_on(framework.data.calendar.quarters, trial.quarters),
@@ -87,6 +94,10 @@ def sentences(record: dict[str, Any]) -> list[str]:
     """What a person reads of a sweep: hypotheses first, then the verdict, and what was explored beside."""
     said = [f"hypothesis of {one['by']}, {one['claim']!r}: {one['sentence']}" for one in record["hypotheses"]]
     said.append(f"{record['verdict']}. {record['sentence']} {current_sentence(record)}".rstrip())
+    others = record["other_explanations"]
+    if others["explained_by_size"] or others["persistence"]:
+        said += [one for one in others["sentences"] if one.endswith((EXPLAINED_BY_SIZE, PERSISTENCE))]
+    said += record["by_segment_sentences"]
     if record["exploration"]:
         said.append(record["exploration"]["sentence"])
     return said
@@ -107,6 +118,10 @@ def _effects(swept: Swept) -> list[dict[str, Any]]:
     found = [_of_search(swept.cohort, effect) for effect in swept.result.effects if effect.name != "current"]
     if swept.forward is not None:
         found.append(_measured(swept.cohort, "forward", "out_of_sample", None, swept.forward.estimate))
+    found += [
+        {"name": name, "candidate": swept.cohort.name, "cut": swept.shown_cut, **effect.as_dict()}
+        for name, effect in swept.others.effects.items()
+    ]
     if swept.current is not None:
         found.append(_measured(swept.cohort, "current", "crude", swept.cut_in_use, swept.current))
     return found

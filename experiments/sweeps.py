@@ -25,6 +25,7 @@ from features.specs import FeatureSpec
 from features.version import code_version
 from features.workspace import Workspace, set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
+from models.covariates import prior_use_specs
 from models.doubts import rule_doubts
 from models.framework import Framework
 from models.hypotheses import believed_specs
@@ -42,11 +43,12 @@ class _Asked:
 
     fields: dict[str, Field]
     believed: tuple[FeatureSpec, ...]
+    prior: dict[str, tuple[FeatureSpec, ...]]
     caveats: dict[str, list[str]]
-    known_at: pd.Timestamp
+    log: Log
 
     def specs(self, name: str) -> list[FeatureSpec]:
-        return [*(one.spec for one in self.fields[name].rivals), *self.believed]
+        return [*(one.spec for one in self.fields[name].rivals), *self.believed, *self.prior[name]]
 
 
 def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallback) -> list[dict[str, Any]]:
@@ -138,10 +140,10 @@ class _Work:
         asked, launch = self.asked, self.launch
         assert asked is not None  # `begin` looked for every milestone that is computed
         swept = sweep_cohort(
-            launch.framework, self.cohorts[name], asked.known_at, launch.variation.seed,
+            launch.framework, self.cohorts[name], asked.log, launch.variation.seed,
             n_permutations=N_PERMUTATIONS, field=asked.fields[name], believed=asked.believed,
         )  # fmt: skip
-        write(launch, swept, asked.known_at, asked.caveats[name], folder)
+        write(launch, swept, asked.log.data_through, asked.caveats[name], folder)
 
 
 def _asked(launch: Launch, log: Log, names: list[str]) -> _Asked:
@@ -150,8 +152,9 @@ def _asked(launch: Launch, log: Log, names: list[str]) -> _Asked:
     return _Asked(
         {name: _field(launch, log, name) for name in names},
         _believed(framework, log),
+        {name: prior_use_specs(name, milestone) for name, milestone in milestones.items()},
         rule_doubts(milestones, log, framework.data),
-        log.data_through,
+        log,
     )
 
 

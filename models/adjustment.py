@@ -25,6 +25,8 @@ HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, an
 N_RESAMPLES, AT_A_TIME = 500, 50
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
+EXPLAINED_BY_SIZE, PERSISTENCE = ": size explains it.", ": persistence of the same behaviour."
+
 METHODS: dict[str, Method] = {
     "naive": "naive",
     "naive_ratio": "naive",
@@ -213,13 +215,13 @@ def _said(found: Confounding) -> list[str]:
         )
     if "stratified" in effects:
         within = f"{points(effects['crude'])} as it is, {points(effects['stratified'])} among accounts of about one size"
-        told.append(within + (": size explains it." if found.explained_by_size else "."))
+        told.append(within + (EXPLAINED_BY_SIZE if found.explained_by_size else "."))
     if "weighted" in effects and found.overlap is not None:
         kept = f" (for the {found.overlap.kept:.0%} that could have gone either way)"
         told.append(f"Adjusted for what is known from before: {points(effects['weighted'])}{kept}.")
     if "after_prior_use" in effects:
         after = f"After recency and prior volume {points(effects['after_prior_use'])}"
-        told.append(after + (": persistence of the same behaviour." if found.persistence else "."))
+        told.append(after + (PERSISTENCE if found.persistence else "."))
     absent = (name for name in ("stratified", "weighted", "after_prior_use") if name in found.not_given)
     told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
     if found.e_value is not None and found.e_value.limit > 1:

@@ -5,7 +5,7 @@ the first 30 days, [0, 30), in the first 60, in all 90. Utilization is looked at
 last 30, 60 or 90 days before it, raw and per seat.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from features.declaration import Data
@@ -74,7 +74,7 @@ class Field:
 
 
 def field_of(
-    framework: Framework, name: str, counted: dict[str, tuple[str, ...]], *, has_seats: bool
+    framework: Framework, name: str, counted: Mapping[str, tuple[str, ...]], *, has_seats: bool
 ) -> Field:
     """Everything that could be counted for a milestone: what is `counted` (events by label) x windows x raw or per seat.
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.log import Log
 from features.specs import FeatureSpec
+from models.adjustment import Confounding, confounding
 from models.cohorts import Cohort
+from models.comparison import Comparison
 from models.effects import difference_in, enough
 from models.estimates import Estimate
 from models.exploration import Exploration, explore
@@ -17,6 +20,7 @@ from models.framework import Framework
 from models.hypotheses import Held, hold
 from models.milestones import DEFAULT_MINIMUM
 from models.rivals import Field
+from models.segment_effects import SegmentEffect, by_segment
 from models.sweep import Candidate, SweepResult
 from models.trial import Trial, build_trial, run_trial
 
@@ -33,6 +37,8 @@ class Swept:
     result: SweepResult
     forward: Forward | None
     current: Estimate | None
+    others: Confounding
+    segments: tuple[SegmentEffect, ...]
     hypotheses: tuple[Held, ...]
     exploration: Exploration | None
 
@@ -62,15 +68,14 @@ class Swept:
 
     @property
     def shown_cut(self) -> float:
-        """The cut at which effects are looked into: the operating cut where one is supported, else the one in use."""
-        operating = self.result.operating_cut
-        return self.cut_in_use if operating is None else operating.value
+        """The cut at which effects are looked into."""
+        return shown_cut(self.cohort, self.result)
 
 
 def sweep_cohort(
     framework: Framework,
     cohort: Cohort,
-    known_at: pd.Timestamp,
+    log: Log,
     seed: int,
     *,
     n_permutations: int,
@@ -78,7 +83,7 @@ def sweep_cohort(
     believed: Sequence[FeatureSpec] = (),
 ) -> Swept:
     """Sweep a milestone's own score; then hold the hypotheses against its outcome, and explore the field of rivals."""
-    rng, name = np.random.default_rng(seed), cohort.name
+    rng, name, known_at = np.random.default_rng(seed), cohort.name, log.data_through
     trial = build_trial(cohort, "primary", known_at, rng)
     band = framework.review.adoption_band
     result = run_trial(trial, cohort, rng, band, n_permutations)
@@ -92,6 +97,8 @@ def sweep_cohort(
             counted_by_outcome=counted, refused=field.refused,
         )  # fmt: skip
     rows = cohort.judged("primary", known_at)
+    shown = shown_cut(cohort, result)
+    seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
     minimum = cohort.milestone.smallest_useful_effect
     return Swept(
         cohort,
@@ -99,9 +106,17 @@ def sweep_cohort(
         result,
         forward(cohort, known_at, np.random.default_rng([seed, 2])),
         effect_at(rows, float(cohort.milestone.rule.at_least)),
+        confounding(seen, looks, in_definition=result.operating_cut is not None),
+        tuple(by_segment(seen, trial.drawn, looks)),
         hold(framework, name, rows, believed, DEFAULT_MINIMUM if minimum is None else minimum),
         exploration,
     )
+
+
+def shown_cut(cohort: Cohort, result: SweepResult) -> float:
+    """The operating cut where one is supported, else the one in use."""
+    operating = result.operating_cut
+    return float(cohort.milestone.rule.at_least) if operating is None else operating.value
 
 
 def effect_at(rows: pd.DataFrame, cut: float) -> Estimate | None:

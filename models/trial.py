@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -33,6 +35,7 @@ class Trial:
     quarters: tuple[str, ...]
     excluded: dict[str, int]
     left_out: dict[str, float] = field(default_factory=dict)
+    drawn: "pd.Index[Any]" = field(default_factory=pd.RangeIndex)  # the rows of the cohort's frame
 
 
 def build_trial(
@@ -72,6 +75,7 @@ def build_trial(
         quarters=tuple(str(quarter) for quarter in seen),
         excluded={reason: n for reason, n in excluded.items() if n},
         left_out=left_out,
+        drawn=drawn.index,
     )
 
 
