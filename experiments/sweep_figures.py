@@ -158,6 +158,10 @@ def _drawable(effect: Mapping[str, Any]) -> bool:
     return effect["name"] in METHODS and effect["measure"] == "risk_difference" and of_all
 
 
+def _of_another(effect: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    return "" if effect["outcome"] == record["outcome"] else f"\n(of being {effect['outcome']})"
+
+
 def methods(record: Mapping[str, Any]) -> Figure:
     """Every estimate of the effect with its interval, from the least to be trusted on; the naive one hollow and labelled."""
     by_name = {effect["name"]: effect for effect in record["effects"] if _drawable(effect)}
@@ -172,11 +176,13 @@ def methods(record: Mapping[str, Any]) -> Figure:
         axes.plot([value], [place], "o", color=colour, markerfacecolor="white" if naive else colour)
         said = f"{value:+.1f} ({lower:+.1f} to {upper:+.1f}), n {effect['n_accounts']:,}"
         axes.annotate(said, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    axes.set_yticks(range(len(rows)), [words for words, _ in reversed(rows)], fontsize=8)
+    named = [words + _of_another(effect, record) for words, effect in reversed(rows)]
+    axes.set_yticks(range(len(rows)), named, fontsize=8)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(
-        f"points of the outcome, 95 % interval ({record['milestone']} >= {record['shown_cut']:g})"
+        f"points of {record['outcome']}, 95 % interval ({record['milestone']} >= {record['shown_cut']:g})\n"
+        "grey: on accounts that took part in choosing the cut; blue: on others"
     )
     axes.spines[["top", "right"]].set_visible(False)
     return figure
