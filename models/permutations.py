@@ -21,6 +21,7 @@ from models.replicates import turns
 
 _MOST_ONES = 255  # that a byte can count
 _SEARCHED_CELLS = 2_000_000  # accounts x shuffles searched together: what the cache of a processor holds
+_SLAB = 2**15  # accounts summed before the next: in their order, not all over memory
 _FEWEST_SHUFFLES = (
     8  # searched together, however many accounts: of fewer, most of a line of the cache is wasted
 )
@@ -85,12 +86,13 @@ def _n_parts(drawn: Bytes) -> int:
 class _Search:
     """One candidate, prepared for many outcomes on the same accounts.
 
-    members: (pieces, n), ones in bytes: the accounts of each bin, 255 of them at most in a piece, whose sum fits
-    a byte again. A byte, unlike a float, lets four times as many shuffles through memory.
+    members: (pieces, n), ones in bytes: the accounts of each bin, in pieces of neighbours, 255 at most, so that their
+    sum fits a byte again. Bytes let four times as many shuffles through memory as floats do.
     """
 
     members: csr_array
-    first: Positions  # (cuts,): the first piece at or above each cut
+    upwards: Positions  # (pieces,): the pieces by their bin
+    first: Positions  # (cuts,): the first of these at or above each cut
     expected: Floats  # (cuts,): good outcomes above it, were there nothing in it
     scale: Floats  # (cuts,): one over the spread of "reached"; 0 where nothing is spread
 
@@ -103,17 +105,22 @@ class _Search:
         scale = np.where(spread > 0, 1 / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
         # Who reaches no cut enters no sum: of zero-heavy counts that is half the work.
         some = np.flatnonzero(bins > 0)
-        order = some[np.argsort(bins[some], kind="stable")]
-        starts = np.searchsorted(bins[order], np.arange(1, n_cuts + 2))
-        pieces = np.concatenate([np.arange(a, b, _MOST_ONES) for a, b in pairwise(starts)])
+        cell = some // _SLAB * (n_cuts + 1) + bins[some]
+        sort = np.argsort(cell, kind="stable")
+        order, starts = some[sort], np.flatnonzero(np.diff(cell[sort], prepend=-1))
+        bounds = pairwise([*starts, len(order)])
+        pieces = np.concatenate([np.arange(start, end, _MOST_ONES) for start, end in bounds])
+        of_bin = bins[order[pieces]]
+        upwards = np.argsort(of_bin, kind="stable")
+        first = np.searchsorted(of_bin[upwards], np.arange(1, n_cuts + 1))
         ends = np.append(pieces, len(order))
         ones = np.ones(len(order), np.uint8)
         members = csr_array((ones, order.astype(np.int32), ends), shape=(len(pieces), len(bins)))
-        return cls(members, np.searchsorted(pieces, starts[:-1]), reached @ rate, scale)
+        return cls(members, upwards, first, reached @ rate, scale)
 
     def highest(self, shuffled: Bytes) -> Floats:
         """(r,): the largest excess of good outcomes above a cut, in spreads; shuffled: (n, r)."""
-        sums = np.cumsum((self.members @ shuffled)[::-1], axis=0, dtype=np.int32)[::-1]
+        sums = np.cumsum((self.members @ shuffled)[self.upwards[::-1]], axis=0, dtype=np.int32)[::-1]
         phi = (sums[self.first] - self.expected[:, None]) * self.scale[:, None]
         highest: Floats = phi.max(axis=0)
         return highest

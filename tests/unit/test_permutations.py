@@ -39,13 +39,14 @@ def test_the_maximum_is_over_every_cut_of_every_candidate_however_many_accounts_
 
 
 @pytest.mark.parametrize("n_threads", [1, 5])
-def test_threads_change_nothing(n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_parts_and_slabs_change_nothing(n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     family, outcome = _family(_blocks())
     monkeypatch.setattr("models.replicates._MOST_CELLS", 10 * N)  # ten at a time: twelve times
     whole = permutation_maxima(family, outcome, np.random.default_rng(2), 115)
     monkeypatch.setattr("os.cpu_count", lambda: n_threads)
     monkeypatch.setattr("models.permutations._SEARCHED_CELLS", 1)
     monkeypatch.setattr("models.permutations._FEWEST_SHUFFLES", 1)
+    monkeypatch.setattr("models.permutations._SLAB", 70)
     parts = permutation_maxima(family, outcome, np.random.default_rng(2), 115)
     assert len(whole) == 115
     assert parts.tolist() == whole.tolist()
