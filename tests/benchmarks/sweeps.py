@@ -56,7 +56,7 @@ def world(n: int, n_counts: int = N_FEATURES, n_rates: int = 0) -> World:
     return candidates, outcome, rng.integers(0, N_QUARTERS, n)
 
 
-def best_of(work: Callable[[], object], n_runs: int = RUNS) -> float:
+def best_of(work: Callable[[], object], n_runs: int) -> float:
     """The least seconds of so many runs."""
     took = []
     for _ in range(n_runs):
@@ -94,7 +94,7 @@ def grid(n: int) -> Found:
     cuts = CutFamily.of(candidates, block).cuts
     ours, theirs = [], []
     for _ in range(RUNS):
-        ours.append(best_of(lambda: association(CutFamily.of(candidates, block), outcome)))
+        ours.append(best_of(lambda: association(CutFamily.of(candidates, block), outcome), RUNS))
         theirs.append(best_of(lambda: crossed(candidates, outcome, [of[:CROSSED_CUTS] for of in cuts]), 1))
     return {"seconds": min(ours), "crosstab": min(theirs) * sum(map(len, cuts)) / (CROSSED_CUTS * len(cuts))}
 
@@ -118,7 +118,7 @@ def log(n_rows: int) -> Found:
         picture = Path(folder) / "picture.png"
         picture.write_bytes(np.random.default_rng(0).bytes(50_000))
         table = pd.DataFrame(np.random.default_rng(0).random((n_rows, 12))).add_prefix("column ")
-        return {"seconds": best_of(lambda: _logged(store, table, [picture] * N_PICTURES))}
+        return {"seconds": best_of(lambda: _logged(store, table, [picture] * N_PICTURES), RUNS)}
 
 
 def _logged(store: Store, table: pd.DataFrame, pictures: Sequence[Path]) -> None:

@@ -26,9 +26,13 @@ def _blocks() -> Integers:
     return np.random.default_rng(1).integers(0, 3, N)
 
 
-def test_the_maximum_is_over_every_cut_of_every_candidate_however_many_accounts_a_bin_holds() -> None:
+@pytest.mark.parametrize("n_bad", [None, 10])
+def test_the_maximum_is_over_every_cut_of_every_candidate_however_many_accounts_a_bin_holds(
+    n_bad: int | None,
+) -> None:
     block = _blocks()
     family, outcome = _family(block)
+    outcome = outcome if n_bad is None else np.arange(N) >= n_bad  # more good in a bin than a byte counts
     assert family.histogram(0).sum(axis=1).max() > 3 * 255
     again, shuffled = np.random.default_rng(4), np.empty((12, N), bool)
     for one in range(3):
