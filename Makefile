@@ -58,10 +58,10 @@ lock: setup ## resolve both locks anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --system-certs --universal --generate-hashes --no-header --no-emit-index-url --constraint requirements.lock --extra postgres --extra spark pyproject.toml -o requirements-engines.lock
 
 bench: setup ## measure, side by side, into build/bench.json
-	@$(BIN)/python -m tests.benchmarks.features
+	@$(BIN)/python -m tests.benchmarks
 
 bench-full: setup ## the same at full size, without limit of time
-	@$(BIN)/python -m tests.benchmarks.features --full
+	@$(BIN)/python -m tests.benchmarks --full
 
 clean: ## remove what was built (not the environment)
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from features.arrays import Flags, Floats, Integers
@@ -22,7 +20,6 @@ MIN_ACCOUNTS = 20
 MIN_SHARE = 0.02
 COARSE_CUTS = 200
 _MAX_DECIMALS = 12
-_PERMUTED_CELLS = 8_000_000  # accounts x permutations held at once: 32 MB of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +27,8 @@ class Candidate:
     """A feature that may carry the milestone; values: (n,), one account a row, all of them knowable.
 
     `events` are what it counts, `window_days` how far it looks, `per_seat` whether it is relative to size.
-    Raises ValueError for a value that is not finite: an account whose value is not knowable is left out, and
-    counted, by the caller.
+    Raises ValueError for values that are no numbers, or not finite: an account whose value is not knowable is left
+    out, and counted, by the caller.
     """
 
     name: str
@@ -43,6 +40,8 @@ class Candidate:
     def __post_init__(self) -> None:
         if self.values.ndim != 1:
             raise ValueError(f"{self.name}: values {self.values.shape} must be one column")
+        if self.values.dtype.kind not in "fiub":
+            raise ValueError(f"{self.name}: values are {self.values.dtype}, not numbers")
         bad = int(np.count_nonzero(~np.isfinite(self.values)))
         if bad:
             raise ValueError(
@@ -99,6 +98,8 @@ class CutFamily:
     ) -> "CutFamily":
         """All achievable cuts of the candidates, of each at most so many. Raises ValueError where lengths differ."""
         n = len(block)
+        if most_cuts is not None and most_cuts < 1:
+            raise ValueError(f"most_cuts {most_cuts} leaves no cut of any candidate: keep one at least")
         for candidate in candidates:
             if len(candidate.values) != n:
                 raise ValueError(f"{candidate.name} has {len(candidate.values)} values for {n} accounts")
@@ -185,7 +186,10 @@ class Association:
 
     @property
     def youden(self) -> Floats:
-        """Sensitivity + specificity - 1 of each cut over all accounts; 0 where one class is missing. Youden 1950."""
+        """Sensitivity + specificity - 1 of each cut over all accounts, not within blocks as phi is, in [-1, 1].
+
+        0 where one class is missing. Youden 1950.
+        """
         bad = self.n - self.n_good
         if not self.n_good or not bad:
             return np.zeros_like(self.n_reached)
@@ -207,22 +211,17 @@ def association(family: CutFamily, outcome: Flags, rows: Flags | None = None) ->
     """Every cut against the outcome (n,), over all accounts or over `rows` (n,) of them."""
     chosen = np.ones(len(outcome)) if rows is None else rows.astype(np.float64)
     good = outcome * chosen
-    which = range(len(family.cuts))
-    empty = np.empty((0, family.n_blocks))
-    reached = np.concatenate([*(upper_sums(family.histogram(i, chosen)) for i in which), empty])
-    good_reached = np.concatenate([*(upper_sums(family.histogram(i, good)) for i in which), empty])
-    size = np.bincount(family.block, weights=chosen, minlength=family.n_blocks)
+    size = np.bincount(family.block, weights=chosen, minlength=family.n_blocks).astype(np.float64)
     rate = np.bincount(family.block, weights=good, minlength=family.n_blocks) / np.maximum(size, 1)
-    excess = good_reached.sum(axis=1) - reached @ rate
-    spread = reached * (1 - reached / np.maximum(size, 1))
     varies = rate * (1 - rate)
-    scale = np.sqrt(spread.sum(axis=1) * (size @ varies))
-    error = np.sqrt(spread @ (varies * size / np.maximum(size - 1, 1)))
-    n_reached, n = reached.sum(axis=1), int(chosen.sum())
+    parts = [_sums(family, which, chosen, good, size, rate) for which in range(len(family.cuts))]
+    n_reached, good_reached, excess, spread, error = np.concatenate([np.empty((5, 0)), *parts], axis=1)
+    scale = np.sqrt(spread * (size @ varies))
+    n = int(chosen.sum())
     support = minimum_support(n)
     return Association(
         n_reached=n_reached,
-        good_reached=good_reached.sum(axis=1),
+        good_reached=good_reached,
         phi=np.divide(excess, scale, out=np.zeros_like(excess), where=scale > 0),
         z=np.divide(excess, error, out=np.zeros_like(excess), where=error > 0),
         allowed=(n_reached >= support) & (n - n_reached >= support),
@@ -231,62 +230,13 @@ def association(family: CutFamily, outcome: Flags, rows: Flags | None = None) ->
     )
 
 
-def permutation_maxima(
-    family: CutFamily, outcome: Flags, rng: np.random.Generator, n_permutations: int
-) -> Floats:
-    """(n_permutations,): the largest phi over the whole family when outcomes are shuffled within blocks.
+def _sums(family: CutFamily, which: int, chosen: Floats, good: Floats, size: Floats, rate: Floats) -> Floats:
+    """(5, cuts) of one candidate: reached, good and reached, their excess, spread of reached, error of the excess.
 
-    H0: within a block the outcome has nothing to do with any candidate. One shuffle serves all candidates, so
-    what they share is kept, and the maximum answers for everything tried. Hothorn & Lausen 2003.
+    One candidate at a time: its cuts x blocks are held no longer than that.
     """
-    size = np.bincount(family.block, minlength=family.n_blocks).astype(np.float64)
-    rate = np.bincount(family.block, weights=outcome, minlength=family.n_blocks) / size
-    reached = [upper_sums(family.histogram(i)) for i in range(len(family.cuts))]
-    spread = [(part * (1 - part / size)).sum(axis=1) for part in reached]
-    # Which accounts fall into which bin, as a sparse matrix: sums over bins are one product per candidate.
-    members = [_membership(bins, len(cuts)) for bins, cuts in zip(family.bins, family.cuts, strict=True)]
-    chunk = max(1, min(n_permutations, _PERMUTED_CELLS // max(len(outcome), 1)))
-    maxima = []
-    for start in range(0, n_permutations, chunk):
-        shuffled = _shuffled(outcome, family.block, rng, min(chunk, n_permutations - start))
-        highest = np.full(shuffled.shape[1], -np.inf)
-        for part, wide, member in zip(reached, spread, members, strict=True):
-            if not len(part):
-                continue
-            sums = np.cumsum((member @ shuffled)[::-1], axis=0)[::-1]
-            scale = np.where(wide > 0, 1 / np.sqrt(np.where(wide > 0, wide, 1.0)), 0.0)
-            phi = (sums - (part @ rate)[:, None]) * scale[:, None]
-            highest = np.maximum(highest, phi.max(axis=0))
-        maxima.append(highest)
-    varies = float(size @ (rate * (1 - rate)))
-    return np.concatenate(maxima) / np.sqrt(varies) if varies > 0 else np.zeros(n_permutations)
-
-
-def corrected(maxima: Floats, phi: Floats) -> Floats:
-    """How often noise reaches each phi (k,) somewhere in all that was tried, (k,). Westfall & Young 1993 (single-step maxT).
-
-    maxima: from `permutation_maxima`. The 1e-6 lets shuffles that tie with an observed phi count as ties in spite of
-    float32.
-    """
-    below = np.searchsorted(np.sort(maxima), phi - 1e-6, side="left")
-    return np.asarray((1 + len(maxima) - below) / (1 + len(maxima)), dtype=np.float64)
-
-
-def _membership(bins: Integers, n_cuts: int) -> csr_array:
-    rows = np.flatnonzero(
-        bins > 0
-    )  # who reaches no cut enters no sum: of zero-heavy counts that is half the work
-    order = rows[np.argsort(bins[rows], kind="stable")]
-    starts = np.searchsorted(bins[order], np.arange(1, n_cuts + 2))
-    return csr_array((np.ones(len(order), np.float32), order, starts), shape=(n_cuts, len(bins)))
-
-
-def _shuffled(
-    outcome: Flags, block: Integers, rng: np.random.Generator, n_permutations: int
-) -> NDArray[np.float32]:
-    shuffled = np.empty((len(outcome), n_permutations), np.float32)
-    for one in np.unique(block):
-        rows = np.flatnonzero(block == one)
-        tiled = np.tile(outcome[rows].astype(np.uint8), (n_permutations, 1))
-        shuffled[rows] = rng.permuted(tiled, axis=1).T
-    return shuffled
+    reached, good_reached = (upper_sums(family.histogram(which, of)) for of in (chosen, good))
+    n_good = good_reached.sum(axis=1)
+    spread = reached * (1 - reached / np.maximum(size, 1))
+    error = np.sqrt(spread @ (rate * (1 - rate) * size / np.maximum(size - 1, 1)))
+    return np.stack([reached.sum(axis=1), n_good, n_good - reached @ rate, spread.sum(axis=1), error])

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import Floats
-from models.cutpoints import corrected
 from models.effects import Method
 from models.estimates import Estimate
+from models.permutations import corrected
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import Shape
 

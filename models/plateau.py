@@ -7,6 +7,7 @@ import numpy as np
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import Association, CutFamily
 from models.estimates import Estimate, proportion
+from models.replicates import turns
 from models.roundness import round_numbers, scales
 
 # A cut searched for is no ordinary parameter: the likelihood ratio against the true place of a step is below
@@ -56,7 +57,7 @@ def stability_range(
     family: CutFamily,
     outcome: Flags,
     rng: np.random.Generator,
-    n_resamples: int = 500,
+    n_resamples: int = 1000,
     level: float = 0.9,
 ) -> tuple[float, float] | None:
     """Range of the chosen cut over resamples of the accounts; a family of a single candidate.
@@ -66,6 +67,16 @@ def stability_range(
     """
     good = family.histogram(0, outcome.astype(np.float64))
     cells = np.stack([family.histogram(0) - good, good], axis=2)
+    found = (_best_cuts(family.cut, cells, rng, n) for n in turns(n_resamples, cells.size))
+    chosen = np.concatenate([*found])
+    if not len(chosen):
+        return None
+    lower, upper = np.quantile(chosen, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    return float(lower), float(upper)
+
+
+def _best_cuts(cut: Floats, cells: Floats, rng: np.random.Generator, n_resamples: int) -> Floats:
+    """The best cut of each resample that has one; cells: (bins, blocks, outcome) accounts."""
     filled = np.flatnonzero(cells.ravel())
     n = int(cells.sum())
     counts = np.zeros((n_resamples, cells.size))
@@ -78,12 +89,10 @@ def stability_range(
     excess = (above[..., 1] - reached * rate).sum(axis=2)
     spread = (reached * (1 - reached / size)).sum(axis=2)
     # The spread of the outcome is the same for all cuts of a resample: it does not matter for which is best.
-    score = np.divide(excess, np.sqrt(spread), out=np.full_like(excess, -np.inf), where=spread > 0)
-    chosen = family.cut[np.argmax(score, axis=1)][score.max(axis=1) > 0]
-    if not len(chosen):
-        return None
-    lower, upper = np.quantile(chosen, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
-    return float(lower), float(upper)
+    score = np.full_like(excess, -np.inf)
+    np.divide(excess, np.sqrt(np.maximum(spread, 0.0)), out=score, where=spread > 0)
+    best: Floats = cut[np.argmax(score, axis=1)][score.max(axis=1) > 0]
+    return best
 
 
 def phi_gain(

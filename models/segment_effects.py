@@ -15,10 +15,11 @@ import pandas as pd
 from features.arrays import Flags, Floats, Integers
 from features.segments import UNKNOWN, Segmentation, by_plan, by_size
 from models.comparison import Comparison
-from models.cutpoints import Candidate, CutFamily, association, permutation_maxima
+from models.cutpoints import Candidate, CutFamily, association
 from models.effects import difference_in, enough
 from models.estimates import Estimate, account_codes, risk_difference
 from models.milestones import number
+from models.permutations import permutation_maxima
 from models.plateau import plateau
 
 N_PERMUTATIONS = 200

@@ -14,6 +14,7 @@ import numpy as np
 
 from features.arrays import Floats
 from models.cutpoints import upper_sums
+from models.replicates import turns
 
 _REPLICATES = 400
 _MARGIN = 3.84  # chi-square, one degree of freedom: what a single free part may gain by chance
@@ -82,8 +83,8 @@ def step_or_smooth(
     fits = _prepared(level, size)
     observed = float(fits.difference(good[None])[0])
     smooth, step = _worlds(fits, good)
-    under_smooth = fits.difference(_drawn(smooth, size, rng, n_replicates))
-    under_step = fits.difference(_drawn(step, size, rng, n_replicates))
+    under_smooth = _differences(fits, smooth, rng, n_replicates)
+    under_step = _differences(fits, step, rng, n_replicates)
     p_smooth = (1 + int((under_smooth >= observed).sum())) / (1 + n_replicates)
     p_step = (1 + int((under_step <= observed).sum())) / (1 + n_replicates)
     return Shape(_verdict(observed, p_smooth, p_step, alpha), observed, p_smooth, p_step)
@@ -146,6 +147,8 @@ def _worlds(fits: _Fits, good: Floats) -> tuple[Floats, Floats]:
     return smooth, step
 
 
-def _drawn(share: Floats, size: Floats, rng: np.random.Generator, n_replicates: int) -> Floats:
-    drawn = rng.binomial(size.astype(np.int64), np.clip(share, 0.0, 1.0), size=(n_replicates, *size.shape))
-    return drawn.astype(np.float64)
+def _differences(fits: _Fits, share: Floats, rng: np.random.Generator, n_replicates: int) -> Floats:
+    """(n_replicates,): the difference in worlds with these shares (bins, blocks)."""
+    size, share = fits.size.astype(np.int64), np.clip(share, 0.0, 1.0)
+    worlds = (rng.binomial(size, share, size=(n, *size.shape)) for n in turns(n_replicates, size.size))
+    return np.concatenate([fits.difference(world.astype(np.float64)) for world in worlds])

@@ -16,10 +16,11 @@ from scipy.stats import norm
 from features.arrays import Flags, Floats, Integers
 from features.proportions import wilson
 from models import plateau as plateaus
-from models.cutpoints import Association, Candidate, CutFamily, association, corrected, permutation_maxima
+from models.cutpoints import Association, Candidate, CutFamily, association
 from models.effects import FEWEST_OF_A_CLASS, Method
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
+from models.permutations import corrected, permutation_maxima
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import step_or_smooth
 
@@ -128,6 +129,10 @@ def _checked(
         raise ValueError(f"candidates need names of their own: {sorted(names)}")
     if current is not None and current[0] not in names:
         raise ValueError(f"the current candidate {current[0]!r} is not among the {len(names)} candidates")
+    if current is not None and not np.isfinite(current[1]):
+        raise ValueError(f"the cut in use of {current[0]!r} is {current[1]}: give a number, or no cut in use")
+    if outcome.dtype != bool and not np.isin(outcome, (0, 1)).all():
+        raise ValueError(f"the outcome must be true or false for each of {n} accounts")
     if len(block) != n or (group is not None and len(group) != n):
         raise ValueError(f"block and group need one entry for each of {n} accounts")
     if not 0 <= band[0] < band[1] <= 1:

@@ -1,27 +1,25 @@
-"""`make bench`: features and status against a bare query, pandas and each other, side by side, into build/bench.json.
+"""Features and status against a bare query, pandas and each other, side by side.
 
 Every run is a process of its own, the programs take turns, and what counts is the minimum of each: on a shared
 machine one and the same query moves by a factor of two. `--full` repeats it from one to a hundred million events.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-BUILD = Path("build")
+from tests.benchmarks.entries import BUILD, GIGABYTE, MILLION, Entry, against, say
+
 LOGS = BUILD / "bench"
-MILLION = 1_000_000
 TARGET_EVENTS = 20 * MILLION
 SIZES = (1, 5, 20, 100)  # million events, with --full
 RUNS = 5
-# Of the 15 minutes; what is left is for the logs, the comparisons and a slow machine.
-BUDGET_SECONDS = 11 * 60
-GIGABYTE = 1e9
+# Of the 15 minutes; what is left is for the sweep, the logs, the comparisons and a slow machine.
+BUDGET_SECONDS = 9 * 60
 LEAST_PANDAS, MOST_DATES, MOST_HELP_SECONDS = 4.0, 1.5, 0.5
 MOST_BARE = {"skewed": 4.0, "uniform": 2.5}
 MOST_SEQUENCES = 2.0  # times what the counts may take
@@ -42,34 +40,6 @@ QUARTERS = {"whole": ("whole", 13), "quarter": ("quarter", 13)}  # on the log in
 STATUS = {"status": ("status", 12), "engine": ("engine", 12)}  # on the log of 100,000 accounts
 SLOW = {"pandas": 0.55, "sequences": 0.8}  # sit out past this share of the budget
 Run = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of bench.json. `ratio` is value / baseline; `target` is the most that the ratio may be.
-
-    Where there is no baseline, `target` is the most that the value may be.
-    """
-
-    name: str
-    value: float
-    unit: str
-    baseline: float | None = None
-    ratio: float | None = None
-    target: float | None = None
-    runs: int = RUNS
-    note: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is met, None without one."""
-        measured = self.value if self.ratio is None else self.ratio
-        return None if self.target is None else measured <= self.target
-
-
-def against(name: str, value: float, baseline: float, target: float, runs: int, note: str) -> Entry:
-    """Seconds beside the seconds of something else."""
-    return Entry(name, value, "s", baseline, value / baseline, target, runs, note)
 
 
 def run(program: str, folder: Path, out: Path, number: int) -> Run:
@@ -169,7 +139,7 @@ def help_seconds() -> Entry:
         begun = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         took.append(time.perf_counter() - begun)
-    return Entry("milestones --help", min(took), "s", target=MOST_HELP_SECONDS)
+    return Entry("milestones --help", min(took), "s", target=MOST_HELP_SECONDS, runs=RUNS)
 
 
 def measure(sizes: Sequence[int], budget_seconds: float) -> list[Entry]:
@@ -199,50 +169,3 @@ def measure(sizes: Sequence[int], budget_seconds: float) -> list[Entry]:
         folder = prepared("accounts", TARGET_EVENTS)
         found += status_entries(take_turns(folder, STATUS, RUNS, share / 2))
     return found
-
-
-def table(found: Iterable[Entry]) -> str:
-    """The entries for people."""
-    lines = [f"{'what':<62} {'value':>10} {'baseline':>9} {'ratio':>6} {'target':>7}  runs"]
-    for entry in found:
-        baseline = "" if entry.baseline is None else f"{entry.baseline:.2f}"
-        ratio = "" if entry.ratio is None else f"{entry.ratio:.2f}"
-        target = "" if entry.target is None else f"{entry.target:g}"
-        missed = "  MISSED" if entry.met is False else ""
-        value = f"{entry.value:.2f} {entry.unit}" if entry.unit else f"{entry.value:.1e}"
-        lines.append(
-            f"{entry.name:<62} {value:>10} {baseline:>9} {ratio:>6} {target:>7}  {entry.runs}{missed}"
-        )
-        if entry.note:
-            lines.append(f"    {entry.note}")
-    return "\n".join(lines)
-
-
-def say(text: str) -> None:
-    """Print at once: the runs are minutes apart."""
-    print(text, flush=True)
-
-
-def main() -> None:
-    """Measure, write build/bench.json, print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--full", action="store_true", help="at 1, 5, 20 and 100 million events, without limit of time"
-    )
-    parser.add_argument("--millions", type=int, nargs="+", help="these sizes instead, in million events")
-    parser.add_argument(
-        "--minutes", type=float, help="for about so long instead; of everything one or two runs at least"
-    )
-    asked = parser.parse_args()
-    millions = asked.millions or (SIZES if asked.full else (20,))
-    budget = float("inf") if asked.full else BUDGET_SECONDS
-    budget = budget if asked.minutes is None else 60 * asked.minutes
-    found = measure([MILLION * size for size in millions], budget)
-    BUILD.mkdir(exist_ok=True)
-    lines = [json.dumps(asdict(entry), ensure_ascii=False) for entry in found]
-    (BUILD / "bench.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
-    say("\n" + table(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,8 @@ from models.cutpoints import (
     achievable_cuts,
     association,
     minimum_support,
-    permutation_maxima,
 )
+from models.permutations import permutation_maxima
 from models.plateau import curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
 from models.sweep import Candidate, SweepResult, sweep
