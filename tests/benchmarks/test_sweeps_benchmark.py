@@ -10,7 +10,7 @@ from tests.benchmarks import sweeps
 def test_the_grid_and_the_cross_tabulations_count_alike() -> None:
     candidates, outcome, block = sweeps.world(800, 3)
     family = CutFamily.of(candidates, block)
-    counted = sweeps.crossed(candidates, outcome, [list(cuts) for cuts in family.cuts])
+    counted = sweeps.crossed(candidates, outcome, family.cuts)
     assert counted == association(family, outcome).good_reached.tolist()
     assert len(counted) > 20
 
