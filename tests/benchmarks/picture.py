@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.benchmarks.features import BUILD
+from tests.benchmarks.entries import BUILD
 
 COLOURS = {"bare query": "#9aa5b1", "features": "#1f6feb", "sequences": "#8250df", "pandas": "#bf8700"}
 
