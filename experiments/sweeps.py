@@ -187,23 +187,10 @@ def write(launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequenc
     for name, table in (("grid", _grid(swept, known_at)), ("explored", explored)):
         with set_aside(folder / f"{name}.parquet") as path:
             table.to_parquet(path, index=False)
-    found = sweep_json(launch, swept, [*caveats, *_left_out(swept)])
+    found = sweep_json(launch, swept, list(caveats))
     sweep_figures.write(sweep_figures.of_sweep(found, swept), folder)
     # Last, because it names the others.
     write_text(folder / "sweep.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _left_out(swept: Swept) -> list[str]:
-    """Which candidates could not be explored, in a sentence."""
-    left_out = swept.exploration.trial.left_out if swept.exploration else {}
-    if not left_out:
-        return []
-    name, known = next(iter(left_out.items()))
-    more = f" and {len(left_out) - 1} more candidates are" if len(left_out) > 1 else " is"
-    return [
-        f"{name!r}{more} not explored: it could be used, and was tracked, for {known:.0%} of the accounts, and all"
-        " candidates are judged on the same"
-    ]
 
 
 def _grid(swept: Swept, known_at: pd.Timestamp) -> pd.DataFrame:

@@ -64,6 +64,8 @@ class Exploration:
             f"Beside its own score {tried['candidates'] - 1:,} other candidates with {tried['cuts']:,} cuts were tried on"
             f" {found.n_accounts:,} accounts"
         )
+        if self.trial.left_out:
+            text += f" ({len(self.trial.left_out):,} more are known of too few of them)"
         if found.verdict == "insufficient_data":
             return f"{text}. {found.finding}"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:

@@ -34,7 +34,7 @@ class Trial:
     quarters: tuple[str, ...]
     excluded: dict[str, int]
     left_out: dict[str, float] = field(default_factory=dict)
-    drawn: "pd.Index[Any]" = field(default_factory=pd.RangeIndex)  # the rows of the cohort's frame
+    drawn: "pd.Index[Any]" = field(default_factory=lambda: pd.Index([]))  # the rows of the cohort's frame
 
 
 def build_trial(
