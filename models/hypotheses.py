@@ -18,6 +18,7 @@ from models.contrast import Strata
 from models.effects import enough
 from models.estimates import Estimate, account_codes, risk_difference
 from models.framework import Framework, Hypothesis
+from models.milestones import DEFAULT_MINIMUM
 from models.rivals import RIVAL
 
 Answer = Literal["supported", "refuted", "undecided"]
@@ -60,7 +61,11 @@ def believed_specs(framework: Framework, catalogue: Sequence[FeatureSpec]) -> tu
 
 
 def hold(
-    framework: Framework, name: str, rows: pd.DataFrame, specs: Sequence[FeatureSpec], minimum: float
+    framework: Framework,
+    name: str,
+    rows: pd.DataFrame,
+    specs: Sequence[FeatureSpec],
+    minimum: float = DEFAULT_MINIMUM,
 ) -> tuple[Held, ...]:
     """Every hypothesis of the framework against the outcome of one milestone.
 
@@ -137,7 +142,8 @@ def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
         answer = "supported"
     elif "refuted" in answers and "supported" not in answers and "undecided" not in answers:
         answer = "refuted"
-    return Held(one.claim, one.by, one.direction, answer, _sentence(answer, answers, asked), tuple(asked))
+    sentence = _sentence(answer, answers, asked, minimum)
+    return Held(one.claim, one.by, one.direction, answer, sentence, tuple(asked))
 
 
 def _answer(asked: Asked, sign: float, minimum: float) -> Answer:
@@ -150,7 +156,7 @@ def _answer(asked: Asked, sign: float, minimum: float) -> Answer:
     return "refuted" if upper < 0 or most < minimum else "undecided"
 
 
-def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked]) -> str:
+def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], minimum: float) -> str:
     parts = []
     for each, said in zip(asked, answers, strict=True):
         if each.auc is None or each.difference is None:
@@ -162,4 +168,9 @@ def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked]) -> str:
             f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
             f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
         )
-    return f"{answer}. " + "; ".join(parts or ["it names no feature: nothing to ask"]) + "."
+    why = (
+        f", by the opposite or by less than {100 * minimum:g} points for certain"
+        if answer == "refuted"
+        else ""
+    )
+    return f"{answer}{why}. " + "; ".join(parts or ["it names no feature: nothing to ask"]) + "."

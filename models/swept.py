@@ -18,7 +18,6 @@ from models.finding import held_out_sentence
 from models.forward import Forward, forward
 from models.framework import Framework
 from models.hypotheses import Held, hold
-from models.milestones import DEFAULT_MINIMUM
 from models.rivals import Field
 from models.segment_effects import SegmentEffect, by_segment
 from models.sweep import Candidate, SweepResult
@@ -83,7 +82,7 @@ def sweep_cohort(
     believed: Sequence[FeatureSpec] = (),
 ) -> Swept:
     """Sweep a milestone's own score; then hold the hypotheses against its outcome, and explore the field of rivals."""
-    rng, name, known_at = np.random.default_rng(seed), cohort.name, log.data_through
+    rng, known_at = np.random.default_rng(seed), log.data_through
     trial = build_trial(cohort, "primary", known_at, rng)
     band = framework.review.adoption_band
     result = run_trial(trial, cohort, rng, band, n_permutations)
@@ -99,7 +98,6 @@ def sweep_cohort(
     rows = cohort.judged("primary", known_at)
     shown = shown_cut(cohort, result)
     seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
-    minimum = cohort.milestone.smallest_useful_effect
     return Swept(
         cohort,
         trial,
@@ -108,7 +106,7 @@ def sweep_cohort(
         effect_at(rows, float(cohort.milestone.rule.at_least)),
         confounding(seen, looks, in_definition=result.operating_cut is not None),
         tuple(by_segment(seen, trial.drawn, looks)),
-        hold(framework, name, rows, believed, DEFAULT_MINIMUM if minimum is None else minimum),
+        hold(framework, cohort.name, rows, believed),
         exploration,
     )
 

@@ -115,3 +115,50 @@ def test_an_option_without_meaning_is_wrong_usage_in_words(
     # The command line turns the error into its message and exit code 2; here it is the exception itself.
     assert getattr(result.exception, "exit_code", None) == 2
     assert words in str(result.exception)
+
+
+def test_hypotheses_are_answered_before_anything_is_searched(workspace: Path) -> None:
+    beliefs = [
+        {"claim": "talk stays", "by": "Product", "features": ["conversation_started_90d"]},
+        {"claim": "no such thing", "by": "Sales", "features": ["no_such_feature"]},
+    ]
+    arguments = (
+        "sweep",
+        "activation",
+        "-w",
+        str(workspace),
+        "--set",
+        f"review.hypotheses={json.dumps(beliefs)}",
+    )
+    (found,) = answer(*arguments)["sweeps"]
+    assert found["family"]["hypotheses"] == 2
+    assert [one["answer"] for one in found["hypotheses"]] == ["supported", "undecided"]
+    said = run(*arguments).stdout.splitlines()
+    first = said[0]
+    assert first.startswith("activation: hypothesis of Product, 'talk stays': supported.")
+    assert said.index(first) < next(i for i, line in enumerate(said) if "Operating cut" in line)
+
+
+def test_a_sweep_shows_every_other_explanation_and_every_segment(workspace: Path) -> None:
+    (found,) = answer("sweep", "activation", "-w", str(workspace), "--name", "all", "--set", "version=3")[
+        "sweeps"
+    ]
+    effects = {one["name"]: one for one in found["effects"]}
+    assert set(effects) >= {
+        "naive",
+        "crude",
+        "crude_ratio",
+        "stratified",
+        "weighted",
+        "after_prior_use",
+        "forward",
+    }
+    assert (effects["naive"]["method"], effects["naive"]["population"]) == ("naive", "every sign-up")
+    assert effects["crude"]["cut"] == found["shown_cut"] == found["operating_cut"]["value"]
+    assert found["e_value"] > 1
+    assert found["other_explanations"]["placebos"]
+    assert {one["dimension"] for one in found["by_segment"]} == {"size", "plan"}
+    assert all(
+        sum(one["n_accounts"] for one in found["by_segment"] if one["dimension"] == d) == found["n_accounts"]
+        for d in ("size", "plan")
+    )
