@@ -93,6 +93,20 @@ def test_one_cut_that_serves_all_is_told_so_in_most_worlds() -> None:
     assert refused <= 5  # of 40, at 5 % for all three together
 
 
+def test_accounts_that_were_in_both_segments_do_not_widen_their_difference() -> None:
+    # Everybody is seen in either segment, and did the same in both: what differs between accounts differs in neither.
+    rng = np.random.default_rng(0)
+    score, good = rng.integers(0, 30, 200).astype(float), rng.random(200) < 0.5
+    seen = seen_at(15, np.tile(score, 2), np.tile(good, 2), np.repeat([0, 1], 200))
+    apart = found_in(seen)["up to 1 seat"].interaction
+    rows = seen.rows.assign(account=np.tile(np.arange(200), 2))
+    together = found_in(Comparison(**{**seen.__dict__, "rows": rows}))["up to 1 seat"].interaction
+    assert apart is not None
+    assert together is not None
+    assert apart.value == together.value == pytest.approx(0.0)
+    assert together.upper - together.lower < 0.2 * (apart.upper - apart.lower)
+
+
 def test_too_few_accounts_are_told_and_not_judged() -> None:
     found = by_segment(company(3, 90, (0.2, 0.2, 0.2), (10, 10, 10)), pd.Index([]), np.random.default_rng(0))
     assert all(one.effect is None and one.interaction is None and one.own_cut is None for one in found[:3])
