@@ -93,7 +93,7 @@ def _segment(
     rows = seen.rows[here]
     effect = difference_in(rows) if enough(rows) else None
     looks = _looks(division)
-    own = _own_cut(seen.rows[here & single], looks, rng)
+    own = _own_cut(seen.rows[here & single], seen.cut, looks, rng)
     return SegmentEffect(
         dimension=division.dimension,
         segment=division.labels[i],
@@ -162,7 +162,7 @@ class _Own:
     needs_another: bool
 
 
-def _own_cut(rows: pd.DataFrame, looks: int, rng: np.random.Generator) -> _Own | None:
+def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generator) -> _Own | None:
     """What some accounts say of the cut, one row each; None where they support none."""
     if not enough(rows):
         return None
@@ -178,10 +178,11 @@ def _own_cut(rows: pd.DataFrame, looks: int, rng: np.random.Generator) -> _Own |
     if (1 + (by_chance >= found.phi[best]).sum()) / (1 + N_PERMUTATIONS) > SUPPORTED:
         return None
     low, high = plateau(found, family.cut, np.flatnonzero(family.owner == 0), best)
+    span = float(family.cut[low]), float(family.cut[high])
     worse = found.phi[best] ** 2 - np.maximum(found.phi[family.owner == 1], 0) ** 2
-    # Hansen 2000, as for a plateau, at a level that allows for so many looks.
-    told_apart = bool((found.n * worse > -2 * math.log(1 - math.sqrt(1 - ALPHA / looks))).any())
-    return _Own(float(family.cut[best]), (float(family.cut[low]), float(family.cut[high])), told_apart)
+    # Hansen 2000, as for a plateau, at a level that allows for so many looks; a cut inside it may fall out by chance.
+    told_apart = (found.n * worse > -2 * math.log(1 - math.sqrt(1 - ALPHA / looks))).any()
+    return _Own(float(family.cut[best]), span, bool(told_apart) and not span[0] <= cut <= span[1])
 
 
 def one_cut_for_all(found: list[SegmentEffect], cut: float, dimension: str = "size") -> str:
