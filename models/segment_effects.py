@@ -6,7 +6,7 @@ its own, which allows for as many segments as were looked at.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from models.effects import difference_in, enough
 from models.estimates import Estimate, account_codes, risk_difference
 from models.milestones import number
 from models.permutations import permutation_maxima
-from models.plateau import plateau
+from models.plateau import phi_gain, plateau
 
 N_PERMUTATIONS = 200
 SUPPORTED = 0.05  # corrected p up to which a segment has a cut of its own
@@ -93,7 +93,7 @@ def _segment(
     rows = seen.rows[here]
     effect = difference_in(rows) if enough(rows) else None
     looks = _looks(division)
-    own = _own_cut(seen.rows[here & single], looks, rng)
+    own = _own_cut(seen.rows[here & single], seen.cut, looks, rng)
     return SegmentEffect(
         dimension=division.dimension,
         segment=division.labels[i],
@@ -162,14 +162,14 @@ class _Own:
     needs_another: bool
 
 
-def _own_cut(rows: pd.DataFrame, looks: int, rng: np.random.Generator) -> _Own | None:
+def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generator) -> _Own | None:
     """What some accounts say of the cut, one row each; None where they support none."""
     if not enough(rows):
         return None
     outcome = rows["outcome"].to_numpy(bool)
     block = np.unique(rows["quarter"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
-    scores = (rows["score"].to_numpy(np.float64), rows["reached"].to_numpy(np.float64))
-    family = CutFamily.of([Candidate("score", (), 0, False, score) for score in scores], block)
+    score = rows["score"].to_numpy(np.float64)
+    family = CutFamily.of([Candidate("score", (), 0, False, score)], block)
     found = association(family, outcome)
     best = found.best
     if best is None:
@@ -177,11 +177,15 @@ def _own_cut(rows: pd.DataFrame, looks: int, rng: np.random.Generator) -> _Own |
     by_chance = permutation_maxima(family, outcome, rng, N_PERMUTATIONS)
     if (1 + (by_chance >= found.phi[best]).sum()) / (1 + N_PERMUTATIONS) > SUPPORTED:
         return None
-    low, high = plateau(found, family.cut, np.flatnonzero(family.owner == 0), best)
-    worse = found.phi[best] ** 2 - np.maximum(found.phi[family.owner == 1], 0) ** 2
-    # Hansen 2000, as for a plateau, at a level that allows for so many looks.
-    told_apart = bool((found.n * worse > -2 * math.log(1 - math.sqrt(1 - ALPHA / looks))).any())
-    return _Own(float(family.cut[best]), (float(family.cut[low]), float(family.cut[high])), told_apart)
+    low, high = plateau(found, family.cut, np.arange(len(family.cut)), best)
+    span = float(family.cut[low]), float(family.cut[high])
+    own = _Own(float(family.cut[best]), span, needs_another=False)
+    if span[0] <= cut <= span[1]:
+        return own
+    chosen, current = score >= own.cut, rows["reached"].to_numpy(bool)
+    # Paired, on the same accounts: beside a plateau a cut may do as well for any purpose.
+    gain = phi_gain(chosen, current, outcome, block, rng, level=1 - ALPHA / looks)
+    return replace(own, needs_another=gain is not None and gain.lower > 0)
 
 
 def one_cut_for_all(found: list[SegmentEffect], cut: float, dimension: str = "size") -> str:

@@ -143,12 +143,13 @@ def test_a_cohort_carries_them_into_a_comparison(drawn: tuple[Log, Any]) -> None
     framework = Framework.model_validate(content)
     specs = {"m": prior_use_specs("m", framework.milestones["m"])}
     cohort = build_cohorts(framework, log, specs).by_name["m"]
-    at = Comparison.of(cohort, framework, log, log.data_through, cut=2)
+    at = Comparison.of(cohort, framework, log, log.data_through, cut=1)
     assert at.prior is not None
     assert list(at.adjust_for) == list(NAMES)
     assert at.naive is None
     assert len(at.rows) == len(at.seats) == len(at.prior) == len(at.adjust_for)
-    assert at.rows["reached"].tolist() == (at.rows["score"] >= 2).tolist()
+    assert (at.rows["score"] == 1).any()
+    assert at.rows["reached"].tolist() == (at.rows["score"] >= 1).tolist()
     other = build_cohorts(framework, log).by_name["n"]
     assert Comparison.of(other, framework, log, log.data_through).prior is None
     column = Comparison.of(

@@ -89,14 +89,28 @@ def test_an_effect_beside_size_is_not() -> None:
     assert not found.explained_by_size
 
 
+def test_an_effect_of_which_less_than_half_but_surely_some_is_left_is_not() -> None:
+    reached, outcome, seats = by_size(np.random.default_rng(0), 20_000, effect=0.03)
+    found = confounding(compared(reached, outcome, seats=seats), np.random.default_rng(0))
+    assert found.effects["stratified"].lower > 0
+    assert found.effects["stratified"].value < found.effects["crude"].value / 2
+    assert not found.explained_by_size
+
+
 def test_a_small_effect_that_strata_halve_by_chance_is_not_explained() -> None:
-    # Seats have nothing to do with anything: what the strata take away is noise.
-    for seed in range(20):
+    # Seats tell nearly who reaches it, and have nothing to do with staying: strata lose most of what is known.
+    halved = called = 0
+    for seed in range(100):
         rng = np.random.default_rng(seed)
-        reached = rng.random(400) < 0.4
-        outcome = rng.random(400) < 0.5 + 0.12 * reached
         seats = np.ceil(np.exp(rng.normal(1.5, 0.8, 400)))
-        assert not confounding(compared(reached, outcome, seats=seats), rng).explained_by_size
+        reached = rng.random(400) < 1 / (1 + np.exp(5 * (1.6 - np.log(seats))))
+        outcome = rng.random(400) < 0.5 + 0.12 * reached
+        found = confounding(compared(reached, outcome, seats=seats), rng)
+        crude, within = found.effects["crude"], found.effects["stratified"]
+        halved += crude.lower > 0 >= within.lower and within.value < crude.value / 2
+        called += found.explained_by_size
+    assert halved >= 6
+    assert called <= 2
 
 
 def test_what_cannot_be_had_has_a_reason() -> None:
@@ -116,8 +130,9 @@ def test_what_cannot_be_had_has_a_reason() -> None:
 @pytest.mark.parametrize("reached", [np.arange(300) < 300, np.arange(300) < 0])
 def test_nothing_is_said_without_two_groups_or_two_outcomes(reached: Flags) -> None:
     rng = np.random.default_rng(0)
-    for outcome in (rng.random(300) < 0.5, np.arange(300) < 29):
-        found = confounding(compared(reached, outcome), rng)
+    few = compared(rng.random(300) < 0.5, np.arange(300) < 29)
+    for seen in (compared(reached, rng.random(300) < 0.5), few):
+        found = confounding(seen, rng)
         assert (found.effects, found.e_value, found.placebos) == ({}, None, ())
         assert set(found.not_given) == {"crude"}
         assert found.as_dict()["sentences"]

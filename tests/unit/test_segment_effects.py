@@ -25,7 +25,7 @@ def company(seed: int, n: int, effects: tuple[float, float, float], cuts: tuple[
 def seen_at(cut: float, score: "np.ndarray", outcome: Flags, size: "np.ndarray") -> Comparison:
     plan = pd.DataFrame({"plan": np.where(size == 0, "small", "large")})
     seen = compared(score >= cut, outcome, seats=SEATS[size], adjust_for=plan)
-    return Comparison(**{**seen.__dict__, "rows": seen.rows.assign(score=score)})
+    return Comparison(**{**seen.__dict__, "cut": float(cut), "rows": seen.rows.assign(score=score)})
 
 
 def found_in(seen: Comparison, seed: int = 0) -> dict[str, SegmentEffect]:
@@ -91,6 +91,42 @@ def test_one_cut_that_serves_all_is_told_so_in_most_worlds() -> None:
         sizes = by_segment(seen, seen.rows.index, np.random.default_rng(seed))[:3]
         refused += any(one.needs_another for one in sizes)
     assert refused <= 5  # of 40, at 5 % for all three together
+
+
+def test_on_a_smooth_curve_a_cut_that_is_nearly_as_good_is_seldom_refused() -> None:
+    refused = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        size, score = rng.choice(3, 1500, p=[0.4, 0.32, 0.28]), rng.integers(0, 30, 1500).astype(float)
+        seen = seen_at(12, score, rng.random(1500) < 0.35 + 0.4 * np.clip((score - 4) / 12, 0, 1), size)
+        refused += any(one.needs_another for one in by_segment(seen, seen.rows.index, rng)[:3])
+    assert refused <= 11  # of 40; beside a plateau alone, 17
+
+
+def test_a_cut_between_two_that_are_as_good_is_not_refused() -> None:
+    # From 12 on it goes better than below, at 8 and 9 well and at 10 and 11 badly: 8 and 12 are as good, 10 falls out.
+    score = np.tile(np.arange(1.0, 31.0), 120)
+    rate = np.select([score >= 12, np.isin(score, (8, 9)), np.isin(score, (10, 11))], [0.6, 0.9, 0.1], 0.4)
+    outcome = np.arange(len(score)) // 30 % 10 < 10 * rate  # exactly so often at each value
+    found = found_in(seen_at(10, score, outcome, np.repeat([0, 1], len(score) // 2)))
+    small = found["up to 1 seat"]
+    assert small.own_plateau is not None
+    assert small.own_plateau[0] < 10 < small.own_plateau[1]
+    assert not small.needs_another
+
+
+def test_accounts_that_were_in_both_segments_do_not_widen_their_difference() -> None:
+    # Everybody is seen in either segment, and did the same in both: what differs between accounts differs in neither.
+    rng = np.random.default_rng(0)
+    score, good = rng.integers(0, 30, 200).astype(float), rng.random(200) < 0.5
+    seen = seen_at(15, np.tile(score, 2), np.tile(good, 2), np.repeat([0, 1], 200))
+    apart = found_in(seen)["up to 1 seat"].interaction
+    rows = seen.rows.assign(account=np.tile(np.arange(200), 2))
+    together = found_in(Comparison(**{**seen.__dict__, "rows": rows}))["up to 1 seat"].interaction
+    assert apart is not None
+    assert together is not None
+    assert apart.value == together.value == pytest.approx(0.0)
+    assert together.upper - together.lower < 0.2 * (apart.upper - apart.lower)
 
 
 def test_too_few_accounts_are_told_and_not_judged() -> None:

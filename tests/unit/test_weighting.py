@@ -160,6 +160,18 @@ def test_a_level_that_one_group_alone_has_neither_raises_nor_warns() -> None:
     assert found.overlap.others[0] < 0.01
 
 
+def test_what_cannot_be_told_apart_in_one_group_neither_raises_nor_warns() -> None:
+    # Of those who reached it everybody in retail is on the small plan, and nobody else is; of the others any.
+    rng = np.random.default_rng(6)
+    n = 1200
+    reached, retail = rng.random(n) < 0.4, rng.random(n) < 0.5
+    small = np.where(reached, retail, rng.random(n) < 0.5)
+    covariates = pd.DataFrame({"retail": retail, "small": small})
+    found = weighted_risk_difference(reached, rng.random(n) < 0.6, covariates, np.arange(n))
+    assert found.estimate is not None
+    assert found.estimate.lower < 0 < found.estimate.upper
+
+
 @pytest.mark.parametrize("text", [True, False])
 def test_a_covariate_that_tells_who_reached_it_gives_a_reason(text: bool) -> None:
     rng = np.random.default_rng(2)
