@@ -6,7 +6,7 @@ chosen in sample is judged by a permutation maximum over everything tried, and m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.cutpoints import Association, Candidate, CutFamily, association
 from models.effects import FEWEST_OF_A_CLASS, Method
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
+from models.held_out import HeldOut
 from models.permutations import corrected, permutation_maxima
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import step_or_smooth
@@ -30,9 +31,6 @@ MIN_ACCOUNTS = 60
 _FOLDS = 5
 _POWER = 0.8
 _LEVEL = 0.95
-# Folds choose on accounts they share. Where the choice is noise their results move together: the error
-# measured is 1.3 to 1.5 times that of independent accounts; where it is clear (corrected p under 0.01), 1.0.
-_SHARED_FOLDS = 1.5
 _CLEAR = 0.01
 
 
@@ -97,13 +95,13 @@ def sweep(
     }
     found |= _detectable(task, seen, best, noise)
     p = 1.0 if best is None else float(corrected(maxima, seen.phi[[best]])[0])
-    held_out, chosen = _held_out(task)
+    held_out = HeldOut.of(task.family, task.outcome, task.fold)
     found["effects"] = (
-        *_out_of_sample(task, held_out, chosen, clear=p < _CLEAR),
+        *held_out.effects(clear=p < _CLEAR),
         *_in_sample(task, best),
         *_in_use(task),
     )
-    found["gain_over_current"] = _gain(task, held_out, chosen, rng)
+    found["gain_over_current"] = None if task.current is None else held_out.gain_over(*task.current, rng)
     if best is None:
         return SweepResult("none", none_finding(found), **found)
     found["p_corrected"] = p
@@ -182,22 +180,6 @@ def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
     }
 
 
-def _out_of_sample(task: _Task, held_out: Flags, chosen: Flags, *, clear: bool) -> list[SweepEffect]:
-    reached, outcome = held_out[chosen], task.outcome[chosen]
-    crude = risk_difference(reached, outcome)
-    within = stratified_risk_difference(reached, outcome, task.family.block[chosen])
-    return [
-        SweepEffect(name, "out_of_sample", None, None, False, one if clear else _widened(one))
-        for name, one in (("out_of_sample", crude), ("out_of_sample_within_blocks", within))
-        if one is not None
-    ]
-
-
-def _widened(one: Estimate) -> Estimate:
-    lower = max(one.value - _SHARED_FOLDS * (one.value - one.lower), -1.0)
-    return replace(one, lower=lower, upper=min(one.value + _SHARED_FOLDS * (one.upper - one.value), 1.0))
-
-
 def _in_sample(task: _Task, best: int | None) -> list[SweepEffect]:
     if best is None:
         return []
@@ -218,28 +200,6 @@ def _in_use(task: _Task) -> list[SweepEffect]:
     one, cut = task.family.candidates[task.current[0]], task.current[1]
     crude = risk_difference(one.values >= cut, task.outcome)
     return [] if crude is None else [SweepEffect("current", "crude", one.name, cut, False, crude)]
-
-
-def _gain(task: _Task, held_out: Flags, chosen: Flags, rng: np.random.Generator) -> Estimate | None:
-    """What the cuts that other folds chose say more than the cut in use."""
-    if task.current is None:
-        return None
-    current = task.family.candidates[task.current[0]].values >= task.current[1]
-    block = task.family.block[chosen]
-    return plateaus.phi_gain(held_out[chosen], current[chosen], task.outcome[chosen], block, rng)
-
-
-def _held_out(task: _Task) -> tuple[Flags, Flags]:
-    """Who reached the cut that the *other* folds chose (n,), and for whom one was chosen."""
-    reached, chosen = np.zeros(len(task.outcome), bool), np.zeros(len(task.outcome), bool)
-    for fold in np.unique(task.fold):
-        apart = task.fold == fold
-        best = association(task.family, task.outcome, ~apart).best if not apart.all() else None
-        if best is not None:
-            values = task.family.candidates[task.family.owner[best]].values
-            reached[apart] = values[apart] >= task.family.cut[best]
-            chosen |= apart
-    return reached, chosen
 
 
 def _curves(task: _Task, best: int | None) -> dict[str, tuple[CurvePoint, ...]]:
