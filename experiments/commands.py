@@ -1,4 +1,4 @@
-"""The experiments room's commands: `train`, `sweep`, `adopt` and `ui`."""
+"""The experiments room's commands: `train`, `sweep`, `tune`, `adopt` and `ui`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ def mount(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command("train")(train)
     app.command("sweep")(sweep)
+    app.command("tune")(tune)
     app.command("adopt")(adopt)
     app.command("ui")(ui)
 
@@ -110,6 +111,46 @@ def sweep(
         for said in sentences(found):
             console.say(f"{found['milestone']}: {said}")
     console.result({"sweeps": made})
+
+
+def tune(
+    milestone: Annotated[str, typer.Argument(help="Which milestone.")],
+    workspace: WorkspaceOption = Path(),
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Try every definition up to so many; of more, so many by TPE."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes search here.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="postgresql://..., where others join the search; a journal in the workspace without it."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    name: Name = None,
+    note: Note = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search joint definitions of a milestone: which steps, which levels, which event and window, and how many."""
+    from experiments.launch import Launch, Variation
+    from experiments.tuning import Asked
+    from experiments.tuning import tune as run_tuning
+    from experiments.tuning_record import keep, lines
+    from features.workspace import Workspace
+
+    console = Console(as_json)
+    launch = Launch.of(Workspace(workspace.resolve()), Variation(seed=seed, name=name, note=note))
+    with console.progress("tune") as progress:
+        tuning = run_tuning(launch, milestone, Asked(trials, workers, storage), progress)
+        progress("recording", 0.95)
+        made = keep(tuning)
+    for line in lines(tuning, made):
+        console.say(line)
+    for caveat in made["caveats"]:
+        console.warn(f"warning: {caveat}")
+    console.say(f"figures and trials in {made['folder']}")
+    console.result(made)
 
 
 def adopt(

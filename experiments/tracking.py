@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-Kind = Literal["train", "sweep", "review", "milestones"]
+Kind = Literal["train", "sweep", "tune", "review", "milestones"]
 
 __all__ = ["ModelRecord", "Run", "Store"]
 
@@ -36,6 +36,7 @@ NOTES: dict[Kind, str] = {
     "train": "Retention models: one run per training, with its metrics, ranking of features and model.",
     "sweep": "Threshold sweeps: one run per milestone and sweep; its grid is a table among the artifacts, its shortlisted "
     "cuts are its child runs: select them and compare.",
+    "tune": "Joint definitions: one run per search, its trials a table; the definitions on its front are runs below it.",
     "review": "Framework reviews: one run per quarter, with the report that the meeting reads.",
     "milestones": "How predictive each milestone has been: one run per milestone and version, a step per "
     f"quarter. Runs tagged {SUPERSEDED} have a fresher one.",

@@ -47,6 +47,10 @@ class Declared(BaseModel):
         """Itself: what cannot be changed needs no copy, and pydantic copies defaults."""
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process it goes as what was read: mappings that nobody can change cannot be pickled."""
+        return type(self).model_validate, (self.model_dump(by_alias=True),)
+
 
 def _plain(found: Mapping[Any, Any], write: SerializerFunctionWrapHandler) -> Any:
     return write(dict(found))

@@ -102,6 +102,10 @@ class Workspace:
         """sweep.json, grid.parquet and figures of one milestone."""
         return self.output / "sweeps" / milestone
 
+    def tuning(self, milestone: str) -> Path:
+        """tuning.json, trials.parquet, the figure and the journal of the search for one milestone's definition."""
+        return self.output / "tuning" / milestone
+
     def review(self, quarter: str) -> Path:
         """review.html, review.json and observations.parquet of one quarter."""
         return self.output / "reviews" / quarter

@@ -240,6 +240,35 @@ def stratified_risk_difference(
     return risk_difference(reached, good.astype(bool), account, level, shared[strata] / own)
 
 
+def stratified_phi(
+    reached: Flags,
+    outcome: Flags,
+    stratum: Integers,
+    account: Integers | None = None,
+    level: float = 0.95,
+) -> Estimate | None:
+    """Correlation of two yes/no columns within strata, in [-1, 1]; arguments as `stratified_risk_difference`.
+
+    The pooled difference times the ratio of what varies within the strata, which is how `phi` is made from its own; so
+    is the interval. None where no stratum has both groups, or the outcome varies in none.
+    """
+    difference = stratified_risk_difference(reached, outcome, stratum, account, level)
+    if difference is None:
+        return None
+    _, strata = np.unique(stratum, return_inverse=True)
+    size = np.bincount(strata)
+    one, good = (np.bincount(strata, weights=column) / size for column in (reached, outcome))
+    varies = float(size @ (good * (1 - good)))
+    if varies == 0:
+        return None
+    scale = math.sqrt(float(size @ (one * (1 - one))) / varies)
+    value, lower, upper = (
+        float(np.clip(number * scale, -1.0, 1.0))
+        for number in (difference.value, difference.lower, difference.upper)
+    )
+    return Estimate("phi", value, lower, upper, len(outcome), difference.n_accounts, level)
+
+
 def mean_difference(
     reached: Flags, value: Floats, account: Integers | None = None, level: float = 0.95
 ) -> Estimate | None:
