@@ -15,7 +15,7 @@ from features.sources import POSTGRES
 from features.workspace import reason_of
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
+    from optuna.storages import BaseStorage, RDBStorage
 
 _PATIENCE_SECONDS = 10  # for a server to answer
 
@@ -51,13 +51,24 @@ def asking(address: str) -> Iterator[None]:
         ) from error
 
 
-def storage_at(address: str) -> BaseStorage:
+@contextmanager
+def storage_at(address: str) -> Iterator[BaseStorage]:
     """The storage at an address, or in the journal at a path; within `asking`. Raises DataError for a damaged journal."""
-    return _database(address) if POSTGRES.match(address) else _journal(Path(address))
+    from optuna.storages import get_storage
+
+    if not POSTGRES.match(address):
+        yield _journal(Path(address))
+        return
+    database = _database(address)
+    try:
+        yield get_storage(database)  # with what it has read kept in memory
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
-def _database(address: str) -> BaseStorage:
-    from optuna.storages import RDBStorage, get_storage
+def _database(address: str) -> RDBStorage:
+    from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 
     try:
@@ -74,9 +85,9 @@ def _database(address: str) -> BaseStorage:
     }
     try:
         try:
-            return get_storage(RDBStorage(url, engine_kwargs=options))
+            return RDBStorage(url, engine_kwargs=options)
         except (IntegrityError, ProgrammingError):  # another process made the same tables just now
-            return get_storage(RDBStorage(url, engine_kwargs=options))
+            return RDBStorage(url, engine_kwargs=options)
     except (ArgumentError, ValueError) as error:  # of the parts of the address, before a server is asked
         raise UsageError(
             f"--storage {masked(address)} is no address of a database: write postgresql://user@host:port/database"

@@ -27,6 +27,7 @@ from models.spaces import Dimension, Point
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
+    from optuna.study import Study
     from optuna.trial import FrozenTrial
 
 POINT = "point"  # of a trial: which place in the search it has
@@ -62,6 +63,7 @@ class Ledger:
 
     plan: Plan
     address: str
+    stale_seconds: float = STALE_SECONDS
 
     @contextmanager
     def opened(self) -> Iterator[OpenLedger]:
@@ -69,16 +71,12 @@ class Ledger:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with asking(self.address):
-            storage = storage_at(self.address)
+        with asking(self.address), storage_at(self.address) as storage:
             study = optuna.create_study(
                 storage=storage, study_name=self.plan.study, load_if_exists=True,
                 directions=["maximize", "maximize"], sampler=optuna.samplers.RandomSampler(),
             )  # fmt: skip
-            try:
-                yield OpenLedger(self.plan, storage, study)
-            finally:
-                storage.remove_session()
+            yield OpenLedger(self.plan, storage, study, self.stale_seconds)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,8 @@ class OpenLedger:
 
     plan: Plan
     storage: BaseStorage
-    study: Any
+    study: Study
+    stale_seconds: float
 
     @cached_property
     def study_id(self) -> int:
@@ -147,7 +146,6 @@ class OpenLedger:
 
     def _score(self, waiting: FrozenTrial, score: ScorePoint) -> None:
         """Claim a trial and complete it; nothing happens where somebody else was faster."""
-        import optuna
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import Trial, TrialState
 
@@ -155,12 +153,8 @@ class OpenLedger:
         try:
             if not self.storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                 return
-            if self.plan.points is None:
-                # A seed of its own for every trial: a search that is taken up again goes on as it would have.
-                seed = np.random.SeedSequence([self.plan.seed, place]).generate_state(1)[0]
-                self.study.sampler = optuna.samplers.TPESampler(seed=int(seed))
-            trial = Trial(self.study, trial_id)
             points = self.plan.points
+            trial = Trial(self.study if points else self._sampling(place), trial_id)
             found = score(points[place] if points else _suggested(trial, self.plan.dimensions))
             trial.set_constraint("violation", found.violation)
             self.storage.set_trial_state_values(
@@ -168,6 +162,17 @@ class OpenLedger:
             )
         except UpdateFinishedTrialError:
             return
+
+    def _sampling(self, place: int) -> Study:
+        """The study with the sampler of one trial, which has a seed of its own: a search that is taken up again goes on as
+        it would have."""
+        import optuna
+
+        seed = int(np.random.SeedSequence([self.plan.seed, place]).generate_state(1)[0])
+        # Opened anew, because a study that is asked for nothing remembers the trials it has seen first.
+        return optuna.load_study(
+            study_name=self.plan.study, storage=self.storage, sampler=optuna.samplers.TPESampler(seed=seed)
+        )
 
     def _put_back(
         self, running: Sequence[FrozenTrial], moved: dict[tuple[int, object], float]
@@ -181,7 +186,7 @@ class OpenLedger:
         for trial in running:
             claim = (trial._trial_id, trial.datetime_start)
             seen[claim] = moved.get(claim, now)
-            if now - seen[claim] > STALE_SECONDS:
+            if now - seen[claim] > self.stale_seconds:
                 try:
                     self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
                 except UpdateFinishedTrialError:

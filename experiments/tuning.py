@@ -120,7 +120,7 @@ def look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     drawn, excluded = drawn_rows(cohort, list(specs), log.data_through, rng)
     chosen, later = halves(drawn)
     choosing, fresh = rows_in(drawn, chosen), rows_in(drawn, later)
-    space = space_of(made, choosing.parts, minimum_support(len(choosing)))
+    space = space_of(milestone, made, choosing.parts, minimum_support(len(choosing)))
     refused, doubts = refusals(framework, name, made), rule_doubts({name: milestone}, log, data)[name]
     return Material(milestone, space, choosing, fresh, excluded, refused, doubts)
 

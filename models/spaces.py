@@ -181,18 +181,20 @@ def _windows(milestone: Milestone, beside: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({own, *(days for days in beside if days <= longest)}))
 
 
-def space_of(made: Sequence[Rule], parts: Mapping[str, Floats], support: int) -> Space:
+def space_of(milestone: Milestone, made: Sequence[Rule], parts: Mapping[str, Floats], support: int) -> Space:
     """The space of `measures`, with thresholds where the accounts are; no outcome has a say in them.
 
     parts: (n,) columns of `definitions.parts_of`; a count without its column is left out. support: accounts that must
     stay on both sides of a threshold.
     """
-    first = made[0]
-    if isinstance(first, StepsRule):
-        return StepsSpace(first)
-    if isinstance(first, LevelsRule):
+    own = milestone.rule
+    if isinstance(own, StepsRule):
+        return StepsSpace(own)
+    if isinstance(own, LevelsRule):
         rules = tuple(rule for rule in made if isinstance(rule, LevelsRule))
-        return LevelsSpace(rules, tuple(_levels(rule, parts) for rule in rules))
+        in_use = [rule.window_days == own.window_days for rule in rules]
+        levels = (_levels(rule, parts, in_use=one) for rule, one in zip(rules, in_use, strict=True))
+        return LevelsSpace(rules, tuple(levels))
     counts = [rule for rule in made if isinstance(rule, CountRule)]
     events = tuple(dict.fromkeys(rule.events for rule in counts))
     windows = tuple(dict.fromkeys(rule.window_days for rule in counts))
@@ -214,15 +216,19 @@ def _nearest(cuts: Floats, values: Floats, shares: Sequence[float]) -> tuple[flo
     return tuple(float(cuts[np.argmin(np.abs(at_or_above - share))]) for share in shares)
 
 
-def _levels(rule: LevelsRule, parts: Mapping[str, Floats]) -> tuple[tuple[float | None, ...], ...]:
-    """Of each category the levels to try: at the shares aimed at, and from the basic level on."""
+def _levels(
+    rule: LevelsRule, parts: Mapping[str, Floats], *, in_use: bool
+) -> tuple[tuple[float | None, ...], ...]:
+    """Of each category the levels to try, from the basic level on: at the shares aimed at, the one in use among them."""
     found: list[tuple[float | None, ...]] = []
     for name, level in rule.categories.items():
         if not level.events:
             found.append((None,))
             continue
         used = np.nan_to_num(parts[use_column(name, rule)])
-        cuts = np.unique(used[used >= level.basic])
-        near = _nearest(cuts, used, LEVEL_SHARES) or (float(level.mature or level.basic),)
+        own = float(level.mature or level.basic)
+        near = list(_nearest(np.unique(used[used >= level.basic]), used, LEVEL_SHARES)) or [own]
+        if in_use:
+            near[int(np.argmin([abs(one - own) for one in near]))] = own
         found.append(tuple(sorted(set(near))))
     return tuple(found)

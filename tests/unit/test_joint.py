@@ -1,0 +1,195 @@
+"""Joint definitions scored: phi within quarters, balance, constraints, the front, and what chance would reach."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.document import parse_yaml
+from models.cutpoints import Candidate, CutFamily, association, minimum_support
+from models.estimates import phi, stratified_phi
+from models.framework import Framework
+from models.front import pareto
+from models.joint import (
+    Judge,
+    Rows,
+    Score,
+    corrected_p,
+    correlations,
+    counted,
+    halves,
+    refusals,
+    rows_in,
+)
+from models.milestones import CountRule, StepsRule
+from models.spaces import StepsSpace
+
+RULE = StepsRule(steps=("a", "b", "c"), window_days=30, at_least=2)
+
+
+def _rows(n: int = 600, seed: int = 0, effect: float = 0.3) -> Rows:
+    rng = np.random.default_rng(seed)
+    parts = {
+        f"rival:step|{step}": (rng.random(n) < share).astype(np.float64)
+        for step, share in zip("abc", (0.5, 0.4, 0.97), strict=True)
+    }
+    both = (parts["rival:step|a"] > 0) & (parts["rival:step|b"] > 0)
+    block = np.sort(rng.integers(0, 3, n))
+    return Rows(
+        parts, rng.random(n) < 0.3 + effect * both + 0.1 * block, block, ("2023Q1", "2023Q2", "2023Q3")
+    )
+
+
+def _judge(rows: Rows, **changed: Any) -> Judge:
+    return Judge(
+        **{"space": StepsSpace(RULE), "rows": rows, "band": (0.2, 0.6), "limits": (0.05, 0.95), **changed}
+    )
+
+
+def test_phi_of_a_definition_is_that_of_a_sweep_and_of_an_estimate() -> None:
+    rows = _rows()
+    judge = _judge(rows)
+    score = judge.score((1, 1, 0, 1))  # a and b, both of them
+    split = (rows.parts["rival:step|a"] > 0) & (rows.parts["rival:step|b"] > 0)
+    swept = association(
+        CutFamily.of([Candidate("x", ("x",), 30, False, split.astype(np.float64))], rows.block), rows.outcome
+    )
+    assert score.phi == pytest.approx(swept.phi[0], abs=1e-6)
+    assert score.adoption == pytest.approx(split.mean())
+    estimate = stratified_phi(split, rows.outcome, rows.block)
+    assert estimate is not None
+    assert estimate.value == pytest.approx(score.phi, abs=1e-6)
+    assert estimate.lower < estimate.value < estimate.upper
+
+
+def test_phi_within_one_stratum_is_phi() -> None:
+    rows = _rows()
+    split = rows.parts["rival:step|a"] > 0
+    whole, within = (
+        phi(split, rows.outcome),
+        stratified_phi(split, rows.outcome, np.zeros(len(rows), np.int64)),
+    )
+    assert whole is not None
+    assert within is not None
+    assert within.value == pytest.approx(whole.value, abs=1e-9)
+    # What weights leave of the accounts is told by their sum, all but equal to their number.
+    assert within.brief() == pytest.approx(whole.brief(), abs=1e-3)
+    assert stratified_phi(split, np.ones(len(rows), bool), rows.block) is None
+    assert stratified_phi(np.ones(len(rows), bool), rows.outcome, rows.block) is None
+
+
+def test_a_split_that_varies_in_no_quarter_has_no_correlation() -> None:
+    block = np.array([0, 0, 1, 1])
+    direction = np.array([[0.5], [-0.5], [0.5], [-0.5]], np.float32)
+    splits = np.array([[False, False, True, True], [True, False, True, False]])
+    assert correlations(splits, direction, block)[:, 0].tolist() == pytest.approx([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("share", "balance"), [(0.4, 1.0), (0.2, 2 / 3), (0.6, 2 / 3), (1.0, 0.0), (0.0, 1 / 3)]
+)
+def test_balance_is_one_in_the_middle_of_the_band_and_falls_to_its_farther_end(
+    share: float, balance: float
+) -> None:
+    assert _judge(_rows()).balance(share) == pytest.approx(balance)
+
+
+def test_constraints_are_support_adoption_and_what_the_framework_refuses() -> None:
+    rows = _rows()
+    able = _judge(rows).score((1, 1, 0, 1))
+    assert able.feasible
+    # At least one of three, of which nearly everybody did the last.
+    common = _judge(rows).score((1, 1, 1, 0))
+    assert common.constraints["adoption"] > 0
+    assert common.constraints["support"] > 0
+    assert not common.feasible
+    refused = _judge(rows, refused=frozenset({counted(RULE.model_copy(update={"steps": ("a", "b")}))}))
+    assert refused.score((1, 1, 0, 1)).constraints["refused"] > 0
+    assert refused.score((0, 1, 1, 1)).constraints["refused"] <= 0
+    # Exactly the support that a sweep asks for is enough.
+    few = np.zeros(len(rows))
+    few[: minimum_support(len(rows))] = 1
+    parts = {**rows.parts, "rival:step|a": few, "rival:step|b": few}
+    edge = _judge(Rows(parts, rows.outcome, rows.block, rows.quarters), limits=(0.0, 1.0)).score((1, 1, 0, 1))
+    assert edge.constraints["support"] == 0
+    assert edge.feasible
+    # Fewer than two steps are no definition.
+    assert not _judge(rows).score((1, 0, 0, 0)).feasible
+
+
+def test_the_front_holds_what_no_other_beats_in_both() -> None:
+    fine = {"support": -1.0}
+    scores = [
+        Score(0.3, 0.4, 0.5, fine),
+        Score(0.2, 0.4, 0.9, fine),
+        Score(0.2, 0.4, 0.8, fine),  # beaten by the one before
+        Score(0.9, 0.4, 1.0, {"support": 0.1}),  # not feasible
+        Score(0.3, 0.4, 0.5, fine),  # equal to the first
+        Score(-0.1, 0.4, 1.0, fine),  # no rise
+    ]
+    assert pareto(scores) == [0, 1]
+
+
+def test_the_corrected_p_answers_for_everything_that_was_tried() -> None:
+    rows = _rows(effect=0.0)
+    rng = np.random.default_rng(3)
+    noise = {f"rival:step|{i}": (rng.random(len(rows)) < 0.4).astype(np.float64) for i in range(40)}
+    many = Rows(noise, rows.outcome, rows.block, rows.quarters)
+    rules = [
+        StepsRule(steps=(str(i), str(j)), window_days=30, at_least=2) for i in range(40) for j in range(i)
+    ]
+    judge = _judge(many)
+    best = max(rules, key=lambda rule: judge.score_of(rule).phi)
+    alone = corrected_p([best], many, np.random.default_rng(0), 400)
+    among = corrected_p(rules, many, np.random.default_rng(0), 400)
+    assert alone < 0.05 < among
+    assert corrected_p([RULE], _rows(effect=0.4), np.random.default_rng(0), 400) == pytest.approx(1 / 401)
+
+
+def test_memory_changes_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _rows(effect=0.05)
+    rules = [
+        StepsRule(steps=pair, window_days=30, at_least=k) for pair in (("a", "b"), ("b", "c")) for k in (1, 2)
+    ]
+    whole = corrected_p(rules, rows, np.random.default_rng(0), 100)
+    monkeypatch.setattr("models.joint._SPLITS_AT_ONCE", 1)
+    assert corrected_p(rules, rows, np.random.default_rng(0), 100) == whole
+
+
+def test_halves_are_cut_where_the_accounts_are() -> None:
+    drawn = pd.DataFrame({"quarter": ["2023Q1"] * 10 + ["2023Q2"] * 10 + ["2023Q3"] * 30 + ["2023Q4"] * 10})
+    assert halves(drawn) == (["2023Q1", "2023Q2"], ["2023Q3", "2023Q4"])
+    assert halves(drawn[:5]) == (["2023Q1"], [])
+    assert halves(drawn[:0]) == ([], [])
+
+
+def test_what_lacks_is_said() -> None:
+    assert "at least 60 are needed" in _rows(n=59).lacking
+    rows = _rows(n=200)
+    assert rows.lacking == ""
+    assert "rarer outcome" in Rows(rows.parts, np.ones(200, bool), rows.block, rows.quarters).lacking
+    empty = rows_in(pd.DataFrame({"quarter": [], "outcome": []}), [])
+    assert "0 accounts" in empty.lacking
+
+
+def test_what_counts_in_its_own_outcome_is_refused() -> None:
+    framework = Framework.model_validate(
+        parse_yaml(
+            """
+            schema: 1
+            name: x
+            version: 1
+            data: {sources: {events: e.parquet, accounts: a.parquet}, mapping: {events: {account_id: a, event: e, occurred_at: t}, accounts: {account_id: a, signed_up_at: s}}, events: {core: [talk]}, outcomes: {kind: silent}}
+            milestones:
+              first: {kind: once, rule: {events: [install], window_days: 14, at_least: 1}, primary_outcome: second}
+              second: {kind: once, rule: {events: [talk], window_days: 30, at_least: 5}}
+            """
+        )
+    )
+    talk = CountRule(events=("talk",), window_days=14, at_least=1)
+    long = CountRule(events=("install",), window_days=30, at_least=1)
+    fine = CountRule(events=("invite",), window_days=7, at_least=1)
+    found = refusals(framework, "first", [talk, long, fine])
+    assert set(found) == {counted(talk), counted(long)}
+    assert "talk would be counted in its window and in the window of" in found[counted(talk)]
