@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,9 +115,9 @@ def _journal(path: Path) -> BaseStorage:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock()
-    with FileLock(f"{path}.lock"):
-        _cut_torn_line(path)
     try:
+        with FileLock(f"{path}.lock"):
+            _mend(path)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(
@@ -124,13 +125,18 @@ def _journal(path: Path) -> BaseStorage:
         ) from error
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Remove a last line without an end, which a full disk leaves: the next one would be written on to it."""
+def _mend(path: Path) -> None:
+    """Remove a last line without an end, which a full disk leaves: the next one would be written on to it.
+
+    Raises ValueError where the line before it is none of a journal: Optuna looks at the last one only when another follows.
+    """
     if not path.exists():
         return
     with path.open("rb+") as file:
         text = file.read()
         whole = text.rfind(b"\n") + 1
+        if whole:
+            json.loads(text[:whole].splitlines()[-1])
         if whole < len(text):
             file.truncate(whole)
             os.fsync(file.fileno())

@@ -176,7 +176,15 @@ def test_several_processes_share_the_trials_of_tpe(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["no journal\nat all\n", '{"op_code": 99, "worker_id": "x"}\n', '{"a": 1}\n', "[1]\n", "\xff\n"]
+    "text",
+    [
+        "no journal\nat all\n",
+        "one line\n",
+        '{"op_code": 99, "worker_id": "x"}\n',
+        '{"a": 1}\n',
+        "[1]\n",
+        "\xff\n",
+    ],
 )
 def test_a_damaged_journal_is_said_in_words(tmp_path: Path, text: str) -> None:
     journal = tmp_path / "journal.log"
