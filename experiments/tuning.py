@@ -23,6 +23,7 @@ from models.doubts import rule_doubts
 from models.front import Front, front_of, insufficient
 from models.joint import Judge, Rows, Score, drawn_rows, halves, refusals, rows_in
 from models.milestones import Milestone, Rule
+from models.rivals import countable
 from models.spaces import MOST_ENUMERATED, Point, Space, definitions, lattice, measures, space_of
 
 EXHAUSTIVE_MOST = 5_000  # definitions, up to which every one is tried
@@ -113,7 +114,7 @@ def look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     framework, log = launch.framework, launch.log()
     milestone = framework.milestones[name]
     data = framework.data
-    made = measures(milestone, list(dict.fromkeys([*data.events.core, *data.features.events])))
+    made = measures(milestone, countable(data, milestone).values(), has_seats=log.has_seats)
     landmark = milestone.rule.window_days if milestone.kind == "once" else None
     specs = {column: spec for rule in made for column, spec in parts_of(rule, landmark).items()}
     cohort = build_cohorts(framework, log, {name: tuple(specs.values())}).by_name[name]

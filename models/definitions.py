@@ -13,9 +13,9 @@ import numpy as np
 from features.arrays import Flags, Floats
 from features.specs import Aggregation, FeatureSpec, Group
 from features.windows import Window
-from models.cohorts import RIVAL
 from models.milestones import CountRule, LevelsRule, Rule, StepsRule, number
 from models.parts import group_of, words_of
+from models.rivals import RIVAL
 
 
 def parts_of(rule: Rule, landmark_days: int | None = None) -> dict[str, FeatureSpec]:

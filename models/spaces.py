@@ -7,7 +7,7 @@
 A space is a lattice of dimensions. Points of it that make the same rule are one definition.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -16,14 +16,12 @@ from typing import TypeAlias
 import numpy as np
 
 from features.arrays import Floats
-from features.phrases import listing
 from models.cutpoints import achievable_cuts
 from models.definitions import parts_of, use_column
-from models.milestones import LINK_DAYS, CountRule, LevelsRule, Milestone, Rule, StepsRule
+from models.milestones import CountRule, LevelsRule, Milestone, Rule, StepsRule
 from models.parts import words_of
+from models.rivals import windows_of
 
-WINDOWS_DAYS = (7, 14, 30, 60, 90)  # of a count, beside the one in use
-LEVEL_WINDOWS_DAYS = (30, 90)  # of categories, beside the one in use
 COUNT_SHARES = tuple(share / 20 for share in range(1, 20))  # of accounts that a count aims at
 LEVEL_SHARES = (0.5, 0.3, 0.15)  # of accounts that a mature level aims at; basic use is not rare
 
@@ -54,7 +52,7 @@ class CountSpace:
     def dimensions(self) -> tuple[Dimension, ...]:
         """The lattice."""
         return (
-            Dimension("feature", tuple(listing(one) for one in self.events), ordered=False),
+            Dimension("feature", tuple(", ".join(one) for one in self.events), ordered=False),
             Dimension("window_days", tuple(map(str, self.windows))),
             Dimension("per", tuple("seat" if one else "account" for one in self.per_seat), ordered=False),
             Dimension("share_aimed_at", tuple(f"{share:.0%}" for share in COUNT_SHARES)),
@@ -153,32 +151,27 @@ def definitions(space: Space) -> Iterator[tuple[Point, Rule]]:
             yield point, rule
 
 
-def measures(milestone: Milestone, events: Sequence[str]) -> tuple[Rule, ...]:
+def measures(
+    milestone: Milestone, countable: Iterable[tuple[str, ...]], *, has_seats: bool
+) -> tuple[Rule, ...]:
     """Rules of the kind of a milestone's that together count everything its space is made of; thresholds aside.
 
-    events: what a count may be of, beside what counts now.
+    countable: what a count may be of, beside what counts now; has_seats: whether rates per seat can be told.
     """
-    rule = milestone.rule
+    rule, windows = milestone.rule, windows_of(milestone)
     if isinstance(rule, StepsRule):
         return (rule,)
     if isinstance(rule, LevelsRule):
-        windows = _windows(milestone, LEVEL_WINDOWS_DAYS)
         return tuple(rule.model_copy(update={"window_days": days}) for days in windows)
-    counted = dict.fromkeys([rule.events, *((event,) for event in events)])
-    seats = (False,) if milestone.kind == "once" else (False, True)
+    counted = {frozenset(rule.events): rule.events}
+    for events in countable:
+        counted.setdefault(frozenset(events), events)
     return tuple(
-        CountRule(events=of, window_days=days, per_seat=seat, at_least=1)
-        for of in counted
-        for days in _windows(milestone, WINDOWS_DAYS)
-        for seat in seats
+        CountRule(events=events, window_days=days, per_seat=per_seat, at_least=1)
+        for events in counted.values()
+        for days in windows
+        for per_seat in ((False, True) if has_seats and milestone.kind == "state" else (False,))
     )
-
-
-def _windows(milestone: Milestone, beside: tuple[int, ...]) -> tuple[int, ...]:
-    """The windows that can be compared: of what is reached once none beyond its landmark, where outcomes begin."""
-    own = milestone.rule.window_days
-    longest = own if milestone.kind == "once" else LINK_DAYS
-    return tuple(sorted({own, *(days for days in beside if days <= longest)}))
 
 
 def space_of(milestone: Milestone, made: Sequence[Rule], parts: Mapping[str, Floats], support: int) -> Space:

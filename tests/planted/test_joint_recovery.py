@@ -1,6 +1,6 @@
 """Joint definitions in worlds whose truth is known: what is planted is on the front, and of noise nothing is supported."""
 
-from itertools import count, islice
+from itertools import cycle, islice
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def _world(seed: int, milestone: Milestone, truth: Rule, effect: float, n: int) 
     rng = np.random.default_rng(seed)
     ready = rng.normal(0, 0.5, n)
     parts = {}
-    for column, share in zip(_columns(milestone), (0.5 + 0.05 * i for i in count(-3)), strict=False):
+    for column, share in zip(_columns(milestone), cycle((0.35, 0.4, 0.45, 0.5, 0.55, 0.6)), strict=False):
         chance = 1 / (1 + np.exp(-(np.log(share / (1 - share)) + ready)))
         used = rng.random(n) < chance
         parts[column] = used * (
@@ -43,7 +43,7 @@ def _world(seed: int, milestone: Milestone, truth: Rule, effect: float, n: int) 
 
 
 def _columns(milestone: Milestone) -> list[str]:
-    return [column for rule in measures(milestone, ()) for column in parts_of(rule)]
+    return [column for rule in measures(milestone, (), has_seats=False) for column in parts_of(rule)]
 
 
 def _part(parts: dict[str, np.ndarray], outcome: Flags, block: np.ndarray, rows: Flags) -> Rows:
@@ -54,7 +54,9 @@ def _searched(
     seed: int, milestone: Milestone, truth: Rule, effect: float, n: int = 3000
 ) -> tuple[Front, Rows]:
     choosing, fresh = _world(seed, milestone, truth, effect, n)
-    space = space_of(milestone, measures(milestone, ()), choosing.parts, minimum_support(len(choosing)))
+    space = space_of(
+        milestone, measures(milestone, (), has_seats=False), choosing.parts, minimum_support(len(choosing))
+    )
     judge = Judge(space, choosing, (0.2, 0.6), (0.05, 0.95))
     tried = [(rule, judge.score(point)) for point, rule in islice(definitions(space), 5000)]
     return front_of(judge, tried, milestone.rule, fresh, np.random.default_rng(seed)), fresh

@@ -29,10 +29,12 @@ LEVELS = LevelsRule.model_validate(
 )
 
 
-def _parts(milestone: Milestone, events: tuple[str, ...] = (), n: int = 400) -> dict[str, Floats]:
+def _parts(milestone: Milestone, n: int = 400) -> dict[str, Floats]:
     rng = np.random.default_rng(1)
     landmark = milestone.rule.window_days if milestone.kind == "once" else None
-    columns = [column for rule in measures(milestone, events) for column in parts_of(rule, landmark)]
+    columns = [
+        column for rule in measures(milestone, (), has_seats=True) for column in parts_of(rule, landmark)
+    ]
     flags = [c for c in columns if "step|" in c or "settings|" in c]
     return {
         c: rng.binomial(1, 0.5, n).astype(float) if c in flags else rng.poisson(8, n).astype(float)
@@ -42,7 +44,7 @@ def _parts(milestone: Milestone, events: tuple[str, ...] = (), n: int = 400) -> 
 
 def test_every_set_of_at_least_two_steps_and_every_number_of_them_is_a_definition_once() -> None:
     milestone = Milestone(kind="once", rule=STEPS)
-    space = space_of(milestone, measures(milestone, ()), {}, 20)
+    space = space_of(milestone, measures(milestone, (), has_seats=True), {}, 20)
     found = [rule for _, rule in definitions(space)]
     # of the sets of m steps there are comb(4, m), each with "at least 1" to "at least m"
     assert len(found) == sum(m * comb(4, m) for m in (2, 3, 4)) == 28
@@ -53,13 +55,14 @@ def test_every_set_of_at_least_two_steps_and_every_number_of_them_is_a_definitio
 
 def test_a_count_is_tried_of_every_event_in_every_window_that_can_be_compared() -> None:
     rule = CountRule(events=("a", "b"), window_days=45, at_least=7)
-    once = measures(Milestone(kind="once", rule=rule), ("a", "c"))
+    once = measures(Milestone(kind="once", rule=rule), [("a",), ("b", "a"), ("c",)], has_seats=True)
     kinds = {(one.events, one.window_days, one.per_seat) for one in once if isinstance(one, CountRule)}
     # No window reaches beyond the landmark, day 45, and nothing reached once is per seat.
-    assert kinds == {(e, w, False) for e in (("a", "b"), ("a",), ("c",)) for w in (7, 14, 30, 45)}
-    state = measures(Milestone(kind="state", rule=rule), ("a",))
-    assert {one.window_days for one in state} == {7, 14, 30, 45, 60, 90}
-    assert {one.per_seat for one in state if isinstance(one, CountRule)} == {False, True}
+    assert kinds == {(e, w, False) for e in (("a", "b"), ("a",), ("c",)) for w in (14, 30, 45)}
+    for has_seats, seats in ((True, {False, True}), (False, {False})):
+        state = measures(Milestone(kind="state", rule=rule), [("a",)], has_seats=has_seats)
+        assert {one.window_days for one in state} == {45, 60, 90}
+        assert {one.per_seat for one in state if isinstance(one, CountRule)} == seats
 
 
 def test_a_shorter_window_of_what_is_reached_once_begins_at_signup() -> None:
@@ -73,7 +76,7 @@ def test_a_shorter_window_of_what_is_reached_once_begins_at_signup() -> None:
 def test_cuts_of_a_count_lie_at_the_shares_aimed_at_and_leave_support() -> None:
     milestone = Milestone(kind="once", rule=CountRule(events=("a",), window_days=7, at_least=3))
     parts = _parts(milestone)
-    space = space_of(milestone, measures(milestone, ()), parts, 20)
+    space = space_of(milestone, measures(milestone, (), has_seats=True), parts, 20)
     assert isinstance(space, CountSpace)
     (cuts,) = space.cuts.values()
     (values,) = parts.values()
@@ -91,11 +94,11 @@ def test_cuts_of_a_count_lie_at_the_shares_aimed_at_and_leave_support() -> None:
 
 def test_levels_are_tried_from_the_basic_one_on_with_the_one_in_use() -> None:
     milestone = Milestone(kind="state", rule=LEVELS)
-    made = measures(milestone, ())
+    made = measures(milestone, (), has_seats=True)
     space = space_of(milestone, made, _parts(milestone), 20)
     assert isinstance(space, LevelsSpace)
-    assert [rule.window_days for rule in space.rules] == [30, 90]
-    for window, of_window in zip((30, 90), space.levels, strict=True):
+    assert [rule.window_days for rule in space.rules] == [30, 60, 90]
+    for window, of_window in zip((30, 60, 90), space.levels, strict=True):
         automation, reporting, operations = of_window
         assert operations == (None,)  # settings alone have no level
         assert all(level is not None and level >= 2 for level in automation)
