@@ -1,16 +1,18 @@
 """Joint definitions in worlds whose truth is known: what is planted is on the front, and of noise nothing is supported."""
 
-from itertools import cycle, islice
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from features.arrays import Flags
+from features.arrays import Flags, Floats, Integers
 from models.cutpoints import minimum_support
-from models.definitions import parts_of, reached
+from models.definitions import reached
+from models.estimates import stratified_phi
 from models.front import Front, front_of
 from models.joint import Judge, Rows
 from models.milestones import LevelsRule, Milestone, Rule, StepsRule
+from models.rivals import RIVAL
 from models.spaces import definitions, measures, space_of
 
 STEPS = StepsRule(steps=tuple("abcdef"), window_days=30, at_least=4)
@@ -29,24 +31,39 @@ def _world(seed: int, milestone: Milestone, truth: Rule, effect: float, n: int) 
     """Accounts of eight quarters: some are readier than others for everything, and who reaches the truth stays more often."""
     rng = np.random.default_rng(seed)
     ready = rng.normal(0, 0.5, n)
-    parts = {}
-    for column, share in zip(_columns(milestone), cycle((0.35, 0.4, 0.45, 0.5, 0.55, 0.6)), strict=False):
-        chance = 1 / (1 + np.exp(-(np.log(share / (1 - share)) + ready)))
-        used = rng.random(n) < chance
-        parts[column] = used * (
-            1.0 if "step|" in column else rng.geometric(0.07, n) * np.exp(0.3 * ready) // 1 + 1
-        )
+    parts = _steps(rng, ready) if isinstance(milestone.rule, StepsRule) else _uses(rng, ready)
     block = np.sort(rng.integers(0, 8, n))
     outcome = rng.random(n) < 0.55 + 0.02 * block + effect * reached(truth, parts)
     half = block < 4
     return _part(parts, outcome, block, half), _part(parts, outcome, block - 4, ~half)
 
 
-def _columns(milestone: Milestone) -> list[str]:
-    return [column for rule in measures(milestone, (), has_seats=False) for column in parts_of(rule)]
+def _steps(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
+    """Six steps, each done by 35 to 60 % of the accounts."""
+    shares = dict(zip("abcdef", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6), strict=True))
+    return {
+        f"{RIVAL}step|{step}": _does(rng, ready, share).astype(np.float64) for step, share in shares.items()
+    }
 
 
-def _part(parts: dict[str, np.ndarray], outcome: Flags, block: np.ndarray, rows: Flags) -> Rows:
+def _uses(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
+    """Five categories, used by 60 to 80 %, twenty times in 90 days or so; of these days the last 30 and 60 are a part."""
+    parts = {}
+    for name, share in zip("vwxyz", (0.6, 0.65, 0.7, 0.75, 0.8), strict=True):
+        uses = _does(rng, ready, share) * rng.geometric(0.05, len(ready))
+        parts |= {
+            f"{RIVAL}use|{name}|{days}": rng.binomial(uses, days / 90).astype(np.float64) for days in (30, 60)
+        }
+        parts[f"{RIVAL}use|{name}|90"] = uses.astype(np.float64)
+    return parts
+
+
+def _does(rng: np.random.Generator, ready: Floats, share: float) -> Flags:
+    chance = 1 / (1 + np.exp(-(np.log(share / (1 - share)) + ready)))
+    return np.asarray(rng.random(len(ready)) < chance)
+
+
+def _part(parts: dict[str, Floats], outcome: Flags, block: Integers, rows: Flags) -> Rows:
     return Rows({c: v[rows] for c, v in parts.items()}, outcome[rows], block[rows], tuple("1234"))
 
 
@@ -64,8 +81,6 @@ def _searched(
 
 def _as_good(front: Front, fresh: Rows, truth: Rule) -> bool:
     """Whether the planted definition is on the front, or one whose phi on fresh accounts is no worse."""
-    from models.estimates import stratified_phi
-
     planted = stratified_phi(reached(truth, fresh.parts), fresh.outcome, fresh.block)
     assert planted is not None
     found = [one.phi_fresh.value for one in front.placed if one.phi_fresh is not None]
