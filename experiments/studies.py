@@ -42,7 +42,7 @@ ScorePoint = Callable[[Point], Score]
 class Plan:
     """What a search does: `points` in their order, or `n_trials` that the sampler chooses where points is None.
 
-    dimensions: of the lattice; study: the name, which no other search has.
+    dimensions: of the lattice; study: product/milestone/fingerprint, which no other search has.
     """
 
     study: str
@@ -112,10 +112,11 @@ class OpenLedger:
                 tell(place)
         return sum(trial.state.name == "COMPLETE" for trial in there.values())
 
-    def others(self, prefix: str) -> int:
-        """How many other studies the storage holds whose names begin so."""
-        names = [study.study_name for study in self.storage.get_all_studies()]
-        return sum(name.startswith(prefix) and name != self.plan.study for name in names)
+    def others(self) -> int:
+        """How many other studies of the same product and milestone the storage holds."""
+        same, _, own = self.plan.study.rpartition("/")
+        names = [study.study_name.rpartition("/") for study in self.storage.get_all_studies()]
+        return sum(name[0] == same and name[2] != own for name in names)
 
     def trials(self) -> dict[int, FrozenTrial]:
         """The trial of every point that has one: the earliest."""
@@ -244,13 +245,11 @@ class Found:
     others: int
 
 
-def search(
-    ledger: Ledger, judge: Judge, workers: int, tell: Callable[[str, float], None], prefix: str
-) -> Found:
+def search(ledger: Ledger, judge: Judge, workers: int, tell: Callable[[str, float], None]) -> Found:
     """Complete a plan with so many processes, this one among them. A process that dies costs time and nothing else."""
     n = ledger.plan.n_trials
     with ledger.opened() as it:
-        others = it.others(prefix)
+        others = it.others()
         before = it.lay_out(lambda place: tell(f"laying out {n:,} definitions", 0.3 * place / n))
         helpers = [_process(ledger, judge, worker) for worker in range(1, workers)]
         try:

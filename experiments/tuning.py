@@ -83,23 +83,13 @@ def tune(launch: Launch, name: str, asked: Asked, progress: ProgressCallback) ->
     rng = np.random.default_rng(launch.variation.seed)
     progress("reading the events", 0.02)
     material = look(launch, name, rng)
-    nothing = Found((), 0, 0)
     if material.choosing.lacking:
         front = insufficient(material.milestone.rule, material.choosing.lacking)
-        return Tuning(launch, name, material, None, nothing, (), front, lattice(material.space), 0)
-    band, features = launch.framework.review.adoption_band, launch.framework.data.features
-    judge = Judge(
-        material.space, material.choosing, band, (features.niche_below, features.ubiquitous_above),
-        frozenset(material.refused),
-    )  # fmt: skip
+        return Tuning(launch, name, material, None, Found((), 0, 0), (), front, lattice(material.space), 0)
+    judge = judge_of(launch, material)
     plan, size = plan_of(launch, name, material, asked.trials)
-    prefix = f"{launch.framework.name}/{name}/"
     found = search(
-        Ledger(plan, address),
-        judge,
-        asked.workers,
-        lambda what, share: progress(what, 0.2 + 0.6 * share),
-        prefix,
+        Ledger(plan, address), judge, asked.workers, lambda what, share: progress(what, 0.2 + 0.6 * share)
     )
     progress("the evidence, and the fresh quarters", 0.8)
     tried = tuple(scored(judge, found.points))
@@ -124,6 +114,15 @@ def look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     space = space_of(milestone, made, choosing.parts, minimum_support(len(choosing)))
     refused, doubts = refusals(framework, name, made), rule_doubts({name: milestone}, log, data)[name]
     return Material(milestone, space, choosing, fresh, excluded, refused, doubts)
+
+
+def judge_of(launch: Launch, material: Material) -> Judge:
+    """What scores the points of a space, with the framework's own limits of adoption."""
+    features = launch.framework.data.features
+    return Judge(
+        material.space, material.choosing, launch.framework.review.adoption_band,
+        (features.niche_below, features.ubiquitous_above), frozenset(material.refused),
+    )  # fmt: skip
 
 
 def plan_of(launch: Launch, name: str, material: Material, trials: int | None) -> tuple[Plan, int]:

@@ -12,6 +12,7 @@ from experiments.pareto import pareto
 from experiments.tracking import Store
 from experiments.tuning import EXHAUSTIVE_MOST, Tuning
 from features.errors import StoreError
+from features.phrases import listing
 from features.version import code_version
 from features.workspace import set_aside, write_text
 from models.definitions import full_words
@@ -55,10 +56,7 @@ def record_of(made: Tuning) -> dict[str, Any]:
         "n_trials": 0 if plan is None else plan.n_trials,
         "n_definitions": len(made.tried),
         "objectives": OBJECTIVES,
-        "constraints": {
-            name: {"meaning": words, "broken": sum(score.constraints[name] > 0 for _, score in made.tried)}
-            for name, words in CONSTRAINTS.items()
-        },
+        "constraints": _constraints(made),
         "n_accounts": len(material.choosing),
         "n_fresh": len(material.fresh),
         "excluded": material.excluded,
@@ -68,13 +66,18 @@ def record_of(made: Tuning) -> dict[str, Any]:
         "verdict": front.verdict,
         "sentence": front.sentence,
         "p_corrected": front.p_corrected,
-        "current": _placed(front.current),
-        "recommended": None if chosen is None else _placed(chosen),
+        "current": _placed(made, front.current),
+        "recommended": None if chosen is None else _placed(made, chosen),
         "gain_over_current": _brief(front.gain),
-        "pareto": [_placed(one) for one in front.placed],
+        "pareto": [_placed(made, one) for one in front.placed],
         "caveats": caveats(made),
         "trials_file": "trials.parquet",
     }
+
+
+def _constraints(made: Tuning) -> dict[str, Any]:
+    broken = {name: sum(score.constraints[name] > 0 for _, score in made.tried) for name in CONSTRAINTS}
+    return {name: {"meaning": words, "broken": broken[name]} for name, words in CONSTRAINTS.items()}
 
 
 def caveats(made: Tuning) -> list[str]:
@@ -93,6 +96,13 @@ def caveats(made: Tuning) -> list[str]:
             f"{made.opened_before} other searches have opened some of these fresh quarters before: what was changed"
             " because of them is not fresh any more"
         )
+    if made.front.recommended is not None:
+        habit = shared(made, made.front.placed[made.front.recommended].rule)
+        if habit:
+            said.append(
+                f"the recommended definition and its outcome {material.milestone.primary_outcome!r} both count"
+                f" {listing(habit)}, in disjoint windows: part of what it goes with may be that a habit persists"
+            )
     seen = [quarter for quarter in material.fresh.quarters if material.milestone.defined_in(quarter)]
     if seen:
         said.append(
@@ -113,7 +123,7 @@ def _first_words(error: str) -> str:
     return (lines or [error])[0].removeprefix("Value error, ").partition(" [type=")[0]
 
 
-def _placed(one: Placed) -> dict[str, Any]:
+def _placed(made: Tuning, one: Placed) -> dict[str, Any]:
     return {
         "rule": one.rule.model_dump(mode="json"),
         "words": full_words(one.rule),
@@ -124,7 +134,16 @@ def _placed(one: Placed) -> dict[str, Any]:
         "adoption_fresh": one.adoption_fresh,
         "balance": one.score.balance,
         "distance": one.distance,
+        "same_behaviour": list(shared(made, one.rule)),
     }
+
+
+def shared(made: Tuning, rule: Rule) -> tuple[str, ...]:
+    """What a definition and the outcome both count, in disjoint windows: what it goes with may be a habit that persists."""
+    framework = made.launch.framework
+    redefined = made.material.milestone.model_copy(update={"rule": rule})
+    milestones = {**framework.milestones, made.name: redefined}
+    return framework.model_copy(update={"milestones": milestones}).shares_behaviour(made.name)
 
 
 def _brief(one: Estimate | None) -> dict[str, float] | None:

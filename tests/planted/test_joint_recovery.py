@@ -48,7 +48,7 @@ def _steps(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
 
 def _uses(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
     """Five categories, used by 60 to 80 %, twenty times in 90 days or so; of these days the last 30 and 60 are a part."""
-    parts = {}
+    parts: dict[str, Floats] = {}
     for name, share in zip("vwxyz", (0.6, 0.65, 0.7, 0.75, 0.8), strict=True):
         uses = _does(rng, ready, share) * rng.geometric(0.05, len(ready))
         parts |= {

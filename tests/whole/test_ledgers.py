@@ -119,16 +119,16 @@ def test_four_processes_of_which_one_is_killed_complete_every_point_once(
 def test_a_search_that_is_taken_up_again_does_nothing_twice(address: str) -> None:
     judge = _judge()
     ledger = Ledger(_exhaustive(judge, "x/setup/again"), address, stale_seconds=1.0)
-    assert search(ledger, judge, 1, _silent, "x/setup/").before == 0
+    assert search(ledger, judge, 1, _silent).before == 0
     first = _completed(ledger)
-    again = search(ledger, judge, 1, _silent, "x/setup/")
+    again = search(ledger, judge, 1, _silent)
     assert again.before == ledger.plan.n_trials
     assert again.points == ledger.plan.points
     assert _completed(ledger) == first
-    other = search(Ledger(_exhaustive(judge, "x/setup/else"), address), judge, 1, _silent, "x/setup/")
+    other = search(Ledger(_exhaustive(judge, "x/setup/else"), address), judge, 1, _silent)
     assert other.before == 0
     assert other.others >= 1
-    assert search(Ledger(_exhaustive(judge, "y/a/1"), address), judge, 1, _silent, "y/a/").others == 0
+    assert search(Ledger(_exhaustive(judge, "y/a/1"), address), judge, 1, _silent).others == 0
 
 
 def test_a_point_that_two_lay_out_at_once_is_completed_once(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_tpe_has_one_answer_for_one_seed_interrupted_or_not(tmp_path: Path) -> N
         points: list[Point] = []
         for n in stops:
             plan = replace(_tpe(judge, n), seed=seed)
-            points = list(search(Ledger(plan, str(tmp_path / folder)), judge, 1, _silent, "x").points)
+            points = list(search(Ledger(plan, str(tmp_path / folder)), judge, 1, _silent).points)
         return points
 
     whole = found("a", 25)
@@ -167,7 +167,7 @@ def test_tpe_has_one_answer_for_one_seed_interrupted_or_not(tmp_path: Path) -> N
 def test_several_processes_share_the_trials_of_tpe(address: str) -> None:
     judge = _judge()
     ledger = Ledger(_tpe(judge, 30), address, stale_seconds=5.0)
-    found = search(ledger, judge, 2, _silent, "x/setup/")
+    found = search(ledger, judge, 2, _silent)
     assert len(found.points) == 30
     values = _completed(ledger)
     for place, point in enumerate(found.points):
@@ -191,7 +191,7 @@ def test_a_damaged_journal_is_said_in_words(tmp_path: Path, text: str) -> None:
     journal.write_bytes(text.encode("latin-1"))
     judge = _judge()
     with pytest.raises(DataError, match="is damaged, or was not made by this program: move it away"):
-        search(Ledger(_exhaustive(judge), str(journal)), judge, 1, _silent, "x")
+        search(Ledger(_exhaustive(judge), str(journal)), judge, 1, _silent)
 
 
 def test_a_line_that_a_full_disk_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_line_that_a_full_disk_cut_off_is_left_out(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     text = journal.read_text()
     journal.write_text(text[: text.rindex("{") + 20])  # the last point was never laid out
-    assert len(search(ledger, judge, 1, _silent, "x").points) == ledger.plan.n_trials
+    assert len(search(ledger, judge, 1, _silent).points) == ledger.plan.n_trials
     assert [json.loads(line) for line in journal.read_text().splitlines()]
     _completed(ledger)
 
@@ -218,5 +218,5 @@ def test_a_line_that_a_full_disk_cut_off_is_left_out(tmp_path: Path) -> None:
 def test_a_storage_that_is_away_is_said_without_its_password(address: str, error: Any, words: str) -> None:
     judge = _judge()
     with pytest.raises(error, match=words) as told:
-        search(Ledger(_exhaustive(judge), address), judge, 1, _silent, "x")
+        search(Ledger(_exhaustive(judge), address), judge, 1, _silent)
     assert "secret" not in str(told.value)

@@ -71,6 +71,8 @@ def test_a_search_writes_the_front_with_both_figures_and_one_run(workspace: Path
             Framework.model_validate(framework).milestones["setup"].rule.model_dump(mode="json")
             == one["rule"]
         )
+        # The steps of the simulated company are none of what activation counts.
+        assert one["same_behaviour"] == []
     assert record["recommended"] in record["pareto"]
     assert record["current"]["distance"] == 0
     trials = pd.read_parquet(folder / "trials.parquet")
@@ -152,6 +154,9 @@ def test_more_definitions_than_trials_are_searched_by_tpe(workspace: Path) -> No
     made = tuned(workspace, "utilization", "--trials", 30)
     assert (made["sampler"], made["n_trials"]) == ("TPE", 30)
     assert made["n_definitions"] <= 30 < made["space"]["size"]
+    outcome = load_framework(workspace / "framework.yaml").milestones["maturity"].rule.all_events
+    for one in made["pareto"]:
+        assert one["same_behaviour"] == sorted(outcome & set(one["rule"]["events"]))
     assert set(made["space"]["dimensions"]) == {"feature", "window_days", "per", "share_aimed_at"}
     alone = written(workspace, "utilization")
     shutil.rmtree(workspace / "output")
