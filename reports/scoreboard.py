@@ -45,8 +45,12 @@ class Scoreboard:
         found = [one.outcome for one in self.scores]
         return (
             ", ".join(f"{found.count(word)} {word}" for word in get_args(Outcome))
-            + f" on {len(self.seeds)} seeds"
+            + f" on {_seeds(len(self.seeds))}"
         )
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n:,} seeds"
 
 
 def chosen_bars(numbers: str | None) -> tuple[Bar, ...]:

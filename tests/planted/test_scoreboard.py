@@ -137,7 +137,7 @@ def test_undecided_is_no_failure_and_the_page_says_what_is_not_built(
     page = (tmp_path / "board.md").read_text()
     assert "| 1 even | seeds | at least 50 % | 0.0 % | 0.0 to 79.3 % | 1 | undecided |" in page
     assert "| 2 odd | seeds | at most 50 % | - | - | 0 | not built yet: nobody built it |" in page
-    assert "0 pass, 0 fail, 1 undecided, 1 not measured on 1 seeds" in page
+    assert "0 pass, 0 fail, 1 undecided, 1 not measured on 1 seed." in page
     assert "not built yet: nobody built it" in said.out
 
 
