@@ -66,7 +66,7 @@ BARS: tuple[Bar, ...] = (
     Bar(2, "noise, n = 200", "50 features that say nothing: something is supported after the correction", at_most(0.08), NOISE[200], significant),
     Bar(2, "noise, n = 1,000", "the same", at_most(0.08), NOISE[1000], significant),
     Bar(2, "noise, n = 5,000", "the same", at_most(0.08), NOISE[5000], significant),
-    Bar(3, "smooth", "no jump, n = 2,000: the verdict is gradual, with a plateau", at_least(0.90), SMOOTH, is_gradual_with_plateau),
+    Bar(3, "smooth", "no jump, n = 2,000: the verdict is gradual, with a plateau of more than one cut", at_least(0.90), SMOOTH, is_gradual_with_plateau),
     Bar(4, "immortal time, naive", "no effect, a fifth leaves by day 180: the naive figure is shown, labelled, and flatters", at_least(0.95), effects_without_any, naive_is_labelled),
     Bar(4, "immortal time, fair", "the same: the interval of the risk ratio at the landmark holds 1", at_least(0.93), effects_without_any, covers_one),
     Bar(5, "size, raw count", "seats drive volume and retention: the raw count is flagged as explained by size", at_least(0.90), raw_count, flagged),
