@@ -19,10 +19,11 @@ from features.simulation.simulator import draw_company, simulate
 from features.simulation.truth import annotations
 from features.tables import TABLES
 from features.workspace import Workspace, write_text
-from models.cohorts import build_cohorts, chosen_on
+from models.cohorts import Cohort, build_cohorts, chosen_on
 from models.effects import difference_in
 from models.framework import Framework
 from models.framework_text import framework_text
+from models.milestones import Milestone
 
 ADOPTED_AFTER_QUARTERS = 6  # the cuts were chosen on the cohorts before
 
@@ -130,21 +131,25 @@ def _success_metrics(scenario: Scenario) -> dict[str, str]:
 
 
 def _with_expectations(framework: Framework, workspace: Path) -> Framework:
-    """Every milestone with the effect that was seen on the quarters before it was adopted, as known then.
-
-    The cuts are the planted ones and were not chosen by these accounts, so that nothing has to be held out.
-    """
     cohorts = build_cohorts(framework, open_log(framework.data, workspace))
-    found = {}
-    for name, milestone in framework.milestones.items():
-        rows = cohorts.by_name[name].judged("primary", pd.Timestamp(str(milestone.adopted_at)))
-        effect = difference_in(rows[chosen_on(milestone, rows)])
-        if effect is not None:
-            interval = (round(effect.lower, 4), round(effect.upper, 4))
-            update = {"expected_effect": round(effect.value, 4), "expected_interval": interval}
-            milestone = milestone.model_copy(update=update)
-        found[name] = milestone
+    found = {name: with_expectation(cohort) for name, cohort in cohorts.by_name.items()}
     return framework.model_copy(update={"milestones": found})
+
+
+def with_expectation(cohort: Cohort) -> Milestone:
+    """The milestone with the effect that was seen on the quarters before it was adopted, as known then.
+
+    For planted cuts alone: these accounts did not choose them, so that nothing has to be held out.
+    """
+    milestone = cohort.milestone
+    rows = cohort.judged("primary", pd.Timestamp(str(milestone.adopted_at)))
+    effect = difference_in(rows[chosen_on(milestone, rows)])
+    if effect is None:
+        return milestone
+    interval = (round(effect.lower, 4), round(effect.upper, 4))
+    return milestone.model_copy(
+        update={"expected_effect": round(effect.value, 4), "expected_interval": interval}
+    )
 
 
 def _milestones(scenario: Scenario) -> dict[str, Any]:

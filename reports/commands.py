@@ -1,4 +1,4 @@
-"""The reports room's commands: `review`, `chain`, `demo` and the group `framework`."""
+"""The reports room's commands: `review`, `chain`, `demo`, `scoreboard` and the group `framework`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ def mount(app: typer.Typer) -> None:
     app.command("review")(review)
     app.command("chain")(chain)
     app.command("demo")(demo)
+    app.command("scoreboard")(scoreboard)
     app.add_typer(framework_commands.group, name="framework")
 
 
@@ -91,3 +92,36 @@ def demo(
     from reports.demonstration import run_demo
 
     run_demo(workspace.resolve(), accounts, seed, Console(as_json))
+
+
+def scoreboard(
+    seeds: Annotated[int, typer.Option(min=1, help="How many companies of each kind.")] = 20,
+    start: Annotated[int, typer.Option(min=0, help="The first seed; the others follow it.")] = 0,
+    bars: Annotated[str | None, typer.Option(help="Only the bars with these numbers, such as 1,3,8.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file too: .md for a page, .json for the figures.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure on simulated companies how often the platform finds what was planted, and nothing where nothing was."""
+    from reports import scoreboard as board
+
+    console = Console(as_json)
+    chosen = board.chosen_bars(bars)
+    if out is not None:
+        board.require_writable(out)
+    with console.progress("scoreboard") as progress:
+        made = board.run_scoreboard(chosen, range(start, start + seeds), progress)
+    console.table(board.rows(made), board.COLUMNS)
+    if made.table:
+        console.say()
+        lines = board.table_rows(made)
+        console.table(lines, list(lines[0]))
+    console.say()
+    console.say(f"{made.summary}.")
+    if out is not None:
+        board.write_scoreboard(made, out)
+        console.say(f"written to {out}")
+    console.result(board.as_dict(made))
+    if made.failed:
+        raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
     frame = draw_matrix(load_scenario("null"), seed, specs, Grid("tenure", (90,)))
 
-equals `observe` on the company's own files, row by row. A landmark whose windows are whole months of tenure is read
+equals `observe` on the company's own files, row by row, and `draw_log` their log without its events. A landmark whose windows are whole months of tenure is read
 from the months that were lived, which draws no event at all: thousands of companies can be looked at in minutes.
 """
 
@@ -13,9 +13,10 @@ import pandas as pd
 
 from features.arrays import Flags, Floats, Integers, Times
 from features.errors import UsageError
+from features.log import Log
 from features.simulation.blocks import Block, blocks
 from features.simulation.history import Columns, History
-from features.simulation.plantings import MONTH_DAYS, TERM_DAYS
+from features.simulation.plantings import MONTH_DAYS, PLANS, TERM_DAYS
 from features.simulation.records import Records
 from features.simulation.scenario import Scenario
 from features.simulation.tables import Spells, spells_of
@@ -46,15 +47,54 @@ def draw_matrix(
     return pd.concat(frames, ignore_index=True)
 
 
+def draw_log(scenario: Scenario, seed: int) -> Log:
+    """The log of the company as far as nothing has to be counted: its accounts and subscriptions, and no event.
+
+    The accounts have the codes of `draw_matrix`. Whatever asks for the events fails.
+    """
+    accounts, spells, first = [], [], 0
+    for block in blocks(scenario, seed, with_records=False):
+        people = block.history.population
+        real = ~people.is_test
+        accounts.append(
+            pd.DataFrame(
+                {"account_id": block.ids[real], "signed_up_at": people.signed_up[real].view("M8[us]")}
+            )
+        )
+        spells.append(_subscriptions(block, np.cumsum(real) - 1 + first))
+        first += int(real.sum())
+    found = pd.concat(accounts, ignore_index=True)
+    return Log(
+        events=None, accounts=found,
+        subscriptions=pd.concat(spells, ignore_index=True), states=None, outcomes=None, eligibility=None,
+        data_from=found["signed_up_at"].min().floor("D"), data_through=scenario.end, known_at=None, n_events=0, read={}, quarantined={},
+        excluded={}, withheld={}, notes=(), outages=(), rejected={},
+    )  # fmt: skip
+
+
+def _subscriptions(block: Block, code: Integers) -> pd.DataFrame:
+    """account, started_at, ended_at, plan, seats: a row a spell, of all but test accounts."""
+    history = block.history
+    spells = spells_of(history)
+    end = pd.Series(spells.ends.view("M8[us]"))
+    frame = pd.DataFrame(
+        {
+            "account": code[spells.account],
+            "started_at": spells.starts.view("M8[us]"),
+            "ended_at": end.where(end < history.scenario.end),
+            "plan": np.array(PLANS)[spells.plan],
+            "seats": spells.seats.astype(np.float64),
+        }
+    )
+    return frame[~history.population.is_test[spells.account]]
+
+
 def _refuse(scenario: Scenario, specs: Sequence[FeatureSpec]) -> None:
     if scenario.leaks:
         raise UsageError(f"scenario {scenario.name} has leaks, which are in its files alone: simulate it")
-    limited = {
-        name for name, usage in scenario.events.items() if usage.plan or usage.launched_quarter is not None
-    }
     for spec in specs:
         counted = {event for group in _groups(spec) for event in group.events}
-        unknown, closed = sorted(counted - set(scenario.logged)), sorted(counted & limited)
+        unknown, closed = sorted(counted - set(scenario.logged)), sorted(counted & scenario.limited)
         unknown += [
             test.state for group in _groups(spec) for test in group.states if test not in _settings(scenario)
         ]

@@ -109,6 +109,13 @@ class Scenario(Declared):
         return tuple(name for name in self.columns if name not in self.settings)
 
     @property
+    def limited(self) -> frozenset[str]:
+        """The events that not everybody could use, or not always."""
+        return frozenset(
+            name for name, usage in self.events.items() if usage.plan or usage.launched_quarter is not None
+        )
+
+    @property
     def settings(self) -> dict[str, Step]:
         """The setup steps that are a state and no event."""
         return {name: step for name, step in self.setup.steps.items() if step.state is not None}

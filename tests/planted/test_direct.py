@@ -10,7 +10,7 @@ from features.errors import UsageError
 from features.intake import open_log
 from features.log import Log
 from features.observations import Question, observe, quarterly
-from features.simulation.direct import draw_matrix
+from features.simulation.direct import draw_log, draw_matrix
 from features.simulation.scenario import Scenario, load_scenario
 from features.simulation.simulator import columns_in, simulate
 from features.specs import Aggregation, FeatureSpec, Group, Per, StateTest
@@ -57,6 +57,20 @@ def test_it_equals_the_matrix_of_the_files(tmp_path: Path, name: str) -> None:
         assert len(drawn) > 300
         assert {"alive", "at_risk", "retained", *(spec.name for spec in specs)} <= set(drawn)
         same(drawn, observed)
+
+
+@pytest.mark.parametrize("name", ["default", "mix-shift"])
+def test_the_log_without_its_events_is_that_of_the_files(tmp_path: Path, name: str) -> None:
+    scenario = load_scenario(name).sized(accounts=400)
+    _, log = written(scenario, tmp_path)
+    drawn = draw_log(scenario, SEED)
+    pd.testing.assert_frame_equal(drawn.accounts, log.accounts[[*drawn.accounts]])
+    assert log.subscriptions is not None
+    assert drawn.subscriptions is not None
+    pd.testing.assert_frame_equal(
+        drawn.subscriptions, log.subscriptions[[*drawn.subscriptions]].reset_index(drop=True)
+    )
+    assert (drawn.data_from, drawn.data_through) == (log.data_from, log.data_through)
 
 
 def test_blocks_of_accounts_follow_each_other(tmp_path: Path) -> None:

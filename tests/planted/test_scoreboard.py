@@ -1,0 +1,356 @@
+"""The scoreboard measures what it says: its arithmetic, that every bar holds, and that each fails without what it rests on."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import ibis
+import numpy as np
+import pytest
+
+from features import observations
+from features.declaration import Features
+from features.errors import UsageError
+from features.intake import open_log
+from features.log import Log
+from features.scan import scan
+from models import importance
+from models.cutpoints import Association
+from models.finding import SweepResult
+from models.finding import Verdict as SweepVerdict
+from models.late_leaks import late_records
+from models.leak_audit import CHECKS
+from models.shape import Shape
+from reports import scoreboard
+from reports.bars import audits, rankings, reviews
+from reports.bars.bar import Bar, Experiment, Score, Target, run_bar, score
+from reports.bars.catalogue import BARS, STATIONARY, SWEPT_NULL, SWEPT_STATIONARY, TABLE
+from reports.judgement import Judgement
+from reports.scoreboard import Scoreboard
+from reports.verdicts import Verdict
+from tests.unit.small_log import run
+
+FEW = range(40, 44)
+
+
+def bar(name: str) -> Bar:
+    return next(one for one in BARS if one.name == name)
+
+
+def trials(*seeds: Sequence[bool], target: Target = Target("at least", 0.5)) -> Score:  # noqa: B008
+    """The score of a bar that was judged so, seed by seed."""
+    return score(Bar(1, "any", "any", target, int, list), seeds)
+
+
+# --- the arithmetic ---
+
+
+@pytest.mark.parametrize(
+    ("target", "lower", "upper", "outcome"),
+    [
+        (Target("at least", 0.9), 0.90, 0.99, "pass"),
+        (Target("at least", 0.9), 0.89, 0.99, "undecided"),
+        (Target("at least", 0.9), 0.70, 0.90, "undecided"),
+        (Target("at least", 0.9), 0.70, 0.89, "fail"),
+        (Target("at most", 0.05), 0.00, 0.05, "pass"),
+        (Target("at most", 0.05), 0.00, 0.06, "undecided"),
+        (Target("at most", 0.05), 0.05, 0.20, "undecided"),
+        (Target("at most", 0.05), 0.06, 0.20, "fail"),
+    ],
+)
+def test_the_whole_interval_decides(target: Target, lower: float, upper: float, outcome: str) -> None:
+    assert target.judged(lower, upper) == outcome
+
+
+def test_the_interval_is_wilsons() -> None:
+    # 10 of 10: 10 / (10 + 1.96^2) = .722; 18 of 20: .699 to .972
+    whole, most = trials(*[[True]] * 10).rate, trials(*[[True]] * 18, *[[False]] * 2).rate
+    assert whole is not None
+    assert most is not None
+    assert [whole.lower, whole.upper] == pytest.approx([0.7225, 1], abs=1e-4)
+    assert [most.lower, most.upper] == pytest.approx([0.6990, 0.9721], abs=1e-4)
+
+
+def test_trials_of_one_seed_are_not_as_many_seeds() -> None:
+    alike = trials(*[[True] * 8] * 15, *[[False] * 8] * 5).rate
+    apart = trials(*[[True]] * 120, *[[False]] * 40).rate
+    assert alike is not None
+    assert apart is not None
+    assert alike.value == apart.value == 0.75
+    assert alike.upper - alike.lower > 2 * (apart.upper - apart.lower)
+
+
+def test_no_trial_decides_nothing_and_what_is_not_built_is_never_passed() -> None:
+    assert trials([], []).outcome == "undecided"
+    missing = Bar(7, "any", "any", Target("at least", 0.5), not_built="nobody built it")
+    assert run_bar(missing, FEW) == Score(missing, 0, None)
+    assert run_bar(missing, FEW).outcome == "not measured"
+    for wrong in (
+        {"experiment": int},
+        {"judge": list},
+        {},
+        {"experiment": int, "judge": list, "not_built": "x"},
+    ):
+        with pytest.raises(
+            ValueError, match="bar 7, any: give experiment and judge, or say what is not built"
+        ):
+            Bar(7, "any", "any", Target("at least", 0.5), **wrong)
+
+
+# --- the command ---
+
+
+def few_bars(monkeypatch: pytest.MonkeyPatch, *, good: bool) -> None:
+    """Two bars that cost nothing: one that is right on every seed or on none, one that is not built."""
+    made = (
+        Bar(1, "even", "seeds", Target("at least", 0.5), int, lambda seed: [good]),
+        Bar(2, "odd", "seeds", Target("at most", 0.5), not_built="nobody built it"),
+    )
+    monkeypatch.setattr(scoreboard, "BARS", made)
+
+
+@pytest.mark.parametrize(("good", "code", "outcome"), [(True, 0, "pass"), (False, 1, "fail")])
+def test_only_a_bar_that_fails_is_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, good: bool, code: int, outcome: str
+) -> None:
+    few_bars(monkeypatch, good=good)
+    said = run("scoreboard", "--seeds", 8, "--start", 70, "--json", "--out", tmp_path / "board.json")
+    assert said.code == code
+    found = json.loads(said.out)
+    assert found == json.loads((tmp_path / "board.json").read_text())
+    assert (found["first_seed"], found["n_seeds"]) == (70, 8)
+    even, odd = found["bars"]
+    assert (even["outcome"], even["n_trials"], even["target"]) == (outcome, 8, {"at_least": 0.5})
+    assert (odd["outcome"], odd["rate"], odd["not_built"]) == ("not_measured", None, "nobody built it")
+
+
+def test_undecided_is_no_failure_and_the_page_says_what_is_not_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    few_bars(monkeypatch, good=False)
+    said = run("scoreboard", "--seeds", 1, "--bars", "2,1", "--out", tmp_path / "board.md")
+    assert said.code == 0
+    page = (tmp_path / "board.md").read_text()
+    assert "| 1 even | seeds | at least 50 % | 0.0 % | 0.0 to 79.3 % | 1 | undecided |" in page
+    assert "| 2 odd | seeds | at most 50 % | - | - | 0 | not built yet: nobody built it |" in page
+    assert "0 pass, 0 fail, 1 undecided, 1 not measured on 1 seed." in page
+    assert "not built yet: nobody built it" in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--bars", "1,12"), "--bars 1,12: '12' is no bar: name some of 1 to 11"),
+        (("--bars", "step"), "'step' is no bar"),
+        (("--out", "board.xls"), "--out board.xls: end it with .md"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_before_anything_runs(options: tuple[str, ...], words: str) -> None:
+    said = run("scoreboard", *options)
+    assert said.code == UsageError.exit_code
+    assert words in said.words
+
+
+def test_the_table_counts_verdicts_by_truth_and_size() -> None:
+    board = Scoreboard(range(4), (), {("step", 500): Counter({"threshold": 3, "none": 1})}, 1.0)
+    (row,) = scoreboard.table_rows(board)
+    assert list(row) == ["truth", "n", *get_args(SweepVerdict)]
+    assert (row["threshold"], row["none"], row["gradual"]) == ("75 %", "25 %", "-")
+    assert scoreboard.as_dict(board)["verdicts"][0]["none"] == 1
+    assert "| step | 500 | 75 % | - | 25 % | - | - |" in scoreboard.as_markdown(board)
+
+
+def test_every_number_has_bars_and_lines_have_names_of_their_own() -> None:
+    assert {one.number for one in BARS} == set(range(1, 12))
+    assert len({one.name for one in BARS}) == len(BARS)
+    assert set(TABLE) == {(truth, n) for truth in ("step", "smooth", "null") for n in (500, 2000, 20_000)}
+
+
+# --- every bar holds ---
+
+
+@cache
+def seen(experiment: Experiment, seeds: range) -> tuple[Any, ...]:
+    return tuple(map(experiment, seeds))
+
+
+def cheap_seeds(one: Bar) -> range:
+    """What takes seconds a company is looked at once or twice."""
+    experiment: Any = one.experiment
+    name, arguments = getattr(experiment, "func", experiment).__name__, getattr(experiment, "args", ())
+    if name in ("alarms", "replayed") or 20_000 in arguments:
+        return FEW[:1]
+    return FEW[:1] if name == "ranked" else FEW[:3]
+
+
+@pytest.mark.parametrize("one", [one for one in BARS if one.experiment], ids=lambda one: one.name)
+def test_a_bar_does_not_fail(one: Bar) -> None:
+    assert one.experiment is not None
+    found = score(one, seen(one.experiment, cheap_seeds(one)))
+    assert found.outcome != "fail", found.rate
+    assert found.rate is not None
+
+
+@pytest.mark.parametrize(
+    ("experiment", "n_reviews"), [(STATIONARY, 8), (SWEPT_STATIONARY, 9), (SWEPT_NULL, 9)]
+)
+def test_a_company_is_reviewed_every_quarter_after_it_adopted(experiment: Experiment, n_reviews: int) -> None:
+    for history in seen(experiment, FEW[:3]):
+        assert len(history.reviews) == n_reviews
+        newest = [one.newest for one in history.reviews]
+        assert newest == sorted(set(newest))
+
+
+# --- and fails without what it rests on ---
+
+
+def fails(name: str, seeds: range = FEW) -> bool:
+    return run_bar(bar(name), seeds).outcome == "fail"
+
+
+def test_a_cut_that_is_chosen_by_its_lift_is_not_the_planted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def best(self: Association) -> int:
+        rate = self.good_reached / np.maximum(self.n_reached, 1)
+        return int(np.argmax(np.where(self.allowed, rate, -np.inf)))
+
+    monkeypatch.setattr(Association, "best", property(best))
+    assert fails("common step", FEW[:2])
+    assert fails("rare step", range(40, 50))
+
+
+def test_noise_is_supported_without_the_permutation_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.sweep.permutation_maxima", lambda *a: np.zeros(a[-1]))
+    for name in ("noise, n = 200", "noise, n = 1,000", "noise, n = 5,000"):
+        assert fails(name, FEW[:1])
+    assert fails("null, n = 500", FEW[:2])
+    assert fails("null is none", FEW[:2])
+
+
+def test_of_a_few_accounts_something_is_said_without_a_least_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.sweep.permutation_maxima", lambda *a: np.zeros(a[-1]))
+    monkeypatch.setattr("models.sweep.FEWEST_OF_A_CLASS", 1)
+    assert fails("tiny")
+
+
+def test_no_size_is_excluded_without_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.sweep._excluded_above", lambda *a: None)
+    assert fails("null, n = 20,000", FEW[:1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "wrong"), [("threshold", "smooth is gradual"), ("gradual", "step is a threshold")]
+)
+def test_a_shape_is_taken_for_another_without_its_test(
+    monkeypatch: pytest.MonkeyPatch, shape: Any, wrong: str
+) -> None:
+    monkeypatch.setattr("models.sweep.step_or_smooth", lambda *a, **k: Shape(shape, 0.0, 0.0, 0.0))
+    assert fails(wrong, FEW[:1])
+    assert fails("smooth", FEW[:1]) is (shape == "threshold")
+
+
+def test_time_is_an_effect_without_the_landmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    fair = Judgement.held_out
+    monkeypatch.setattr(Judgement, "held_out", property(lambda self: self.naive()))
+    assert fails("immortal time, fair", range(40, 48))
+    monkeypatch.setattr(Judgement, "held_out", fair)
+    monkeypatch.setattr(Judgement, "naive", lambda self: self.held_out)
+    assert fails("immortal time, naive", FEW[:1])
+
+
+def test_a_leak_is_missed_without_its_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audits, "CHECKS", tuple(one for one in CHECKS if one is not late_records))
+    assert fails("leaks", FEW[:1])
+
+
+def test_an_engine_that_takes_in_its_cutoff_is_an_alarm_on_the_clean_twin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def inclusive(log: Log, *rest: Any) -> Any:
+        later = log.events.occurred_at - ibis.interval(microseconds=1)
+        return scan(replace(log, events=log.events.mutate(occurred_at=later)), *rest)
+
+    monkeypatch.setattr(observations, "scan", inclusive)
+    assert fails("clean twin", FEW[:1])
+
+
+def test_a_backfill_moves_the_past_where_it_is_read_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audits, "open_log", lambda data, folder, known_at=None: open_log(data, folder))
+    assert fails("matrix as known then", FEW[:1])
+
+
+def test_quiet_quarters_are_no_hold_without_an_error_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.budget.critical_value", lambda n_tests: 0.3)
+    assert fails("stationary, HOLD")
+    assert fails("swept, changed", FEW[:1])
+    assert fails("swept null, changed", FEW[:1])
+    monkeypatch.setattr(Judgement, "better_cut_supported", True)
+    for name in ("stationary, RE-TUNE", "swept, RE-TUNE", "swept null, RE-TUNE"):
+        assert fails(name, FEW[:1])
+
+
+def test_a_decay_is_not_seen_where_everything_is_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.judgement.RECENT_QUARTERS", 40)
+    assert fails("decay", FEW[:2])
+
+
+def test_too_little_data_is_judged_all_the_same_where_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.judgement.enough", lambda rows: True)
+    monkeypatch.setattr("reports.judgement.powered", lambda power: True)
+    assert fails("too small", FEW[:2])
+
+
+def test_what_was_chosen_disappoints_where_it_is_expected_to_do_what_it_did_when_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reviews, "EXPECTED", "best")
+    assert fails("swept null, expected")
+
+
+def test_size_explains_nothing_where_its_strata_are_blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.adjustment.in_parts", lambda values, *rest: np.zeros(len(values), np.int64))
+    assert fails("size, raw count", FEW[:2])
+
+
+def test_size_explains_everything_where_nobody_looks_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.adjustment.explained", lambda *a: True)
+    assert fails("size, per seat", FEW[:1])
+
+
+@pytest.mark.parametrize("always", list(Verdict))
+def test_a_review_that_always_says_one_thing_fails(monkeypatch: pytest.MonkeyPatch, always: Verdict) -> None:
+    of_verdicts = (reviews.each_hold, reviews.ever_re_tune, reviews.each_insufficient)
+    asked = [one for one in BARS if one.number == 8 and one.judge in of_verdicts]
+    found = []
+    for one in asked:
+        assert one.experiment is not None
+        histories = seen(one.experiment, cheap_seeds(one))
+        said = [replace(h, reviews=tuple(replace(r, verdict=always) for r in h.reviews)) for h in histories]
+        found.append(score(one, said).outcome)
+    assert "fail" in found
+
+
+@pytest.mark.parametrize("always", get_args(SweepVerdict))
+def test_a_sweep_that_always_says_one_thing_fails(always: SweepVerdict) -> None:
+    results = [SweepResult(always, "", 2000, {})] * 4
+    assert "fail" in [score(one, results).outcome for one in BARS if one.number == 11]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [({"ubiquitous_above": 1.0}, "ubiquitous"), ({"niche_below": 0.0}, "niche")],
+)
+def test_everybody_and_a_few_are_taken_for_the_rest_without_the_rule(
+    monkeypatch: pytest.MonkeyPatch, rule: dict[str, float], wrong: str
+) -> None:
+    monkeypatch.setattr(rankings, "Features", lambda: Features(**rule))  # type: ignore[arg-type]
+    monkeypatch.setattr(rankings, "permutation_importance", lambda *a: ())
+    assert fails(wrong, FEW[:1])
+
+
+def test_a_twin_pushes_the_driver_out_where_each_is_shuffled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importance, "NEAR_TWINS", 2.0)
+    assert fails("twin")
