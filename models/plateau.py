@@ -14,6 +14,7 @@ from models.roundness import round_numbers, scales
 # -2 ln(1 - sqrt(.95)) = 7.35 in 95 % of samples (Hansen 2000), not below the 3.84 of chi-square. Measured,
 # the unbroken run around the best cut holds a true step in 94-99 % of samples with 7.35 and in 78-97 % with 3.84.
 _AS_GOOD = 7.35
+_SELDOM = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,30 +54,47 @@ def plateau(seen: Association, cut: Floats, rows: Integers, best: int) -> tuple[
     return int(good[0]), int(good[-1])
 
 
-def stability_range(
-    family: CutFamily,
-    outcome: Flags,
-    rng: np.random.Generator,
-    n_resamples: int = 1000,
-    level: float = 0.9,
-) -> tuple[float, float] | None:
-    """Range of the chosen cut over resamples of the accounts; a family of a single candidate.
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """The cuts of one candidate over resamples of the accounts. cut: (k,); score: (resamples, k), in the order of phi."""
 
-    A stability range, not a confidence interval: the bootstrap of a cut is non-standard (Seijo & Sen 2011). A
-    resample of the histogram of value x block x outcome is one multinomial draw. None without a positive cut.
-    """
-    good = family.histogram(0, outcome.astype(np.float64))
-    cells = np.stack([family.histogram(0) - good, good], axis=2)
-    found = (_best_cuts(family.cut, cells, rng, n) for n in turns(n_resamples, cells.size))
-    chosen = np.concatenate([*found])
-    if not len(chosen):
-        return None
-    lower, upper = np.quantile(chosen, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
-    return float(lower), float(upper)
+    cut: Floats
+    score: Floats
+
+    @classmethod
+    def of(
+        cls, family: CutFamily, outcome: Flags, rng: np.random.Generator, n_resamples: int = 1000
+    ) -> "Resamples":
+        """A family of a single candidate. A resample of value x block x outcome is one multinomial draw."""
+        good = family.histogram(0, outcome.astype(np.float64))
+        cells = np.stack([family.histogram(0) - good, good], axis=2)
+        found = [_scores(cells, rng, n) for n in turns(n_resamples, cells.size)]
+        return cls(family.cut, np.concatenate(found))
+
+    def stability_range(self, level: float = 0.9) -> tuple[float, float] | None:
+        """Where the best cut wanders; None without a positive cut in any resample.
+
+        A stability range, not a confidence interval: the bootstrap of a cut is non-standard (Seijo & Sen 2011).
+        """
+        chosen = self.cut[np.argmax(self.score, axis=1)][self.score.max(axis=1) > 0]
+        if not len(chosen):
+            return None
+        lower, upper = np.quantile(chosen, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+        return float(lower), float(upper)
+
+    def as_good_as(self, best: float) -> tuple[float, float]:
+        """The first and the last cut that does as well as `best` in one resample of twenty or more.
+
+        Under a curve no cut is true, and that two say equally much is a matter of how much they say: compared pairwise
+        on the same accounts.
+        """
+        mine = self.score[:, [int(np.searchsorted(self.cut, best))]]
+        good = self.cut[(self.score >= mine).mean(axis=0) >= _SELDOM]
+        return float(good[0]), float(good[-1])
 
 
-def _best_cuts(cut: Floats, cells: Floats, rng: np.random.Generator, n_resamples: int) -> Floats:
-    """The best cut of each resample that has one; cells: (bins, blocks, outcome) accounts."""
+def _scores(cells: Floats, rng: np.random.Generator, n_resamples: int) -> Floats:
+    """(resamples, cuts): proportional to phi within a resample, -inf where a cut splits nobody; cells: (bins, blocks, outcome)."""
     filled = np.flatnonzero(cells.ravel())
     n = int(cells.sum())
     counts = np.zeros((n_resamples, cells.size))
@@ -89,10 +107,9 @@ def _best_cuts(cut: Floats, cells: Floats, rng: np.random.Generator, n_resamples
     excess = (above[..., 1] - reached * rate).sum(axis=2)
     spread = (reached * (1 - reached / size)).sum(axis=2)
     # The spread of the outcome is the same for all cuts of a resample: it does not matter for which is best.
-    score = np.full_like(excess, -np.inf)
+    score: Floats = np.full_like(excess, -np.inf)
     np.divide(excess, np.sqrt(np.maximum(spread, 0.0)), out=score, where=spread > 0)
-    best: Floats = cut[np.argmax(score, axis=1)][score.max(axis=1) > 0]
-    return best
+    return score
 
 
 def phi_gain(

@@ -22,7 +22,7 @@ from models.estimates import Estimate, risk_difference, stratified_risk_differen
 from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
 from models.held_out import HeldOut
 from models.permutations import corrected, permutation_maxima
-from models.plateau import CurvePoint, OperatingCut
+from models.plateau import CurvePoint, OperatingCut, Resamples
 from models.shape import step_or_smooth
 
 __all__ = ["Candidate", "CurvePoint", "OperatingCut", "SweepEffect", "SweepResult", "Verdict", "sweep"]
@@ -105,10 +105,11 @@ def sweep(
     if best is None:
         return SweepResult("none", none_finding(found), **found)
     found["p_corrected"] = p
-    found |= _around(task, seen, best, rng)
+    resamples = Resamples.of(task.family.coarse(best), task.outcome, rng)
+    found |= _around(task, seen, best, resamples)
     if p >= alpha:
         return SweepResult("none", none_finding(found), **found)
-    return _supported(task, seen, best, rng, found, alpha)
+    return _supported(task, seen, best, resamples, rng, found, alpha)
 
 
 def _checked(
@@ -244,7 +245,7 @@ def _excluded_above(seen: Association, noise: float, band: tuple[float, float]) 
     return float(((seen.phi[inside] + noise) * _points_per_phi(seen, share[inside])).max())
 
 
-def _around(task: _Task, seen: Association, best: int, rng: np.random.Generator) -> dict[str, Any]:
+def _around(task: _Task, seen: Association, best: int, resamples: Resamples) -> dict[str, Any]:
     family, owner = task.family, int(task.family.owner[best])
     first, last = plateaus.plateau(seen, family.cut, np.flatnonzero(family.owner == owner), best)
     return {
@@ -253,7 +254,7 @@ def _around(task: _Task, seen: Association, best: int, rng: np.random.Generator)
         "phi": float(seen.phi[best]),
         "youden": float(seen.youden[best]),
         "plateau": (float(family.cut[first]), float(family.cut[last])),
-        "stability_range": plateaus.stability_range(family.coarse(best), task.outcome, rng),
+        "stability_range": resamples.stability_range(),
     }
 
 
@@ -261,6 +262,7 @@ def _supported(
     task: _Task,
     seen: Association,
     best: int,
+    resamples: Resamples,
     rng: np.random.Generator,
     found: dict[str, Any],
     alpha: float,
@@ -270,6 +272,8 @@ def _supported(
     level = coarse.histogram(0, values).sum(axis=1) / size.sum(axis=1)
     good = coarse.histogram(0, task.outcome.astype(np.float64))
     shape = step_or_smooth(level, size, good, rng, alpha=alpha)
+    if shape.verdict != "threshold":
+        found["plateau"] = resamples.as_good_as(found["best_cut"])
     low, high = found["plateau"]
     rows = (family.owner == owner) & (family.cut >= low) & (family.cut <= high)
     operating = plateaus.operating_cut(

@@ -15,6 +15,7 @@ from reports import wording
 
 ERROR_BUDGET = 0.05  # the chance of any false "changed" in a year, over all milestones
 REVIEWS_A_YEAR = 4
+ONE_SIDED = NormalDist().inv_cdf(0.95)  # standard errors to a bound that holds with 95 % certainty
 
 Predicts = Literal["yes", "no", "unclear", "unknown"]
 Changed = Literal["shown", "not_shown", "unknown"]
@@ -45,16 +46,20 @@ class Interval:
     upper: float
 
 
-def predicts(estimate: Estimated | None, minimum_effect: float | None) -> Predicts:
-    """Whether the effect still exceeds `minimum_effect`: yes (lower above), no (upper below), unclear.
+def predicts(estimate: Estimated | None, minimum_effect: float | None, *, level: float = 0.95) -> Predicts:
+    """Whether the effect still exceeds `minimum_effect`: yes, or no, with 95 % certainty each; else unclear.
 
-    "unknown" without an estimate, without a minimum, or with a bound that is not finite.
+    Each is a question about one side, and so is its bound: that of the interval (of this `level`, two-sided), drawn in to
+    1.645 standard errors. "unknown" without an estimate, without a minimum, or with a bound that is not finite.
     """
     if estimate is None or minimum_effect is None or not _finite(estimate):
         return "unknown"
-    if estimate.lower > minimum_effect:
+    inwards = ONE_SIDED / _multiple(level)
+    if estimate.value - inwards * (estimate.value - estimate.lower) > minimum_effect:
         return "yes"
-    return "no" if estimate.upper < minimum_effect else "unclear"
+    return (
+        "no" if estimate.value + inwards * (estimate.upper - estimate.value) < minimum_effect else "unclear"
+    )
 
 
 def looks_a_year(n_milestones: int) -> int:
@@ -105,8 +110,7 @@ def power_to_see_total_loss(
 ) -> float:
     """The chance in [0, 1] that a true effect of zero would have been called, at the precision of `recent`.
 
-    Called by either question: change shown against the baseline, or the whole interval below the minimum
-    effect. The larger of the two chances is a lower bound of their union. 0 where neither can be asked.
+    Called by either question: change shown against the baseline, or the effect below the minimum with 95 % certainty. The larger of the two chances is a lower bound of their union. 0 where neither can be asked.
     """
     if recent is None or not _finite(recent):
         return 0.0
@@ -114,7 +118,7 @@ def power_to_see_total_loss(
     by_minimum = by_change = 0.0
     error = _standard_error(recent, level)
     if minimum_effect is not None and minimum_effect > 0:
-        by_minimum = normal.cdf(minimum_effect / error - _multiple(level)) if error else 1.0
+        by_minimum = normal.cdf(minimum_effect / error - ONE_SIDED) if error else 1.0
     if baseline is not None and _finite(baseline):
         spread = _spread(recent, baseline, level)
         bar = critical_value(n_tests)

@@ -43,9 +43,9 @@ SWEEPS: Mapping[str, str] = {
 }
 
 EVIDENCE: Mapping[str, str] = {
-    "yes": "yes, the interval is above the minimum",
-    "no": "no, the interval is below the minimum",
-    "unclear": "unclear, the interval holds the minimum",
+    "yes": "yes, above the minimum with 95 % certainty",
+    "no": "no, below the minimum with 95 % certainty",
+    "unclear": "unclear, it may lie on either side of the minimum",
     "shown": "yes, beyond the error budget",
     "not_shown": "not shown",
     "mix": "yes, with the mix of customers",

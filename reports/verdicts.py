@@ -1,6 +1,6 @@
 """The verdict on a milestone: two questions answered apart, one table of plain rules, one sentence.
 
-1. *Does it still predict?* The interval of the recent effect against the minimum effect (`predicts`).
+1. *Does it still predict?* The recent effect against the minimum effect, with 95 % certainty (`predicts`).
 2. *Has it changed?* The difference to the held-out baseline, inside an error budget for a year (`changed`).
 
 The statistics of both stand in `reports.budget`; this module holds the rules and the words.

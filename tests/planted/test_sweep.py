@@ -16,7 +16,7 @@ from models.cutpoints import (
     minimum_support,
 )
 from models.permutations import permutation_maxima
-from models.plateau import curve, operating_cut, phi_gain, plateau
+from models.plateau import Resamples, curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
 from models.sweep import Candidate, SweepResult, sweep
 
@@ -539,3 +539,36 @@ def test_record_grid_and_curves_are_complete() -> None:
 
 def test_the_same_seed_gives_the_same_result() -> None:
     assert _world(3, 800, _step(COMMON)).as_dict() == _world(3, 800, _step(COMMON)).as_dict()
+
+
+def test_under_a_curve_the_plateau_holds_the_cut_that_says_most() -> None:
+    rng = np.random.default_rng(0)
+    values = _counts(rng, 500_000)
+    everybody = CutFamily.of([_candidate(values)], _blocks(500_000))
+    seen = association(everybody, rng.random(500_000) < _smooth(values))
+    assert seen.best is not None
+    truth = everybody.cut[seen.best]
+    held, single, wide = 0, 0, 0
+    results = [r for r in (_world(seed, 2000, _smooth, n_noise=0) for seed in range(60)) if r.plateau]
+    for result in results:
+        assert result.plateau is not None
+        low, high = result.plateau
+        held += low <= truth <= high
+        single += low == high
+        wide += low == result.grid["cut"].min() and high == result.grid["cut"].max()
+    # The limit that is right for a step holds it in two of three samples, and is a single cut in one of five.
+    assert held >= 0.9 * len(results)
+    assert single <= 0.05 * len(results)
+    assert wide <= 0.05 * len(results)
+
+
+def test_what_does_as_well_in_one_resample_of_twenty_is_as_good() -> None:
+    score = np.tile([1.0, 3.0, 5.0, 4.0], (100, 1))
+    score[:5, 1] = 5.0  # as well as the best in five of a hundred
+    score[:4, 3] = 6.0
+    resamples = Resamples(np.array([2.0, 4.0, 6.0, 8.0]), score)
+    assert resamples.as_good_as(6.0) == (4.0, 6.0)
+    score[4, 3] = 5.0
+    assert resamples.as_good_as(6.0) == (4.0, 8.0)
+    assert resamples.stability_range() == (6.0, 6.0)
+    assert resamples.stability_range(1.0) == (4.0, 8.0)

@@ -6,7 +6,7 @@ import pytest
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
 from models.permutations import permutation_maxima
-from models.plateau import stability_range
+from models.plateau import Resamples
 from models.replicates import turns
 from models.shape import Shape, step_or_smooth
 
@@ -74,7 +74,9 @@ def test_a_stability_range_and_a_shape_in_turns_are_those_of_all_at_once(
     def found() -> tuple[tuple[float, float] | None, Shape]:
         level: Floats = np.arange(len(size), dtype=float)
         rng = np.random.default_rng(6)
-        return stability_range(own, outcome, rng, 90), step_or_smooth(level, size, good, rng, n_replicates=50)
+        return Resamples.of(own, outcome, rng, 90).stability_range(), step_or_smooth(
+            level, size, good, rng, n_replicates=50
+        )
 
     whole = found()
     monkeypatch.setattr("models.replicates._MOST_CELLS", 13 * size.size)

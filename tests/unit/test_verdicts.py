@@ -122,18 +122,27 @@ def test_a_word_that_is_not_in_the_list_cannot_be_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "expected"),
+    ("value", "error", "expected"),
     [
-        (0.06, 0.14, "yes"),
-        (0.05, 0.14, "unclear"),  # touching is not above
-        (0.01, 0.14, "unclear"),
-        (-0.02, 0.05, "unclear"),  # touching is not below
-        (-0.02, 0.04, "no"),
-        (float("nan"), 0.04, "unknown"),
+        (0.10, 0.0303, "yes"),  # 0.10 - 1.645 * 0.0303 = 0.0502; two-sided, 1.96 errors, it would be 0.0406
+        (0.10, 0.0305, "unclear"),
+        (0.05, 0.0100, "unclear"),
+        (0.00, 0.0305, "unclear"),
+        (0.00, 0.0303, "no"),
+        (float("nan"), 0.01, "unknown"),
     ],
 )
-def test_predicts_compares_the_interval_with_the_minimum(lower: float, upper: float, expected: str) -> None:
-    assert predicts(Interval(0.04, lower, upper), 0.05) == expected
+def test_predicts_holds_the_effect_against_the_minimum_with_certainty(
+    value: float, error: float, expected: str
+) -> None:
+    assert predicts(around(value, error), 0.05) == expected
+
+
+def test_predicts_is_wrong_in_one_of_twenty_at_the_minimum_itself() -> None:
+    rng = np.random.default_rng(0)
+    said = [predicts(around(value, 0.02), 0.05) for value in rng.normal(0.05, 0.02, 4000)]
+    assert said.count("yes") / 4000 == pytest.approx(0.05, abs=0.012)
+    assert said.count("no") / 4000 == pytest.approx(0.05, abs=0.012)
 
 
 def test_predicts_is_unknown_without_an_estimate_or_a_minimum() -> None:
@@ -209,7 +218,7 @@ def test_power_is_the_share_of_simulated_losses_that_are_called() -> None:
 def test_power_counts_the_minimum_effect_as_a_way_to_call_a_loss() -> None:
     recent = around(0.0, 0.02)
     by_minimum = power_to_see_total_loss(recent, None, 16, 0.05)
-    assert by_minimum == pytest.approx(0.7054, abs=1e-3)  # P(estimate + 1.96 errors < 0.05)
+    assert by_minimum == pytest.approx(0.8037, abs=1e-3)  # P(estimate + 1.645 errors < 0.05)
     assert powered(by_minimum)
     assert not powered(power_to_see_total_loss(recent, None, 16, 0.03))
     assert power_to_see_total_loss(None, recent, 16, 0.05) == 0.0
