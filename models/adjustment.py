@@ -253,7 +253,7 @@ def _said(found: Confounding) -> list[str]:
     told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
     if found.e_value is not None and found.e_value.limit > 1:
         told.append(
-            f"To explain it away, something unknown would have to go with both by a risk ratio of {found.e_value.value:.2f}"
+            f"To explain it away as it is, what goes with both, known or not, needs a risk ratio of {found.e_value.value:.2f} with each"
             f" ({found.e_value.limit:.2f} for the end of the interval)."
         )
     return told

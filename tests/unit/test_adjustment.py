@@ -78,6 +78,8 @@ def test_an_effect_of_size_alone_is_explained_by_size() -> None:
     assert found.effects["crude"].lower > 0
     assert found.effects["stratified"].lower <= 0
     assert found.explained_by_size
+    # Size is known: nothing unknown is needed.
+    assert any("what goes with both, known or not, needs a risk ratio of" in one for one in found.sentences)
     assert any("size explains most of it, and may explain all" in sentence for sentence in found.sentences)
 
 
