@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
 
 from features.arrays import Flags, Floats, Integers
@@ -25,7 +26,10 @@ HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, an
 N_RESAMPLES, AT_A_TIME = 500, 50
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
-EXPLAINED_BY_SIZE, PERSISTENCE = ": size explains it.", ": persistence of the same behaviour."
+EXPLAINED_BY_SIZE, PERSISTENCE = (
+    ": size explains most of it, and may explain all.",
+    ": persistence of the same behaviour.",
+)
 
 METHODS: dict[str, Method] = {
     "naive": "naive",
@@ -105,7 +109,7 @@ def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bo
         overlap=weighted.overlap,
         placebos=placebos(seen),
         explained_by_size=isinstance(within, Estimate) and explained(seen, size, within, rng),
-        persistence=bool(seen.shared) and isinstance(after, Estimate) and _hardly_left(crude, after),
+        persistence=bool(seen.shared) and isinstance(after, Estimate) and _persists(seen, crude, after, rng),
     )
 
 
@@ -150,17 +154,33 @@ def _after_prior_use(seen: Comparison) -> Estimate | str:
     """
     if seen.prior is None:
         return "prior use was not looked up"
-    recency, volume = (
-        in_parts(seen.prior[name].to_numpy(np.float64), n_parts, FEWEST_IN_A_STRATUM)
-        for name, n_parts in (("recency", RECENCIES), ("volume", VOLUMES))
-    )
-    habit = recency * (VOLUMES + 1) + volume
-    found = stratified_risk_difference(seen.reached, seen.outcome, habit, seen.account)
+    found = stratified_risk_difference(seen.reached, seen.outcome, _habits(seen.prior), seen.account)
     return found or "prior use tells who reached it, so that nobody compares"
 
 
-def _hardly_left(crude: Estimate, after: Estimate) -> bool:
-    return crude.lower > 0 and (after.lower <= 0 or after.value < HARDLY * crude.value)
+def _habits(prior: pd.DataFrame) -> Integers:
+    """(n,): the stratum by recency and volume of each row, from 0."""
+    recency, volume = (
+        in_parts(prior[name].to_numpy(np.float64), n_parts, FEWEST_IN_A_STRATUM)
+        for name, n_parts in (("recency", RECENCIES), ("volume", VOLUMES))
+    )
+    habit = np.unique(recency * (VOLUMES + 1) + volume, return_inverse=True)[1]
+    return np.asarray(habit, dtype=np.int64)
+
+
+def _persists(seen: Comparison, crude: Estimate, after: Estimate, rng: np.random.Generator) -> bool:
+    """Whether prior use leaves nothing of an effect that is there, or less than a tenth, and that beyond chance.
+
+    Fifty strata lose precision: that alone made nothing of true effects in up to three worlds of ten.
+    """
+    hardly = _may_be_nothing(crude, after) or after.value < HARDLY * crude.value
+    if seen.prior is None or crude.lower <= 0 or not hardly:
+        return False
+    return _surely_taken(_habits(seen.prior), seen.reached, seen.outcome, seen.account, rng)
+
+
+def _may_be_nothing(crude: Estimate, left: Estimate) -> bool:
+    return left.lower <= 0 and left.value < HALF * crude.value
 
 
 def explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
@@ -171,9 +191,16 @@ def explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random
     """
     known = size != UNKNOWN
     crude = difference_in(seen.rows[known])
-    if crude is None or crude.lower <= 0 or within.lower > 0 or within.value >= HALF * crude.value:
+    if crude is None or crude.lower <= 0 or not _may_be_nothing(crude, within):
         return False
-    taken = _taken_by_strata(size[known], seen.reached[known], seen.outcome[known], seen.account[known], rng)
+    return _surely_taken(size[known], seen.reached[known], seen.outcome[known], seen.account[known], rng)
+
+
+def _surely_taken(
+    stratum: Integers, reached: Flags, outcome: Flags, account: Integers, rng: np.random.Generator
+) -> bool:
+    """Whether strata take something of the effect for certain, or only lose precision."""
+    taken = _taken_by_strata(stratum, reached, outcome, account, rng)
     return bool(np.quantile(taken, 1 - SURE) > 0)
 
 
@@ -226,7 +253,7 @@ def _said(found: Confounding) -> list[str]:
     told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
     if found.e_value is not None and found.e_value.limit > 1:
         told.append(
-            f"To explain it away, something unknown would have to go with both by a risk ratio of {found.e_value.value:.2f}"
+            f"To explain it away as it is, what goes with both, known or not, needs a risk ratio of {found.e_value.value:.2f} with each"
             f" ({found.e_value.limit:.2f} for the end of the interval)."
         )
     return told

@@ -65,7 +65,7 @@ class Exploration:
             f" {found.n_accounts:,} accounts"
         )
         if self.trial.left_out:
-            text += f" ({len(self.trial.left_out):,} more are known of too few of them)"
+            text += f" ({len(self.trial.left_out):,} more are not: with them too few would be left)"
         if found.verdict == "insufficient_data":
             return f"{text}. {found.finding}"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:

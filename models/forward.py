@@ -13,8 +13,8 @@ import pandas as pd
 from features.arrays import Flags
 from models.cohorts import Cohort
 from models.cutpoints import CutFamily, association
-from models.effects import FEWEST_OF_A_CLASS, difference_in, enough
-from models.estimates import Estimate
+from models.effects import FEWEST_OF_A_CLASS, enough
+from models.estimates import Estimate, stratified_risk_difference
 from models.splits import N_FOLDS
 from models.sweep import MIN_ACCOUNTS
 from models.trial import Trial, build_trial
@@ -22,7 +22,7 @@ from models.trial import Trial, build_trial
 
 @dataclass(frozen=True)
 class Forward:
-    """The effect of cuts that were chosen before, pooled over the fresh quarters.
+    """The effect of cuts that were chosen before, within the fresh quarters.
 
     cuts: the least and the largest that the folds chose, by fresh quarter.
     """
@@ -39,8 +39,9 @@ class Forward:
 def forward(cohort: Cohort, known_at: pd.Timestamp, rng: np.random.Generator) -> Forward | None:
     """Choose a cut of the milestone's own score on what was known when a quarter began, and measure it in the quarter.
 
-    Measured over every observation, as a review does: of a state at every close. None where no quarter has enough before
-    it, or the fresh quarters together have too few of a class.
+    Measured over every observation, as a review does: of a state at every close. Accounts are compared within a quarter:
+    each has a cut of its own, so that a drift of usage or of the outcome would look like an effect. None where no quarter
+    has enough before it, or the fresh quarters together have too few of a class.
     """
     rows = cohort.judged("primary", known_at)
     cuts: dict[str, tuple[float, float]] = {}
@@ -54,8 +55,14 @@ def forward(cohort: Cohort, known_at: pd.Timestamp, rng: np.random.Generator) ->
             here = here.loc[cut.index]
             fresh.append(here.assign(reached=(here["score"] >= cut).to_numpy(bool)))
     measured = pd.concat(fresh) if fresh else rows[:0]
-    estimate = difference_in(measured) if enough(measured) else None
+    estimate = _within_quarters(measured) if enough(measured) else None
     return None if estimate is None else Forward(estimate, cuts)
+
+
+def _within_quarters(rows: pd.DataFrame) -> Estimate | None:
+    reached, outcome = (rows[name].to_numpy(bool) for name in ("reached", "outcome"))
+    quarter = np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
+    return stratified_risk_difference(reached, outcome, quarter, rows["account"].to_numpy(np.int64))
 
 
 def _chosen(trial: Trial, cohort: Cohort) -> dict[int, float]:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from features.arrays import Flags
+from features.arrays import Flags, Floats, Integers
 from features.specs import FeatureSpec
 from models.contrast import Strata
 from models.effects import enough
-from models.estimates import Estimate, account_codes, risk_difference
+from models.estimates import Estimate, account_codes, stratified_risk_difference
 from models.framework import Framework, Hypothesis
 from models.milestones import DEFAULT_MINIMUM
 from models.rivals import RIVAL
@@ -27,7 +27,7 @@ FAMILY_LEVEL = 0.95  # that no answer of the whole family is wrong
 
 @dataclass(frozen=True)
 class Asked:
-    """One feature of a belief: the AUC within quarters, and the points between the accounts with more and with less of it.
+    """One feature of a belief: the AUC, and the points between the accounts with more and with less of it, within quarters.
 
     Both intervals hold for the whole family at once. None where it cannot be asked, for the `reason`.
     """
@@ -112,8 +112,7 @@ def _ask(
 
 def _auc(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
     account, n_accounts = account_codes(rows["account"].to_numpy(np.int64), len(rows))
-    quarter = np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1]
-    strata = Strata(rows["outcome"].to_numpy(bool), quarter.astype(np.int64), account)
+    strata = Strata(rows["outcome"].to_numpy(bool), _quarters(rows), account)
     if not strata.comparable:
         return None
     found = strata.auc(rows[column].to_numpy(np.float64))
@@ -123,15 +122,25 @@ def _auc(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
 
 
 def _difference(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
-    more = _more(rows[column].to_numpy(np.float64))
+    """Within quarters, as the AUC is: usage and the outcome may both drift."""
+    quarter = _quarters(rows)
+    more = _more(rows[column].to_numpy(np.float64), quarter)
     outcome, account = rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
-    return risk_difference(more, outcome, account, level)
+    return stratified_risk_difference(more, outcome, quarter, account, level)
 
 
-def _more(value: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Flags:
-    """Who has more of it than half of them; where half have none, who has any."""
-    middle = float(np.median(value))
-    return np.asarray(value > value.min() if middle == value.min() else value >= middle)
+def _quarters(rows: pd.DataFrame) -> Integers:
+    return np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
+
+
+def _more(value: Floats, quarter: Integers) -> Flags:
+    """Who has more of it than half of their quarter; where half have none, who has any."""
+    more = np.zeros(len(value), dtype=bool)
+    for one in np.unique(quarter):
+        here = quarter == one
+        middle, least = float(np.median(value[here])), float(value[here].min())
+        more[here] = value[here] > least if middle == least else value[here] >= middle
+    return more
 
 
 def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
@@ -142,7 +151,7 @@ def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
         answer = "supported"
     elif "refuted" in answers and "supported" not in answers and "undecided" not in answers:
         answer = "refuted"
-    sentence = _sentence(answer, answers, asked, minimum)
+    sentence = _sentence(answer, answers, asked, sign, minimum)
     return Held(one.claim, one.by, one.direction, answer, sentence, tuple(asked))
 
 
@@ -152,19 +161,25 @@ def _answer(asked: Asked, sign: float, minimum: float) -> Answer:
     lower, upper = sorted((sign * (asked.auc.lower - 0.5), sign * (asked.auc.upper - 0.5)))
     if lower > 0:
         return "supported"
-    most = max(sign * asked.difference.lower, sign * asked.difference.upper)
-    return "refuted" if upper < 0 or most < minimum else "undecided"
+    return "refuted" if upper < 0 or _most(asked.difference, sign) < minimum else "undecided"
 
 
-def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], minimum: float) -> str:
+def _most(difference: Estimate, sign: float) -> float:
+    """The most that it may be in the direction believed."""
+    return max(sign * difference.lower, sign * difference.upper)
+
+
+def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], sign: float, minimum: float) -> str:
     parts = []
     for each, said in zip(asked, answers, strict=True):
         if each.auc is None or each.difference is None:
             parts.append(f"{each.feature} cannot be asked: {each.reason}")
             continue
         points = each.difference
+        small = said == "supported" and _most(points, sign) < minimum
+        but = f", but less than {100 * minimum:g} points for certain" if small else ""
         parts.append(
-            f"{each.feature} {said}: more of it goes with {100 * points.value:+.1f} points"
+            f"{each.feature} {said}{but}: more of it goes with {100 * points.value:+.1f} points"
             f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
             f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
         )

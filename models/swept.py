@@ -60,10 +60,16 @@ class Swept:
 
     @property
     def p_over_all(self) -> float | None:
-        """The corrected p of the best own cut, had it been looked for among everything that was explored."""
-        if self.exploration is None or self.result.phi is None or self.exploration.result.null is None:
+        """The corrected p of the best own cut, had it been looked for among everything that was explored.
+
+        What chance reaches shrinks with the root of the accounts, of which the exploration may have fewer. Never less
+        than among the own cuts alone, of which the exploration may try fewer.
+        """
+        own, explored = self.result, self.exploration and self.exploration.result
+        if not explored or own.phi is None or own.p_corrected is None or explored.null is None:
             return None
-        return float(self.exploration.result.corrected(np.array([self.result.phi]))[0])
+        phi = own.phi * np.sqrt(own.n_accounts / explored.n_accounts)
+        return max(float(explored.corrected(np.array([phi]))[0]), own.p_corrected)
 
     @property
     def shown_cut(self) -> float:

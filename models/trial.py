@@ -16,7 +16,8 @@ from models.sweep import Candidate, SweepResult, sweep
 
 # A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
 # on one plan or since a launch, says nothing of the rest.
-MOSTLY = 0.9
+# They may take no more than a tenth of the accounts together, and no more than half of the observations.
+MOSTLY, HALF = 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Trial:
     """The rows of one sweep. outcome, block (place in `quarters`), fold: (n,), one row per account.
 
     quarters: the cohort quarters, ascending. excluded: observations left out, by reason. left_out: rivals that are
-    known of too few accounts to be judged beside the others, with the share of which they are.
+    known of too few accounts to be judged beside the better known, with the share of which they are.
     """
 
     candidates: tuple[Candidate, ...]
@@ -56,8 +57,7 @@ def build_trial(
         inside = rows["quarter"].isin(quarters)
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
-    known = rows[[one.column for one in rivals]].notna().groupby(rows["account"]).any().mean()
-    left_out = {one.name: float(known[one.column]) for one in rivals if known[one.column] < MOSTLY}
+    left_out = _little_known(rows, rivals)
     rivals = [one for one in rivals if one.name not in left_out]
     # Every candidate is judged on the same accounts.
     complete = rows[[one.column for one in rivals]].notna().all(axis=1)
@@ -76,6 +76,24 @@ def build_trial(
         left_out=left_out,
         drawn=drawn.index,
     )
+
+
+def _little_known(rows: pd.DataFrame, rivals: Sequence[Rival]) -> dict[str, float]:
+    """The rivals to leave out, with the share of accounts of which each is known at some date: the best known stay."""
+    account = np.unique(rows["account"].to_numpy(), return_inverse=True)[1]
+    known = {one.name: rows[one.column].notna().to_numpy(bool) for one in rivals}
+
+    def accounts(of: Flags) -> float:
+        return float((np.bincount(account, weights=of) > 0).mean()) if len(of) else 1.0
+
+    together, left_out = np.ones(len(rows), bool), {}
+    for name in sorted(known, key=lambda one: -known[one].sum()):
+        with_it = together & known[name]
+        if accounts(with_it) < MOSTLY or with_it.sum() < HALF * len(rows):
+            left_out[name] = accounts(known[name])
+        else:
+            together = with_it
+    return left_out
 
 
 def one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

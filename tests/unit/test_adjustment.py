@@ -78,7 +78,9 @@ def test_an_effect_of_size_alone_is_explained_by_size() -> None:
     assert found.effects["crude"].lower > 0
     assert found.effects["stratified"].lower <= 0
     assert found.explained_by_size
-    assert any("size explains it" in sentence for sentence in found.sentences)
+    # Size is known: nothing unknown is needed.
+    assert any("what goes with both, known or not, needs a risk ratio of" in one for one in found.sentences)
+    assert any("size explains most of it, and may explain all" in sentence for sentence in found.sentences)
 
 
 def test_an_effect_beside_size_is_not() -> None:
@@ -180,6 +182,20 @@ def test_what_prior_use_leaves_much_of_is_none() -> None:
     found = confounding(compared(reached, outcome, prior=prior, shared=("used",)), rng)
     assert found.effects["after_prior_use"].lower > 0.1
     assert not found.persistence
+
+
+def test_an_effect_that_strata_only_make_unsure_is_no_persistence() -> None:
+    # Prior use has nothing to do with staying: strata of it take nothing but precision.
+    crude, called = 0, 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        reached, _, prior = habits(rng, 300, 0.0)
+        outcome = rng.random(300) < 0.5 + 0.15 * reached
+        found = confounding(compared(reached, outcome, prior=prior, shared=("used",)), rng)
+        crude += found.effects["crude"].lower > 0
+        called += found.persistence
+    assert crude > 25
+    assert called <= 1
 
 
 def test_a_placebo_shows_how_unlike_the_groups_were() -> None:

@@ -118,3 +118,26 @@ def test_no_belief_of_a_family_is_wrongly_supported_in_more_than_one_world_of_tw
         rows = world(seed, 300).assign(outcome=np.random.default_rng(seed + 999).random(600) < 0.7)
         wrong += any(one.answer == "supported" for one in held(rows, *beliefs))
     assert wrong <= 14  # 5 % of 150 is 7.5, two standard errors more 12.8
+
+
+def test_a_drift_of_usage_and_of_the_outcome_refutes_nothing() -> None:
+    # Usage doubles and staying falls from quarter to quarter; within each, eight points go with more of it.
+    refuted = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        account, quarter = np.repeat(np.arange(200), 6), np.tile(np.arange(6), 200)
+        apps = rng.poisson(np.exp(1 + 0.5 * rng.normal(size=200))[account] * 1.4**quarter).astype(float)
+        middle = np.array([np.median(apps[quarter == one]) for one in range(6)])
+        chance = 0.75 - 0.05 * quarter + 0.08 * (apps >= middle[quarter])
+        rows = {"account": account, "quarter": quarter, "outcome": rng.random(1200) < chance}
+        refuted += held(pd.DataFrame({**rows, "rival:apps": apps}), belief("apps"))[0].answer == "refuted"
+    assert refuted <= 2
+
+
+def test_what_is_supported_and_hardly_worth_having_says_so() -> None:
+    rows = world(0)
+    assert (
+        "apps supported, but less than 30 points for certain"
+        in held(rows, belief("apps"), minimum=0.3)[0].sentence
+    )
+    assert "but less" not in held(rows, belief("apps"))[0].sentence

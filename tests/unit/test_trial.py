@@ -2,6 +2,7 @@
 
 # ruff: noqa: PD011 - the values of candidates are arrays of ours
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,27 @@ def test_a_rival_that_few_could_use_leaves_and_takes_no_account_with_it() -> Non
         assert trial.left_out == pytest.approx(left_out)
         assert len(trial.outcome) == (300 if left_out else 273)
         assert len(trial.candidates) == (1 if left_out else 2)
+
+
+def test_rivals_that_are_each_known_of_most_take_few_accounts_together() -> None:
+    rng = np.random.default_rng(0)
+    rivals = [replace(RIVALS[0], label=f"r{i}") for i in range(8)]
+    missing = {one.column: np.where(rng.random(300) < 0.04, np.nan, 1.0) for one in rivals}
+    rows = world()
+    rows = rows.assign(**{column: of[rows["account"]] for column, of in missing.items()})
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), rivals)
+    assert len(trial.outcome) >= 270
+    assert 1 < len(trial.candidates) < 9
+    assert len(trial.left_out) == 9 - len(trial.candidates)
+    assert min(trial.left_out.values()) > 0.9
+
+
+def test_a_rival_that_was_launched_late_leaves_though_most_could_use_it_in_the_end() -> None:
+    rows = world().assign(**{MAIL: 1.0})
+    rows.loc[rows["as_of"] < rows["as_of"].max(), MAIL] = np.nan
+    trial = build_trial(cohort(rows), "primary", LATE, np.random.default_rng(0), RIVALS)
+    assert trial.left_out == {"mail in 30 days": 1.0}
+    assert len(trial.quarters) == 3
 
 
 def test_an_account_whose_rival_is_missing_once_is_seen_at_another_date() -> None:
