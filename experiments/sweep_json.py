@@ -68,10 +68,7 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "other_explanations": {k: v for k, v in swept.others.as_dict().items() if k != "effects"},
         "hypotheses": [one.as_dict() for one in swept.hypotheses],
         "by_segment": [one.as_dict() for one in swept.segments],
-        "by_segment_sentences": [
-            one_cut_for_all(list(swept.segments), swept.shown_cut, dimension)
-            for dimension in dict.fromkeys(one.dimension for one in swept.segments)
-        ],
+        "by_segment_sentences": _by_segment(swept),
         "exploration": swept.exploration and swept.exploration.as_dict(),
         "grid_file": "grid.parquet",
         "defined_on": _defined_on(framework.data.calendar.quarters, trial.quarters),
@@ -106,6 +103,17 @@ def sentences(record: dict[str, Any]) -> list[str]:
 def _adoption(candidate: Candidate, cut: float) -> float | None:
     reached = candidate.values >= cut
     return float(reached.mean()) if len(reached) else None
+
+
+def _by_segment(swept: Swept) -> list[str]:
+    """Whether one cut serves every size and every plan, a sentence each."""
+    said = []
+    for dimension in dict.fromkeys(one.dimension for one in swept.segments):
+        sentence = one_cut_for_all(list(swept.segments), swept.shown_cut, dimension)
+        if dimension == "size" and swept.best_candidate.per_seat and sentence:
+            sentence += " A rate of few seats is coarse, which alone can make sizes differ."
+        said.append(sentence)
+    return [sentence for sentence in said if sentence]
 
 
 def _defined_on(quarters: Any, looked_at: tuple[str, ...]) -> list[str] | None:

@@ -106,7 +106,7 @@ def supported_finding(shape: Shape, operating: OperatingCut, found: Mapping[str,
     """What to say of a milestone that is supported."""
     name, cut, (low, high) = found["best"], found["best_cut"], found["plateau"]
     text = {
-        "threshold": f"A step is supported at {name} >= {cut:g}.",
+        "threshold": f"A step, or a rise about as steep, is supported at {name} >= {cut:g}.",
         "gradual": f"The outcome rises gradually with {name}, without a jump; the best cut is {cut:g}.",
         "cannot_tell": f"The outcome rises with {name}; a step at {cut:g} or a gradual rise cannot be told.",
     }[shape.verdict]

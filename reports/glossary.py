@@ -35,7 +35,7 @@ MEASURES: Mapping[str, str] = {
 }
 
 SWEEPS: Mapping[str, str] = {
-    "threshold": "A step is supported.",
+    "threshold": "A step, or a rise about as steep, is supported.",
     "gradual": "The rate rises gradually: any cut is a convention, not a jump.",
     "none": "No cut is supported.",
     "cannot_tell": "Whether it is a step or a slope cannot be told.",
