@@ -12,6 +12,8 @@ from urllib.parse import unquote
 from features.errors import StoreError
 
 LONGEST_REASON = 400
+# What is said of a file that is none of ours: damaged, another program's, or made by a newer MLflow.
+_NO_RECORD = "not a database|malformed|Can't locate revision"
 _DATABASES = frozenset({"postgresql", "mysql", "mssql"})
 
 
@@ -56,18 +58,21 @@ def knock(uri: str) -> None:
 @contextmanager
 def asking(uri: str, what: str) -> Iterator[None]:
     """Turn what MLflow raises when a store is away or refuses into a StoreError with its URI and a remedy."""
+    from alembic.util import CommandError  # a database of a newer MLflow, or of another program
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError) as error:
         text = shown(str(error)).strip().partition("\n")[0][:LONGEST_REASON]
         # Of what a web client says of its attempts, the system's own words are what helps.
         refused = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(error))
         reason = refused[1] if refused else text
         if uri.startswith("sqlite:"):
-            remedy = "make the folder writable, or name another store in MLFLOW_TRACKING_URI"
+            unusable = re.search(_NO_RECORD, reason)
+            first = "move the file away to begin a fresh record" if unusable else "make the folder writable"
+            remedy = f"{first}, or name another store in MLFLOW_TRACKING_URI"
         else:
             remedy = "start it or correct MLFLOW_TRACKING_URI; unset, runs are recorded in the workspace"
         raise StoreError(f"cannot {what}: the store {shown(uri)} answers {reason!r}; {remedy}") from error

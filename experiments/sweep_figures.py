@@ -105,7 +105,11 @@ def _effects(axes: Axes, grid: Mapping[str, Any]) -> None:
 
 
 def _marks(axes: Axes, record: Mapping[str, Any]) -> None:
-    """The plateau, the operating cut and the cut in use, with the adoption of the last two."""
+    """The plateau, the operating cut and the cut in use, with the adoption of the last two.
+
+    A cut in use far from all that could be tried would squeeze everything else: it is named and not drawn.
+    """
+    low, high = axes.get_xlim()
     if record["plateau"]:
         # The line keeps a plateau of one cut to be seen.
         axes.axvspan(*record["plateau"], color=GREY, alpha=0.15, linewidth=3, label="as good as the best")
@@ -114,7 +118,10 @@ def _marks(axes: Axes, record: Mapping[str, Any]) -> None:
         said = f"operating cut {operating['value']:g}{_reached(record['operating_adoption'])}"
         axes.axvline(operating["value"], color=VERMILLION, label=said)
     said = f"cut in use {current:g}{_reached(record['current_adoption'])}"
-    axes.axvline(current, color=GREY, linestyle="--", label=said)
+    if 2 * low - high <= current <= 2 * high - low:
+        axes.axvline(current, color=GREY, linestyle="--", label=said)
+    else:
+        axes.plot([], [], color=GREY, linestyle="--", label=f"{said}: out of the picture")
 
 
 def _reached(share: float | None) -> str:

@@ -114,9 +114,9 @@ class _Work:
         """Compute, write and record one milestone, or what of it is left to do."""
         folder, state = self.folder / name, self.journal.state(name)
         place = Workspace(self.launch.workspace.root)
-        if state == "recorded":
+        if state == "recorded" and (links := self.store.links(self.journal.runs[name])):
             found = place.read_json(folder / "sweep.json", f"sweep {name}")
-            return {**found, "folder": str(folder), "run": self.store.links(self.journal.runs[name])}
+            return {**found, "folder": str(folder), "run": links}
         self.progress(f"sweeping {name}", 0.2 + 0.8 * done)
         try:
             with opened(self.store, self.launch, name) as run:
@@ -127,7 +127,7 @@ class _Work:
                 found = place.read_json(folder / "sweep.json", f"sweep {name}")
                 record(run, self.store, self.launch, found, folder)
         except StoreError as away:
-            if self.journal.state(name) != "written":
+            if self.journal.state(name) in (None, "open"):
                 raise
             raise StoreError(
                 f"{away}\nNothing computed is lost: the result is in {folder}; run the same command again to record it and"

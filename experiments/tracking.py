@@ -125,10 +125,17 @@ class Store:
             finally:
                 self._end(run, status)
 
-    def links(self, run_id: str) -> dict[str, str | None]:
-        """What links.json keeps of a run that was recorded earlier."""
+    def links(self, run_id: str) -> dict[str, str | None] | None:
+        """What links.json keeps of a run that was recorded earlier; None where this store does not have it."""
+        from mlflow.exceptions import MlflowException
+
         with self.asking(f"look up the run {run_id}"):
-            found = self.client.get_run(run_id)
+            try:
+                found = self.client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return None
         return Run(self.uri, run_id, found.info.experiment_id).links()
 
     def mark_killed(self, run_id: str) -> None:

@@ -16,7 +16,7 @@ from models.effects import Effect, Method, difference_in, enough
 from models.estimates import Estimate, account_codes, risk_ratio, stratified_risk_difference
 from models.sensitivity import EValue, Placebo, e_value, placebos
 from models.strata import UNKNOWN, in_parts
-from models.weighting import Overlap, Weighted, weighted_risk_difference
+from models.weighting import Overlap, Weighted, design, weighted_risk_difference
 
 # Tenths by seats and by volume, fifths by recency: five strata leave a tenth of what confounds (Cochran 1968), which of
 # prior volume is too much.
@@ -142,6 +142,9 @@ def _weighted(seen: Comparison) -> Weighted:
     """Among accounts alike in the adjustment set, of the same quarter."""
     if seen.adjust_for.empty:
         return Weighted(None, None, "no adjustment set is declared: name one under data.adjust_for")
+    if design(seen.adjust_for).shape[1] == 1:
+        names = ", ".join(seen.adjust_for.columns)
+        return Weighted(None, None, f"data.adjust_for ({names}) tells nobody apart")
     covariates = seen.adjust_for.assign(**{"cohort quarter": seen.rows["quarter"]})
     return weighted_risk_difference(seen.reached, seen.outcome, covariates, seen.account)
 

@@ -216,8 +216,6 @@ def _warnings(framework: "Framework", log: "Log", duplicates: int) -> list[str]:
             " data.events.deduplicate: true counts each once"
         )
     said += doubts(log, framework.data)
-    if framework.review.hypotheses:
-        said.append(f"review.hypotheses: {len(framework.review.hypotheses)} are kept, and not tested yet")
     asked = framework.milestones, log, framework.data
     return [*said, *chain.from_iterable(rule_doubts(*asked).values()), *counted_doubts(*asked)]
 

@@ -4,7 +4,9 @@ A belief is about features of the catalogue: whoever has more of one (or less) d
 cut, no window. It is asked as the chance that of two accounts of a quarter the one with the better outcome has more of it.
 """
 
-from collections.abc import Sequence
+import fnmatch
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -23,6 +25,7 @@ from models.rivals import RIVAL
 
 Answer = Literal["supported", "refuted", "undecided"]
 FAMILY_LEVEL = 0.95  # that no answer of the whole family is wrong
+MOST_SAID = 4  # features in a sentence; what more a pattern matches is counted
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,17 @@ class Held:
 
 
 def believed_specs(framework: Framework, catalogue: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
-    """The features that the framework's hypotheses name, to be asked for together with a milestone."""
-    named = {feature for one in framework.review.hypotheses for feature in one.features}
+    """The features that the framework's hypotheses name, by patterns too, to be asked for together with a milestone."""
+    names = [spec.name for spec in catalogue]
+    named = {feature for one in framework.review.hypotheses for feature in _named(one, names)}
     return tuple(replace(spec, name=RIVAL + spec.name) for spec in catalogue if spec.name in named)
+
+
+def _named(one: Hypothesis, names: Iterable[str]) -> tuple[str, ...]:
+    """The features that a belief means, each once; a pattern that matches none stands for itself."""
+    known = list(names)
+    found = [fnmatch.filter(known, pattern) or [pattern] for pattern in one.features]
+    return tuple(dict.fromkeys(name for matching in found for name in matching))
 
 
 def hold(
@@ -74,15 +85,16 @@ def hold(
     """
     hypotheses = framework.review.hypotheses
     columns = {spec.name.removeprefix(RIVAL): spec for spec in specs}
-    pairs = sum(len(one.features) for one in hypotheses)
-    level = FAMILY_LEVEL ** (1 / max(pairs, 1))  # Sidak 1967
+    named = [_named(one, columns) for one in hypotheses]
+    # Two beliefs about one feature are one question.
+    features = dict.fromkeys(feature for each in named for feature in each)
+    level = FAMILY_LEVEL ** (1 / max(len(features), 1))  # Sidak 1967
     twice = _counted_by_outcome(framework, name)
-    found = {
-        feature: _ask(feature, columns.get(feature), rows, twice, level)
-        for one in hypotheses
-        for feature in one.features
-    }
-    return tuple(_held(one, [found[feature] for feature in one.features], minimum) for one in hypotheses)
+    found = {feature: _ask(feature, columns.get(feature), rows, twice, level) for feature in features}
+    return tuple(
+        _held(one, [found[feature] for feature in each], minimum)
+        for one, each in zip(hypotheses, named, strict=True)
+    )
 
 
 def _counted_by_outcome(framework: Framework, name: str) -> frozenset[str]:
@@ -170,22 +182,29 @@ def _most(difference: Estimate, sign: float) -> float:
 
 
 def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], sign: float, minimum: float) -> str:
-    parts = []
-    for each, said in zip(asked, answers, strict=True):
-        if each.auc is None or each.difference is None:
-            parts.append(f"{each.feature} cannot be asked: {each.reason}")
-            continue
-        points = each.difference
-        small = said == "supported" and _most(points, sign) < minimum
-        but = f", but less than {100 * minimum:g} points for certain" if small else ""
-        parts.append(
-            f"{each.feature} {said}{but}: more of it goes with {100 * points.value:+.1f} points"
-            f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
-            f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
-        )
     why = (
         f", by the opposite or by less than {100 * minimum:g} points for certain"
         if answer == "refuted"
         else ""
     )
+    # What decides comes first, then what could be asked at all.
+    pairs = sorted(
+        zip(asked, answers, strict=True), key=lambda pair: (pair[1] == "undecided", pair[0].auc is None)
+    )
+    parts = [_part(*pair, sign, minimum) for pair in pairs[:MOST_SAID]]
+    if more := Counter(said for _, said in pairs[MOST_SAID:]):
+        parts.append(f"of {more.total():,} more, " + ", ".join(f"{n:,} {said}" for said, n in more.items()))
     return f"{answer}{why}. " + "; ".join(parts or ["it names no feature: nothing to ask"]) + "."
+
+
+def _part(each: Asked, said: Answer, sign: float, minimum: float) -> str:
+    if each.auc is None or each.difference is None:
+        return f"{each.feature} cannot be asked: {each.reason}"
+    points = each.difference
+    small = said == "supported" and _most(points, sign) < minimum
+    but = f", but less than {100 * minimum:g} points for certain" if small else ""
+    return (
+        f"{each.feature} {said}{but}: more of it goes with {100 * points.value:+.1f} points"
+        f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
+        f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
+    )

@@ -140,6 +140,13 @@ def test_nothing_is_said_without_two_groups_or_two_outcomes(reached: Flags) -> N
         assert found.as_dict()["sentences"]
 
 
+def test_an_adjustment_set_that_tells_nobody_apart_adjusts_nothing() -> None:
+    reached, outcome, _ = by_size(np.random.default_rng(0), 400)
+    alike = pd.DataFrame({"plan": "one", "industry": [None] * 400, "mrr": 5.0})
+    found = confounding(compared(reached, outcome, adjust_for=alike), np.random.default_rng(0))
+    assert found.not_given["weighted"] == "data.adjust_for (plan, industry, mrr) tells nobody apart"
+
+
 def test_every_effect_is_told_apart_by_its_method() -> None:
     reached, outcome, seats = by_size(np.random.default_rng(0), 1000, 0.1)
     prior = pd.DataFrame({"recency": np.arange(1000) % 30, "volume": np.arange(1000) % 7})

@@ -74,6 +74,21 @@ def test_a_belief_about_several_features_needs_all_of_them_to_be_refuted() -> No
     assert "noise refuted" in said[0].sentence
 
 
+def test_a_pattern_means_every_feature_that_it_matches_and_each_once() -> None:
+    by_pattern, by_name, again = held(world(0), belief("ap*", "*ps"), belief("apps"), belief("zz*"))
+    assert [one.feature for one in by_pattern.asked] == ["apps"]
+    assert by_pattern.asked == by_name.asked
+    assert "zz* cannot be asked: there is no such feature" in again.sentence
+    # The same question asked fifty times widens no interval.
+    assert held(world(0), *[belief("apps")] * 50)[0].asked == held(world(0), belief("apps"))[0].asked
+
+
+def test_a_sentence_about_many_features_is_short_and_begins_with_what_decides() -> None:
+    (said,) = held(world(0, 150), belief("z1", "noise", "z2", "z3", "z4", "bots"))
+    assert 0 < said.sentence.index("bots refuted") < said.sentence.index("noise undecided")
+    assert said.sentence.endswith("of 2 more, 2 undecided.")
+
+
 def test_what_cannot_be_asked_says_why() -> None:
     unknown, flat, none = held(world(0), belief("appz"), belief("flat"), belief())
     assert (unknown.answer, flat.answer, none.answer) == ("undecided",) * 3

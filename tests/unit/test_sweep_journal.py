@@ -54,9 +54,25 @@ def test_a_sweep_that_is_still_at_work_is_left_alone(tmp_path: Path) -> None:
     assert other.path.exists()
 
 
+def test_results_that_are_not_what_was_written_are_computed_again(tmp_path: Path) -> None:
+    for name in ("setup", "activation"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sweep.json").write_text("{}")
+    left_behind(tmp_path, ["same"], gone())
+    (tmp_path / "setup" / "sweep.json").unlink()
+    (tmp_path / "activation" / "grid.parquet").write_text("of another sweep")
+    again = Journal.open(tmp_path, ["same"])
+    assert (again.states, again.runs, again.results) == ({}, {}, {})
+
+
 def test_a_journal_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     path = Journal.open(tmp_path, ["x"]).path
-    for text in ("", "{", "[]", '{"key": 1}'):
+    whole = '{"process": %s, "states": %s, "runs": %s, "results": {}}'
+    odd = [
+        whole % of for of in (("-1", "{}", "{}"), (10**20, "{}", "{}"), (1, "[]", "{}"), (1, "{}", "null"))
+    ]
+    odd += [whole % (1, '{"setup": "foo"}', "{}"), whole % (1, "{}", '{"setup": 5}')]
+    for text in ("", "{", "[]", '{"key": 1}', *odd):
         path.write_text(text)
         journal = Journal.open(tmp_path, ["x"])
         assert (journal.states, journal.cut_off) == ({}, ())

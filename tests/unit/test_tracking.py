@@ -5,8 +5,10 @@ import math
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,19 @@ def test_a_workspace_that_cannot_be_written_is_a_store_error(
         Store.of(workspace, "acme")
     assert str(workspace) in str(error.value)
     assert error.value.exit_code == 3
+
+
+def test_a_database_of_another_version_is_a_store_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        database.execute("INSERT INTO alembic_version VALUES ('deadbeef1234')")
+        database.commit()
+    with pytest.raises(StoreError, match=r"deadbeef1234.*move the file away"):
+        Store.of(tmp_path, "acme")
+
+
+def test_a_run_that_the_store_does_not_have_has_no_links(store: Store) -> None:
+    assert store.links("0" * 32) is None
 
 
 def test_a_server_that_is_away_is_named_without_its_password(
