@@ -60,14 +60,14 @@ class Exploration:
     def sentence(self) -> str:
         """What the search found, and whether it says more than the cut in use."""
         found, tried = self.result, self.result.family
+        if found.verdict == "insufficient_data":
+            return f"Beside its own score nothing could be explored. {found.finding}"
         text = (
             f"Beside its own score {tried['candidates'] - 1:,} other candidates with {tried['cuts']:,} cuts were tried on"
             f" {found.n_accounts:,} accounts"
         )
         if self.trial.left_out:
             text += f" ({len(self.trial.left_out):,} more are known of too few of them)"
-        if found.verdict == "insufficient_data":
-            return f"{text}. {found.finding}"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:
             return f"{text}: none is supported once all that was tried is corrected for."
         if found.best == self.own:
