@@ -110,7 +110,7 @@ def _marks(axes: Axes, record: Mapping[str, Any]) -> None:
     A cut in use far from all that could be tried would squeeze everything else: it is named and not drawn.
     """
     low, high = axes.get_xlim()
-    if record["plateau"]:
+    if record["plateau"] and record["operating_cut"]:
         # The line keeps a plateau of one cut to be seen.
         axes.axvspan(*record["plateau"], color=GREY, alpha=0.15, linewidth=3, label="as good as the best")
     operating, current = record["operating_cut"], record["current_threshold"]

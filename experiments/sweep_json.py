@@ -94,7 +94,8 @@ def sentences(record: dict[str, Any]) -> list[str]:
     others = record["other_explanations"]
     if others["explained_by_size"] or others["persistence"]:
         said += [one for one in others["sentences"] if one.endswith((EXPLAINED_BY_SIZE, PERSISTENCE))]
-    said += record["by_segment_sentences"]
+    if record["operating_cut"]:
+        said += record["by_segment_sentences"]
     if record["exploration"]:
         said.append(record["exploration"]["sentence"])
     return said
@@ -125,13 +126,15 @@ def _effects(swept: Swept) -> list[dict[str, Any]]:
     """Every effect with its name: of the search, and of what was measured at a cut."""
     found = [_of_search(swept.cohort, effect) for effect in swept.result.effects if effect.name != "current"]
     if swept.forward is not None:
-        found.append(_measured(swept.cohort, "forward", "out_of_sample", None, swept.forward.estimate))
+        effect = swept.forward.estimate
+        found.append(_measured(swept.cohort, "forward", "out_of_sample", None, effect, chosen=False))
     found += [
         {"name": name, "candidate": swept.cohort.name, "cut": swept.shown_cut, **effect.as_dict()}
         for name, effect in swept.others.effects.items()
     ]
     if swept.current is not None:
-        found.append(_measured(swept.cohort, "current", "crude", swept.cut_in_use, swept.current))
+        cut, chosen = swept.cut_in_use, swept.cut_in_use_was_chosen_here
+        found.append(_measured(swept.cohort, "current", "crude", cut, swept.current, chosen=chosen))
     return found
 
 
@@ -144,10 +147,10 @@ def _of_search(cohort: Cohort, effect: SweepEffect) -> dict[str, Any]:
 
 
 def _measured(
-    cohort: Cohort, name: str, method: str, cut: float | None, estimate: Estimate
+    cohort: Cohort, name: str, method: str, cut: float | None, estimate: Estimate, *, chosen: bool
 ) -> dict[str, Any]:
-    """An effect over every observation, as a review measures it."""
-    record = _effect(cohort, estimate, method, in_definition=False, when=occasion(cohort.milestone))
+    """An effect over every observation, as a review measures it. chosen: whether the cut was chosen on some of them."""
+    record = _effect(cohort, estimate, method, in_definition=chosen, when=occasion(cohort.milestone))
     return {"name": name, "candidate": cohort.name, "cut": cut, **record}
 
 

@@ -23,7 +23,7 @@ from features.matrix import attributes_at
 from features.progress import ProgressCallback
 from features.specs import FeatureSpec
 from features.version import code_version
-from features.workspace import Workspace, set_aside, write_text
+from features.workspace import Workspace, held, set_aside, write_text
 from models.cohorts import Cohort, build_cohorts
 from models.covariates import prior_use_specs
 from models.doubts import rule_doubts
@@ -35,6 +35,7 @@ from models.trial import over_all_dates
 
 N_PERMUTATIONS = 1000
 MOST_OVER_ALL_DATES = 100  # cuts
+_WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,16 @@ class _Work:
         self.cohorts = {name: _in_segment(self.launch, log, cohorts.by_name[name]) for name in names}
 
     def milestone(self, name: str, done: float) -> dict[str, Any]:
-        """Compute, write and record one milestone, or what of it is left to do."""
+        """Compute, write and record one milestone, or what of it is left to do; another sweep of it is waited for."""
+        with held(self.folder / f".{name}.lock", _WAIT_SECONDS) as alone:
+            if not alone:
+                raise StoreError(
+                    f"{self.folder / name}: another sweep of {name} has been at it for {_WAIT_SECONDS} seconds: end it, or"
+                    " wait for it"
+                )
+            return self._milestone(name, done)
+
+    def _milestone(self, name: str, done: float) -> dict[str, Any]:
         folder, state = self.folder / name, self.journal.state(name)
         place = Workspace(self.launch.workspace.root)
         if state == "recorded" and (links := self.store.links(self.journal.runs[name])):

@@ -60,14 +60,14 @@ class Exploration:
     def sentence(self) -> str:
         """What the search found, and whether it says more than the cut in use."""
         found, tried = self.result, self.result.family
+        if found.verdict == "insufficient_data":
+            return f"Beside its own score nothing could be explored. {found.finding}"
         text = (
             f"Beside its own score {tried['candidates'] - 1:,} other candidates with {tried['cuts']:,} cuts were tried on"
             f" {found.n_accounts:,} accounts"
         )
         if self.trial.left_out:
             text += f" ({len(self.trial.left_out):,} more are not: with them too few would be left)"
-        if found.verdict == "insufficient_data":
-            return f"{text}. {found.finding}"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:
             return f"{text}: none is supported once all that was tried is corrected for."
         if found.best == self.own:
@@ -78,7 +78,7 @@ class Exploration:
             more = "more" if gain.lower > 0 else "less" if gain.upper < 0 else "no more for certain"
             said = (
                 f"; on accounts that did not choose it, it says {more} than the cut in use"
-                f" (phi {gain.value:+.2f}, {gain.lower:+.2f} to {gain.upper:+.2f})"
+                f" (a difference of {gain.value:+.2f} in phi, {gain.lower:+.2f} to {gain.upper:+.2f})"
             )
         return f"{text}: the strongest is {found.best} >= {found.best_cut:g} (corrected p {found.p_corrected:.3f}){said}."
 

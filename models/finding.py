@@ -98,7 +98,7 @@ def none_finding(found: Mapping[str, Any]) -> str:
     )
     bound = found["excluded_above"]
     if bound is not None and bound <= _WORTH_EXCLUDING:
-        text += f" No effect above {100 * bound:.1f} points at any cut within the adoption band."
+        text += f" No effect above {100 * bound:.1f} points at any cut within the adoption band, with 95 % certainty."
     return text
 
 

@@ -214,7 +214,8 @@ def _curves(task: _Task, best: int | None) -> dict[str, tuple[CurvePoint, ...]]:
 def _detectable(task: _Task, seen: Association, best: int | None, noise: float) -> dict[str, float]:
     """The effect that would have been found with 80 % power, at the current cut or else at the best one.
 
-    To be found, phi must pass what noise alone reaches in all that was tried, and one power term more.
+    To be found, phi must pass what noise alone reaches in all that was tried, and one power term more. Where hardly
+    anybody reaches the cut, or all do, it is that at the end of the adoption band: a cut is adopted within it.
     """
     adoption = 0.0
     if task.current is not None:
@@ -223,6 +224,7 @@ def _detectable(task: _Task, seen: Association, best: int | None, noise: float) 
     if not 0 < adoption < 1:  # no current cut, or one that splits nobody
         row = int(np.argmax(np.where(seen.allowed, seen.phi, -np.inf))) if best is None else best
         adoption = float(seen.n_reached[row] / seen.n)
+    adoption = float(np.clip(adoption, *task.band))
     least = noise + float(norm.ppf(_POWER)) / np.sqrt(seen.n)
     return {"smallest_detectable": float(least * _points_per_phi(seen, np.array([adoption]))[0])}
 

@@ -9,7 +9,7 @@ import pandas as pd
 from features.log import Log
 from features.specs import FeatureSpec
 from models.adjustment import Confounding, confounding
-from models.cohorts import Cohort
+from models.cohorts import Cohort, chosen_on
 from models.comparison import Comparison
 from models.effects import difference_in, enough
 from models.estimates import Estimate
@@ -52,6 +52,11 @@ class Swept:
     def cut_in_use(self) -> float:
         """The threshold of the framework."""
         return float(self.cohort.milestone.rule.at_least)
+
+    @property
+    def cut_in_use_was_chosen_here(self) -> bool:
+        """Whether the cut in use was chosen on some of the quarters that are looked at."""
+        return any(map(self.cohort.milestone.defined_in, self.trial.quarters))
 
     @property
     def best_candidate(self) -> Candidate:
@@ -102,6 +107,7 @@ def sweep_cohort(
             counted_by_outcome=counted, refused=field.refused,
         )  # fmt: skip
     rows = cohort.judged("primary", known_at)
+    mine = chosen_on(cohort.milestone, rows)
     shown = shown_cut(cohort, result)
     seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
     return Swept(
@@ -110,7 +116,7 @@ def sweep_cohort(
         result,
         forward(cohort, known_at, np.random.default_rng([seed, 2])),
         effect_at(rows, float(cohort.milestone.rule.at_least)),
-        confounding(seen, looks, in_definition=result.operating_cut is not None),
+        confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
         tuple(by_segment(seen, trial.drawn, looks)),
         hold(framework, cohort.name, rows, believed),
         exploration,

@@ -156,6 +156,8 @@ def test_a_sweep_shows_every_other_explanation_and_every_segment(workspace: Path
     assert (effects["naive"]["method"], effects["naive"]["population"]) == ("naive", "every sign-up")
     assert effects["crude"]["cut"] == found["shown_cut"] == found["operating_cut"]["value"]
     assert found["e_value"] > 1
+    # The cut in use was chosen on the first quarters, fresh ones took no part in any choice.
+    assert (effects["current"]["in_definition"], effects["forward"]["in_definition"]) == (True, False)
     assert found["other_explanations"]["placebos"]
     assert {one["dimension"] for one in found["by_segment"]} == {"size", "plan"}
     assert all(
