@@ -85,6 +85,12 @@ def sweep(
             help="Explore these events alone, by comma-separated patterns, instead of all that the framework names."
         ),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare accounts, and shuffle outcomes, within strata of this too: seats, plan ..."
+        ),
+    ] = None,
     seed: Seed = 0,
     name: Name = None,
     note: Note = None,
@@ -99,7 +105,7 @@ def sweep(
 
     console = Console(as_json)
     variation = Variation(
-        outcome=outcome, segment=segment, features=features, settings=tuple(settings or ()),
+        outcome=outcome, segment=segment, features=features, within=within, settings=tuple(settings or ()),
         seed=seed, name=name, note=note,
     )  # fmt: skip
     launch = Launch.of(Workspace(workspace.resolve()), variation)

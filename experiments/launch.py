@@ -28,6 +28,7 @@ class Variation:
     outcome: str | None = None
     segment: str | None = None
     features: str | None = None
+    within: str | None = None
     estimator: str = DEFAULT_ESTIMATOR
     settings: tuple[str, ...] = ()
     seed: int = 0
@@ -38,7 +39,7 @@ class Variation:
     def exploratory(self) -> bool:
         """Whether the run looks at something else than the framework says: it then touches no later command."""
         return (
-            bool(self.outcome or self.segment or self.features or self.settings)
+            bool(self.outcome or self.segment or self.features or self.within or self.settings)
             or self.estimator != DEFAULT_ESTIMATOR
         )
 
@@ -57,7 +58,12 @@ class Variation:
 
     def described(self) -> dict[str, str]:
         """The overrides as run parameters."""
-        given = {"outcome": self.outcome, "segment": self.segment, "features": self.features}
+        given = {
+            "outcome": self.outcome,
+            "segment": self.segment,
+            "features": self.features,
+            "within": self.within,
+        }
         found = {f"override.{key}": value for key, value in given.items() if value}
         for pair in self.settings:
             key, _, value = pair.partition("=")

@@ -38,6 +38,7 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "same_behaviour": list(framework.shares_behaviour(cohort.name)),
         "horizon_days": cohort.horizon_days("primary"),
         "objective": "phi",
+        "within": ["quarter", *filter(None, [launch.variation.within])],
         "phi": result.phi,
         "youden": result.youden,
         "n_accounts": result.n_accounts,

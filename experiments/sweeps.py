@@ -24,8 +24,8 @@ from features.progress import ProgressCallback
 from features.specs import FeatureSpec
 from features.version import code_version
 from features.workspace import Workspace, held, set_aside, write_text
-from models.cohorts import Cohort, build_cohorts
-from models.covariates import prior_use_specs
+from models.cohorts import STRATUM, Cohort, build_cohorts
+from models.covariates import known_before, prior_use_specs, strata_at_begin
 from models.doubts import rule_doubts
 from models.framework import Framework
 from models.hypotheses import believed_specs
@@ -109,7 +109,8 @@ class _Work:
         self.asked = asked = _asked(self.launch, log, names)
         extra = {name: asked.specs(name) for name in names}
         cohorts = build_cohorts(self.launch.framework, log, extra)
-        self.cohorts = {name: _in_segment(self.launch, log, cohorts.by_name[name]) for name in names}
+        chosen = {name: _in_segment(self.launch, log, cohorts.by_name[name]) for name in names}
+        self.cohorts = {name: _in_strata(self.launch, log, cohort) for name, cohort in chosen.items()}
 
     def milestone(self, name: str, done: float) -> dict[str, Any]:
         """Compute, write and record one milestone, or what of it is left to do; another sweep of it is waited for."""
@@ -189,6 +190,20 @@ def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
         return cohort
     frame = cohort.frame.assign(**attributes_at(log, launch.framework.data, cohort.frame))
     return replace(cohort, frame=launch.in_segment(frame))
+
+
+def _in_strata(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
+    """With --within: accounts are compared, and outcomes shuffled, within strata of a covariate too."""
+    name = launch.variation.within
+    if name is None:
+        return cohort
+    known = known_before(log, launch.framework.data, cohort.milestone.kind)
+    if name not in known:
+        raise UsageError(
+            f"--within {name}: choose one of {', '.join(known) or 'nothing: no table says what was so before'}"
+        )
+    strata = strata_at_begin(cohort.frame, log, cohort.milestone.rule.window_days, name)
+    return replace(cohort, frame=cohort.frame.assign(**{STRATUM: strata}))
 
 
 def write(launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequence[str], folder: Path) -> None:

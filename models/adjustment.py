@@ -15,13 +15,12 @@ from models.comparison import Comparison
 from models.effects import Effect, Method, difference_in, enough
 from models.estimates import Estimate, account_codes, risk_ratio, stratified_risk_difference
 from models.sensitivity import EValue, Placebo, e_value, placebos
-from models.strata import UNKNOWN, in_parts
+from models.strata import FEWEST_IN_A_STRATUM, UNKNOWN, in_parts
 from models.weighting import Overlap, Weighted, design, weighted_risk_difference
 
 # Tenths by seats and by volume, fifths by recency: five strata leave a tenth of what confounds (Cochran 1968), which of
 # prior volume is too much.
 SIZES, VOLUMES, RECENCIES = 10, 10, 5
-FEWEST_IN_A_STRATUM = 20  # rows
 HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, and of one that is persistence
 N_RESAMPLES, AT_A_TIME = 500, 50
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata

@@ -35,6 +35,7 @@ from models.success import metric_specs
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
 QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
 PRIOR = "prior:"  # prefix of columns that say how much an account did besides, or before
+STRATUM = "stratum"  # column of the stratum within which accounts are compared, beside the quarter
 STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 
@@ -121,7 +122,7 @@ class Cohort:
             "as_of",
             "quarter",
             "score",
-            *(c for c in frame if str(c).startswith((RIVAL, PRIOR, STEP)) or c == MRR),
+            *(c for c in frame if str(c).startswith((RIVAL, PRIOR, STEP)) or c in (MRR, STRATUM)),
         ]
         return chosen[kept].assign(
             reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)

@@ -5,20 +5,23 @@ the 30 days before 2024-04-01; the seats of its covariates are those in force on
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from features.arrays import Floats, Times
+from features.arrays import Floats, Integers, Times
 from features.attributes import Level, in_force, times_of
+from features.declaration import Data
 from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.validators import SPELLED, TENURE
 from features.windows import EVER, ONE_DAY, Window, last
 from models.cohorts import PRIOR
 from models.milestones import Milestone
+from models.strata import FEWEST_IN_A_STRATUM, in_parts
 
+TENTHS = 10
 INSTANT = np.timedelta64(
     1, "us"
 )  # what is so at the very beginning of a window belongs to the window's account
@@ -62,6 +65,21 @@ def _level(rows: pd.DataFrame, log: Log, window_days: int, column: str) -> Float
     found = level.at(rows["account"].to_numpy(np.int64), _begin(rows, window_days), inclusive=True)
     # Between subscriptions the total is 0, of seats that says nothing of size.
     return np.where(found > 0, found, np.nan) if column == "seats" else found
+
+
+def known_before(log: Log, data: Data, kind: Literal["once", "state"]) -> tuple[str, ...]:
+    """The covariates that can be told from before a milestone's window; tenure says nothing at signup."""
+    spells = () if log.subscriptions is None else log.subscriptions.columns
+    tenure = (TENURE,) if kind == "state" else ()
+    return (*dict.fromkeys((*(name for name in SPELLED if name in spells), *tenure, *data.fixed_at_signup)),)
+
+
+def strata_at_begin(rows: pd.DataFrame, log: Log, window_days: int, name: str) -> Integers:
+    """(n,): the stratum of each row by one covariate as the window began: tenths of a number, each value of a text."""
+    column = at_begin(rows, log, window_days, [name])[name]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return in_parts(column.to_numpy(np.float64, na_value=np.nan), TENTHS, FEWEST_IN_A_STRATUM)
+    return pd.factorize(column.astype("string"), sort=True)[0].astype(np.int64)
 
 
 def prior_use_specs(name: str, milestone: Milestone) -> tuple[FeatureSpec, ...]:

@@ -5,6 +5,7 @@ import numpy as np
 from features.arrays import Floats, Integers
 
 UNKNOWN = -1
+FEWEST_IN_A_STRATUM = 20  # rows
 
 
 def in_parts(values: Floats, n_parts: int, fewest: int) -> Integers:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.arrays import Flags, Floats, Integers
-from models.cohorts import Asked, Cohort
+from models.cohorts import STRATUM, Asked, Cohort
 from models.effects import difference_in
 from models.milestones import CountRule
 from models.rivals import Rival
@@ -22,7 +22,7 @@ MOSTLY, HALF = 0.9, 0.5
 
 @dataclass(frozen=True)
 class Trial:
-    """The rows of one sweep. outcome, block (place in `quarters`), fold: (n,), one row per account.
+    """The rows of one sweep. outcome, block (quarter, and stratum where there are some), fold: (n,), one row per account.
 
     quarters: the cohort quarters, ascending. excluded: observations left out, by reason. left_out: rivals that are
     known of too few accounts to be judged beside the better known, with the share of which they are.
@@ -65,13 +65,13 @@ def build_trial(
     rows = rows[complete]
     drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
-    seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
+    blocks = drawn.groupby([one for one in ("quarter", STRATUM) if one in drawn])
     return Trial(
         candidates=(_own(cohort, drawn), *(_candidate(one, drawn[one.column]) for one in rivals)),
         outcome=drawn["outcome"].to_numpy(bool),
-        block=block.astype(np.int64),
+        block=np.asarray(blocks.ngroup(), dtype=np.int64),
         fold=drawn["fold"].to_numpy(np.int64),
-        quarters=tuple(str(quarter) for quarter in seen),
+        quarters=tuple(sorted(map(str, drawn["quarter"].unique()))),
         excluded={reason: n for reason, n in excluded.items() if n},
         left_out=left_out,
         drawn=drawn.index,

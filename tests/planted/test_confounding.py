@@ -1,5 +1,6 @@
 """Recovery bars 4 and 5: immortal time is labelled and gone at the landmark; size explains raw counts, not rates per seat."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 
 from features.simulation.scenario import Scenario, load_scenario
 from models.adjustment import Confounding, confounding
+from models.cohorts import STRATUM
 from models.comparison import Comparison
+from models.covariates import known_before, strata_at_begin
+from models.trial import build_trial, run_trial
 from tests.planted.direct_cohort import cohort_of, framework_of
 
 ACTIVATION = {"kind": "once", "rule": {"events": ["conversation_started"], "window_days": 90, "at_least": 5}}
@@ -54,6 +58,42 @@ def test_a_raw_count_is_explained_by_size() -> None:
         assert found.explained_by_size
         assert found.placebos[0].estimate.lower > 0.3
         assert abs(found.effects["stratified"].value) < 0.08
+
+
+def test_a_raw_count_that_stands_for_size_alone_is_supported_but_not_within_sizes() -> None:
+    scenario, framework = load_scenario("size-confounded").sized(accounts=2000), framework_of(m=ACTIVATION)
+    supported = {"as it is": 0, "within": 0}
+    for seed in range(12):
+        cohort, log = cohort_of(scenario, seed, framework, "m")
+        strata = strata_at_begin(cohort.frame, log, 90, "seats")
+        within = replace(cohort, frame=cohort.frame.assign(**{STRATUM: strata}))
+        for name, one in (("as it is", cohort), ("within", within)):
+            rng = np.random.default_rng(seed)
+            trial = build_trial(one, "primary", log.data_through, rng)
+            result = run_trial(trial, one, rng, (0.2, 0.6), 200)
+            supported[name] += result.operating_cut is not None
+    assert supported["as it is"] >= 11
+    assert supported["within"] <= 2  # 5 % of 12 is 0.6
+
+
+def test_strata_are_tenths_of_a_number_and_the_values_of_a_text_as_the_window_began() -> None:
+    framework = framework_of(m=ACTIVATION)
+    cohort, log = cohort_of(load_scenario("size-confounded").sized(accounts=1000), 0, framework, "m")
+    seats = strata_at_begin(cohort.frame, log, 90, "seats")
+    known = seats[seats >= 0]
+    assert 5 <= len(np.unique(known)) <= 10
+    assert np.bincount(known).min() >= 20
+    plans = strata_at_begin(cohort.frame, log, 90, "plan")
+    assert set(plans) <= {-1, 0, 1, 2}
+    trial = build_trial(
+        replace(cohort, frame=cohort.frame.assign(**{STRATUM: plans})), "primary", log.data_through,
+        np.random.default_rng(0),
+    )  # fmt: skip
+    quarters = cohort.frame.loc[trial.drawn, "quarter"].to_numpy()
+    pairs = {*zip(quarters, plans[cohort.frame.index.get_indexer(trial.drawn)], trial.block, strict=True)}
+    assert len(pairs) == len(np.unique(trial.block)) == len({pair[:2] for pair in pairs})
+    assert known_before(log, framework.data, "once") == ("seats", "plan")
+    assert known_before(log, framework.data, "state") == ("seats", "plan", "tenure")
 
 
 def test_a_planted_effect_beside_size_is_not() -> None:

@@ -104,6 +104,7 @@ def test_which_events_are_explored_can_be_chosen_and_the_own_score_is_swept_as_e
         (["train", "--outcome", "silent:soon"], "write kind or kind:days"),
         (["sweep", "activatoin"], "there is no milestone 'activatoin'"),
         (["sweep", "--features", "zzz*"], "matches none of"),
+        (["sweep", "activation", "--within", "zzz"], "--within zzz: choose one of seats, mrr, plan"),
         (["review", "2031Q1"], "is no closed quarter"),
         (["review", "last"], "is no closed quarter"),
     ],
