@@ -214,5 +214,5 @@ def _grid(swept: Swept, known_at: pd.Timestamp) -> pd.DataFrame:
     rows = np.arange(len(grid))[:: -(-len(grid) // MOST_OVER_ALL_DATES)]
     named = [result.best_cut, *(result.plateau or ()), result.operating_cut and result.operating_cut.value]
     chosen = np.union1d(rows, np.flatnonzero(grid["cut"].isin(named)))
-    measured = over_all_dates(swept.cohort, "primary", known_at, "score", grid["cut"].to_numpy()[chosen])
+    measured = over_all_dates(swept.cohort, "primary", known_at, grid["cut"].to_numpy()[chosen])
     return grid.join(measured.set_index(chosen).add_prefix("all_dates_"))

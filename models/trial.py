@@ -107,17 +107,14 @@ def one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) 
     return late_enough.sort_values("as_of", kind="stable").drop_duplicates("account").sort_index()
 
 
-def over_all_dates(
-    cohort: Cohort, outcome: Asked, known_at: pd.Timestamp, column: str, cuts: Floats
-) -> pd.DataFrame:
-    """The effect at each cut over all judged observations, as a review measures it: value, lower, upper, n_*.
+def over_all_dates(cohort: Cohort, outcome: Asked, known_at: pd.Timestamp, cuts: Floats) -> pd.DataFrame:
+    """The effect at each cut (k,) of the score over all judged observations, as a review measures it: (k, 5), a row a cut.
 
-    A sweep sees every account at one date; of a state a review asks at every close. One row a cut, missing where a
-    group is empty. column: the score, or a rival's.
+    Columns value, lower, upper, n_observations, n_accounts, missing where a group is empty. A sweep sees every account at
+    one date; of a state a review asks at every close.
     """
     rows = cohort.judged(outcome, known_at)
-    rows = rows[rows[column].notna()]
-    score = rows[column].to_numpy(np.float64)
+    score = rows["score"].to_numpy(np.float64)
     found = (difference_in(rows.assign(reached=score >= cut)) for cut in cuts)
     keys = ("value", "lower", "upper", "n_observations", "n_accounts")
     return pd.DataFrame([[getattr(one, key, np.nan) for key in keys] for one in found], columns=[*keys])

@@ -92,7 +92,7 @@ def test_the_date_is_drawn_without_knowing_who_leaves() -> None:
 
 def test_over_all_dates_every_judged_row_counts_and_accounts_are_told_apart() -> None:
     rows = world().assign(retained=lambda f: f["score"] >= 4)
-    found = over_all_dates(cohort(rows), "primary", LATE, "score", np.array([3.0, 4.0, 99.0]))
+    found = over_all_dates(cohort(rows), "primary", LATE, np.array([3.0, 4.0, 99.0]))
     judged = cohort(rows).judged("primary", LATE)
     for cut, value in ((3.0, found["value"][0]), (4.0, 1.0)):
         reached = judged["score"] >= cut
