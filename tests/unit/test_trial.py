@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from features.quarters import Quarters
-from models.cohorts import Cohort, LabelClock
+from models.cohorts import Cohort
+from models.label_clock import LabelClock
 from models.milestones import Milestone
 from models.rivals import rivals_by_event
 from models.sweep import Candidate
