@@ -20,7 +20,7 @@ from models.framework import Framework
 from models.hypotheses import Held, hold
 from models.rivals import Field
 from models.segment_effects import SegmentEffect, by_segment
-from models.sweep import Candidate, SweepResult
+from models.sweep import SweepResult
 from models.trial import Trial, build_trial, run_trial
 
 
@@ -57,11 +57,6 @@ class Swept:
     def cut_in_use_was_chosen_here(self) -> bool:
         """Whether the cut in use was chosen on some of the quarters that are looked at."""
         return any(map(self.cohort.milestone.defined_in, self.trial.quarters))
-
-    @property
-    def best_candidate(self) -> Candidate:
-        """What the cut is a cut of."""
-        return self.trial.candidates[0]
 
     @property
     def p_over_all(self) -> float | None:

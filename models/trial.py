@@ -37,6 +37,11 @@ class Trial:
     left_out: dict[str, float] = field(default_factory=dict)
     drawn: "pd.Index[Any]" = field(default_factory=lambda: pd.Index([]))  # the rows of the cohort's frame
 
+    @property
+    def own(self) -> Candidate:
+        """The milestone's own score, the first of the candidates."""
+        return self.candidates[0]
+
 
 def build_trial(
     cohort: Cohort,

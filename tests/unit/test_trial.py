@@ -68,7 +68,7 @@ def test_an_account_gives_one_row_drawn_at_random() -> None:
     # The row is one row: score, outcome, quarter and fold belong together.
     frame = seen.frame.set_index(["account", "quarter"])
     for account, (value, block, outcome, fold) in enumerate(
-        zip(first.candidates[0].values, first.block, first.outcome, first.fold, strict=True)
+        zip(first.own.values, first.block, first.outcome, first.fold, strict=True)
     ):
         row = frame.loc[(account, ["2024Q1", "2024Q2", "2024Q3"][block])]
         assert (row["score"], row["retained"], row["fold"]) == (value, outcome, fold)
@@ -210,7 +210,7 @@ def test_the_band_never_looks_at_the_outcome() -> None:
     rng = np.random.default_rng(0)
     trial = trial_of(rng.poisson(5, 200).tolist(), rng.poisson(50, 200).tolist())
     kept = [c.values for c in within_band(trial, (0.2, 0.6)).candidates]
-    for outcome in (rng.random(200) < 0.5, trial.candidates[0].values > 5, np.ones(200, bool)):
+    for outcome in (rng.random(200) < 0.5, trial.own.values > 5, np.ones(200, bool)):
         turned = Trial(trial.candidates, outcome, trial.block, trial.fold, (), {})
         clipped = within_band(turned, (0.2, 0.6))
         assert (clipped.outcome == outcome).all()
