@@ -13,10 +13,9 @@ import pandas as pd
 from features.arrays import Flags
 from models.cohorts import Cohort
 from models.cutpoints import CutFamily, association
-from models.effects import FEWEST_OF_A_CLASS, enough
+from models.effects import enough, lacking
 from models.estimates import Estimate, stratified_risk_difference
 from models.splits import N_FOLDS
-from models.sweep import MIN_ACCOUNTS
 from models.trial import Trial, build_trial
 
 
@@ -79,10 +78,9 @@ def _chosen(trial: Trial, cohort: Cohort) -> dict[int, float]:
 def _best(trial: Trial, rows: Flags) -> float | None:
     """The cut of the own score with the largest phi among some rows; None where they are too few, or none is positive."""
     outcome = trial.outcome[rows]
-    if len(outcome) < MIN_ACCOUNTS or min(outcome.sum(), (~outcome).sum()) < FEWEST_OF_A_CLASS:
+    if lacking(outcome):
         return None
-    own = trial.candidates[0]
-    there = replace(own, values=own.values[rows])  # noqa: PD011 - an array of ours
+    there = replace(trial.own, values=trial.own.values[rows])  # noqa: PD011 - an array of ours
     family = CutFamily.of([there], trial.block[rows])
     best = association(family, outcome).best
     return None if best is None else float(family.cut[best])

@@ -14,11 +14,11 @@ from features.arrays import Flags, Floats, Integers
 from models.cohorts import Cohort
 from models.cutpoints import minimum_support
 from models.definitions import reached
-from models.effects import FEWEST_OF_A_CLASS
+from models.effects import lacking
 from models.framework import Framework
 from models.milestones import CountRule, Rule
+from models.permutations import corrected
 from models.spaces import Point, Space
-from models.sweep import MIN_ACCOUNTS
 from models.trial import MOSTLY, one_each
 
 _SPLITS_AT_ONCE = 20_000_000  # definitions x accounts held at once: 80 MB of float32
@@ -43,12 +43,7 @@ class Rows:
     @property
     def lacking(self) -> str:
         """What is missing for a judgement, in words; empty where nothing is."""
-        rarer = min(int(self.outcome.sum()), int((~self.outcome).sum()))
-        if len(self) < MIN_ACCOUNTS:
-            return f"{len(self)} accounts, at least {MIN_ACCOUNTS} are needed"
-        if rarer < FEWEST_OF_A_CLASS:
-            return f"{rarer} of {len(self)} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
-        return ""
+        return lacking(self.outcome)
 
 
 def drawn_rows(
@@ -224,8 +219,7 @@ def corrected_p(
         )
         for some in _shuffled(direction[:, 0], rows.block, rng, n_permutations)
     ]
-    # The 1e-6 lets shuffles that tie with what was seen count as ties in spite of float32.
-    return (1 + int((np.concatenate(highest) >= best - 1e-6).sum())) / (1 + n_permutations)
+    return float(corrected(np.concatenate(highest), np.array([best]))[0])
 
 
 def _distinct(rules: Sequence[Rule], rows: Rows) -> list[Rule]:

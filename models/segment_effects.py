@@ -19,12 +19,11 @@ from models.cutpoints import Candidate, CutFamily, association
 from models.effects import difference_in, enough
 from models.estimates import Estimate, account_codes, risk_difference
 from models.milestones import number
-from models.permutations import permutation_maxima
+from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import phi_gain, plateau
 
 N_PERMUTATIONS = 200
-SUPPORTED = 0.05  # corrected p up to which a segment has a cut of its own
-ALPHA = 0.05  # for all segments of a dimension together
+ALL_LOOKS = 0.05  # error for all segments of a dimension together
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _interaction(seen: Comparison, here: Flags, looks: int) -> Estimate | None:
     Score intervals of both, combined with the correlation of their errors: an account may have been in both (MOVER).
     Zou & Donner 2008.
     """
-    level = 1 - ALPHA / looks
+    level = 1 - ALL_LOOKS / looks
     one, other = (_at_level(seen, of, level) for of in (here, ~here))
     if one is None or other is None or not enough(seen.rows[~here]):
         return None
@@ -175,7 +174,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
     if best is None:
         return None
     by_chance = permutation_maxima(family, outcome, rng, N_PERMUTATIONS)
-    if (1 + (by_chance >= found.phi[best]).sum()) / (1 + N_PERMUTATIONS) > SUPPORTED:
+    if corrected(by_chance, found.phi[[best]])[0] >= ALPHA:
         return None
     low, high = plateau(found, family.cut, np.arange(len(family.cut)), best)
     span = float(family.cut[low]), float(family.cut[high])
@@ -184,7 +183,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
         return own
     chosen, current = score >= own.cut, rows["reached"].to_numpy(bool)
     # Paired, on the same accounts: beside a plateau a cut may do as well for any purpose.
-    gain = phi_gain(chosen, current, outcome, block, rng, level=1 - ALPHA / looks)
+    gain = phi_gain(chosen, current, outcome, block, rng, level=1 - ALL_LOOKS / looks)
     return replace(own, needs_another=gain is not None and gain.lower > 0)
 
 

@@ -232,7 +232,7 @@ def test_noise_is_supported_without_the_permutation_maximum(monkeypatch: pytest.
 
 def test_of_a_few_accounts_something_is_said_without_a_least_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.sweep.permutation_maxima", lambda *a: np.zeros(a[-1]))
-    monkeypatch.setattr("models.sweep.FEWEST_OF_A_CLASS", 1)
+    monkeypatch.setattr("models.effects.FEWEST_OF_A_CLASS", 1)
     assert fails("tiny")
 
 
