@@ -39,7 +39,7 @@ _WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Material:
     """What a sweep of some milestones looks at, beside their own scores."""
 
     fields: dict[str, Field]
@@ -97,7 +97,7 @@ class _Work:
     ) -> None:
         self.launch, self.store, self.journal, self.folder = launch, store, journal, folder
         self.progress = progress
-        self.asked: _Asked | None = None
+        self.material: _Material | None = None
         self.cohorts: dict[str, Cohort] = {}
 
     def begin(self, names: list[str]) -> None:
@@ -106,8 +106,8 @@ class _Work:
             return
         self.progress("reading the events", 0.05)
         log = self.launch.log()
-        self.asked = asked = _asked(self.launch, log, names)
-        extra = {name: asked.specs(name) for name in names}
+        self.material = material = _look(self.launch, log, names)
+        extra = {name: material.specs(name) for name in names}
         cohorts = build_cohorts(self.launch.framework, log, extra)
         self.cohorts = {name: _in_segment(self.launch, log, cohorts.by_name[name]) for name in names}
 
@@ -147,19 +147,19 @@ class _Work:
         return {**found, "folder": str(folder), "run": run.links()}
 
     def _compute(self, name: str, folder: Path) -> None:
-        asked, launch = self.asked, self.launch
-        assert asked is not None  # `begin` looked for every milestone that is computed
+        material, launch = self.material, self.launch
+        assert material is not None  # `begin` looked for every milestone that is computed
         swept = sweep_cohort(
-            launch.framework, self.cohorts[name], asked.log, launch.variation.seed,
-            n_permutations=N_PERMUTATIONS, field=asked.fields[name], believed=asked.believed,
+            launch.framework, self.cohorts[name], material.log, launch.variation.seed,
+            n_permutations=N_PERMUTATIONS, field=material.fields[name], believed=material.believed,
         )  # fmt: skip
-        write(launch, swept, asked.log.data_through, asked.caveats[name], folder)
+        write(launch, swept, material.log.data_through, material.caveats[name], folder)
 
 
-def _asked(launch: Launch, log: Log, names: list[str]) -> _Asked:
+def _look(launch: Launch, log: Log, names: list[str]) -> _Material:
     framework = launch.framework
     milestones = {name: framework.milestones[name] for name in names}
-    return _Asked(
+    return _Material(
         {name: _field(launch, log, name) for name in names},
         _believed(framework, log),
         {name: prior_use_specs(name, milestone) for name, milestone in milestones.items()},

@@ -26,10 +26,8 @@ HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, an
 N_RESAMPLES, AT_A_TIME = 500, 50
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
-EXPLAINED_BY_SIZE, PERSISTENCE = (
-    ": size explains most of it, and may explain all.",
-    ": persistence of the same behaviour.",
-)
+EXPLAINED_BY_SIZE = ": size explains most of it, and may explain all."
+PERSISTENCE = ": persistence of the same behaviour."
 
 METHODS: dict[str, Method] = {
     "naive": "naive",
@@ -108,7 +106,7 @@ def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bo
         e_value=None if ratio is None else e_value(ratio),
         overlap=weighted.overlap,
         placebos=placebos(seen),
-        explained_by_size=isinstance(within, Estimate) and explained(seen, size, within, rng),
+        explained_by_size=isinstance(within, Estimate) and _explained(seen, size, within, rng),
         persistence=bool(seen.shared) and isinstance(after, Estimate) and _persists(seen, crude, after, rng),
     )
 
@@ -186,7 +184,7 @@ def _may_be_nothing(crude: Estimate, left: Estimate) -> bool:
     return left.lower <= 0 and left.value < HALF * crude.value
 
 
-def explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
+def _explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
     """Whether size explains the effect: of one that is there, less than half is left within sizes, which may be nothing.
 
     And the difference of the two is beyond chance, over resamples of the accounts: a small effect is halved by noise.

@@ -41,8 +41,9 @@ STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 class Cohort:
     """The observations of one milestone.
 
-    frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score, status, alive, at_risk,
-    retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing where not observable).
+    frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score,
+    status, alive, at_risk, retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing
+    where not observable).
     Of a once milestone also dormant + dormant_known_from and, of steps, a column of each; where the subscriptions say
     so expanded + expanded_known_from, and mrr.
     """

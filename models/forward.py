@@ -16,6 +16,7 @@ from models.cutpoints import CutFamily, association
 from models.effects import enough, lacking
 from models.estimates import Estimate, stratified_risk_difference
 from models.splits import N_FOLDS
+from models.strata import quarter_codes
 from models.trial import Trial, build_trial
 
 
@@ -60,8 +61,9 @@ def forward(cohort: Cohort, known_at: pd.Timestamp, rng: np.random.Generator) ->
 
 def _within_quarters(rows: pd.DataFrame) -> Estimate | None:
     reached, outcome = (rows[name].to_numpy(bool) for name in ("reached", "outcome"))
-    quarter = np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
-    return stratified_risk_difference(reached, outcome, quarter, rows["account"].to_numpy(np.int64))
+    return stratified_risk_difference(
+        reached, outcome, quarter_codes(rows), rows["account"].to_numpy(np.int64)
+    )
 
 
 def _chosen(trial: Trial, cohort: Cohort) -> dict[int, float]:

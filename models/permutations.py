@@ -22,9 +22,7 @@ from models.replicates import turns
 _MOST_ONES = 255  # that a byte can count
 _SEARCHED_CELLS = 2_000_000  # accounts x shuffles searched together: what the cache of a processor holds
 _SLAB = 2**15  # accounts summed before the next: in their order, not all over memory
-_FEWEST_SHUFFLES = (
-    8  # searched together, however many accounts: of fewer, most of a line of the cache is wasted
-)
+_FEWEST_SHUFFLES = 8  # searched together: of fewer, most of a line of the cache is wasted
 
 ALPHA = 0.05  # corrected p below which something is supported
 

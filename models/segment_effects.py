@@ -21,6 +21,7 @@ from models.estimates import Estimate, account_codes, risk_difference
 from models.milestones import number
 from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import phi_gain, plateau
+from models.strata import quarter_codes
 
 N_PERMUTATIONS = 200
 ALL_LOOKS = 0.05  # error for all segments of a dimension together
@@ -166,7 +167,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
     if not enough(rows):
         return None
     outcome = rows["outcome"].to_numpy(bool)
-    block = np.unique(rows["quarter"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
+    block = quarter_codes(rows)
     score = rows["score"].to_numpy(np.float64)
     family = CutFamily.of([Candidate("score", (), 0, False, score)], block)
     found = association(family, outcome)

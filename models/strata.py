@@ -1,10 +1,16 @@
 """Strata: observations of about equal size or habit together, so that they are compared with their like."""
 
 import numpy as np
+import pandas as pd
 
 from features.arrays import Floats, Integers
 
 UNKNOWN = -1
+
+
+def quarter_codes(rows: pd.DataFrame) -> Integers:
+    """(n,): the cohort quarter of each row (quarter) as a code, ascending from 0."""
+    return np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
 
 
 def in_parts(values: Floats, n_parts: int, fewest: int) -> Integers:

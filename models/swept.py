@@ -17,7 +17,7 @@ from models.exploration import Exploration, explore
 from models.finding import held_out_sentence
 from models.forward import Forward, forward
 from models.framework import Framework
-from models.hypotheses import Held, hold
+from models.hypotheses import AnsweredHypothesis, answer_hypotheses
 from models.rivals import Field
 from models.segment_effects import SegmentEffect, by_segment
 from models.sweep import SweepResult
@@ -38,7 +38,7 @@ class Swept:
     current: Estimate | None
     others: Confounding
     segments: tuple[SegmentEffect, ...]
-    hypotheses: tuple[Held, ...]
+    hypotheses: tuple[AnsweredHypothesis, ...]
     exploration: Exploration | None
 
     @property
@@ -87,7 +87,7 @@ def sweep_cohort(
     field: Field | None = None,
     believed: Sequence[FeatureSpec] = (),
 ) -> Swept:
-    """Sweep a milestone's own score; then hold the hypotheses against its outcome, and explore the field of rivals."""
+    """Sweep a milestone's own score; then answer the hypotheses by its outcome, and explore the field of rivals."""
     rng, known_at = np.random.default_rng(seed), log.data_through
     trial = build_trial(cohort, "primary", known_at, rng)
     band = framework.review.adoption_band
@@ -113,7 +113,7 @@ def sweep_cohort(
         effect_at(rows, float(cohort.milestone.rule.at_least)),
         confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
         tuple(by_segment(seen, trial.drawn, looks)),
-        hold(framework, cohort.name, rows, believed),
+        answer_hypotheses(framework, cohort.name, rows, believed),
         exploration,
     )
 
