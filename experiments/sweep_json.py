@@ -7,7 +7,7 @@ from features.version import code_version
 from models.adjustment import EXPLAINED_BY_SIZE, PERSISTENCE
 from models.cohorts import Cohort
 from models.effects import Effect, occasion, population
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.finding import SweepEffect
 from models.segment_effects import one_cut_for_all
 from models.sweep import Candidate
@@ -81,7 +81,7 @@ def current_sentence(record: dict[str, Any]) -> str:
         return ""
     return (
         f"The cut in use, {record['current_threshold']:g}: {record['current_adoption']:.0%} of accounts reach it,"
-        f" {100 * effect['value']:+.1f} points ({100 * effect['lower']:+.1f} to {100 * effect['upper']:+.1f})."
+        f" {in_points(effect['value'], effect['lower'], effect['upper'])}."
     )
 
 

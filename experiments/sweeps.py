@@ -16,7 +16,7 @@ from experiments.sweep_json import sweep_json
 from experiments.sweep_run import opened, record
 from experiments.tracking import Store
 from features.catalogue import catalogue_of
-from features.errors import StoreError, UsageError
+from features.errors import StoreError
 from features.fingerprints import of_inputs
 from features.log import Log
 from features.matrix import attributes_at
@@ -57,7 +57,8 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
 
     What an earlier run of the same content finished before it was cut off is taken up, not computed again.
     """
-    chosen = _chosen(launch, names)
+    launch.require(*names)
+    chosen = names or list(launch.framework.milestones)
     # Whether the store answers is found out before the work, not after it.
     store = Store.of(launch.workspace.root, launch.framework.name)
     folder = launch.folder(launch.workspace.output / "sweeps", "sweep")
@@ -70,16 +71,6 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     found = [made.milestone(name, i / len(chosen)) for i, name in enumerate(chosen)]
     journal.close()
     return found
-
-
-def _chosen(launch: Launch, names: list[str]) -> list[str]:
-    milestones = launch.framework.milestones
-    unknown = [name for name in names if name not in milestones]
-    if unknown:
-        raise UsageError(
-            f"there is no milestone {unknown[0]!r}; the framework has {', '.join(milestones) or 'none'}"
-        )
-    return names or list(milestones)
 
 
 def _depends_on(launch: Launch, chosen: list[str]) -> list[Any]:
@@ -153,7 +144,7 @@ class _Work:
             launch.framework, self.cohorts[name], material.log, launch.variation.seed,
             n_permutations=N_PERMUTATIONS, field=material.fields[name], believed=material.believed,
         )  # fmt: skip
-        write(launch, swept, material.log.data_through, material.caveats[name], folder)
+        _write(launch, swept, material.log.data_through, material.caveats[name], folder)
 
 
 def _look(launch: Launch, log: Log, names: list[str]) -> _Material:
@@ -191,7 +182,9 @@ def _in_segment(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
     return replace(cohort, frame=launch.in_segment(frame))
 
 
-def write(launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequence[str], folder: Path) -> None:
+def _write(
+    launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequence[str], folder: Path
+) -> None:
     """sweep.json, grid.parquet, explored.parquet and the pictures, each under its final name in one step."""
     explored = pd.DataFrame(dict(swept.exploration.result.grid)) if swept.exploration else pd.DataFrame()
     for name, table in (("grid", _grid(swept, known_at)), ("explored", explored)):

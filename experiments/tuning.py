@@ -10,8 +10,6 @@ from experiments.launch import Launch
 from experiments.ledgers import checked
 from experiments.studies import Found, Ledger, Plan, search
 from features.document import hash_of
-from features.errors import UsageError
-from features.faults import meant
 from features.fingerprints import of_inputs
 from features.progress import ProgressCallback
 from features.version import code_version
@@ -73,11 +71,7 @@ def tune(launch: Launch, name: str, options: Options, progress: ProgressCallback
 
     Raises UsageError for a milestone there is not or an address without meaning, StoreError when the storage is away.
     """
-    milestones = launch.framework.milestones
-    if name not in milestones:
-        raise UsageError(
-            f"there is no milestone {name!r}{meant(name, milestones)}; the framework has {', '.join(milestones) or 'none'}"
-        )
+    launch.require(name)
     journal = launch.workspace.tuning(name) / "journal.log"
     address = checked(options.storage) if options.storage else str(journal)
     rng = np.random.default_rng(launch.variation.seed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.arrays import Floats
 from models.effects import Method
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.permutations import corrected
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import Shape
@@ -118,7 +118,4 @@ def supported_finding(shape: Shape, operating: OperatingCut, found: Mapping[str,
 def held_out_sentence(effect: Estimate, quarters: tuple[str, str] | None = None) -> str:
     """What a chosen cut goes with where it was not chosen: in other accounts, or in fresh quarters."""
     where = "" if quarters is None else f", in the fresh quarters {quarters[0]} to {quarters[1]}"
-    return (
-        f"Out of sample{where}, reaching the chosen cut goes with {100 * effect.value:+.1f} points"
-        f" ({100 * effect.lower:+.1f} to {100 * effect.upper:+.1f})."
-    )
+    return f"Out of sample{where}, reaching the chosen cut goes with {in_points(**effect.brief())}."

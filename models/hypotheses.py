@@ -18,7 +18,7 @@ from features.arrays import Flags, Floats, Integers
 from features.specs import FeatureSpec
 from models.contrast import Strata
 from models.effects import enough
-from models.estimates import Estimate, account_codes, stratified_risk_difference
+from models.estimates import Estimate, account_codes, in_points, stratified_risk_difference
 from models.framework import Framework, Hypothesis
 from models.milestones import DEFAULT_MINIMUM
 from models.rivals import RIVAL
@@ -203,7 +203,6 @@ def _part(each: AskedFeature, said: Answer, sign: float, minimum: float) -> str:
     small = said == "supported" and _most(points, sign) < minimum
     but = f", but less than {100 * minimum:g} points for certain" if small else ""
     return (
-        f"{each.feature} {said}{but}: more of it goes with {100 * points.value:+.1f} points"
-        f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
+        f"{each.feature} {said}{but}: more of it goes with {in_points(**points.brief())}, AUC {each.auc.value:.2f}"
         f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
     )
