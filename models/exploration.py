@@ -4,7 +4,6 @@ The milestone's own score is a question asked beforehand and has a family of its
 among hundreds of candidates: it has to pass what noise reaches anywhere among them, and it is a proposal, no decision.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from models.cohorts import Cohort
 from models.cutpoints import COARSE_CUTS
-from models.rivals import Rival
+from models.rivals import Field
 from models.sweep import SweepResult, sweep
 from models.trial import Trial, build_trial
 
@@ -102,16 +101,15 @@ class Exploration:
 def explore(
     cohort: Cohort,
     known_at: pd.Timestamp,
-    rivals: Sequence[Rival],
+    field: Field,
     seed: int,
     *,
     band: tuple[float, float],
     n_permutations: int,
-    counted_by_outcome: frozenset[str] = frozenset(),
-    refused: dict[str, str] | None = None,
+    counted_by_outcome: frozenset[str],
 ) -> Exploration:
     """Sweep the milestone's own score and all its rivals together, on the dates that the same seed draws for it alone."""
-    trial = build_trial(cohort, "primary", known_at, np.random.default_rng(seed), rivals)
+    trial = build_trial(cohort, "primary", known_at, np.random.default_rng(seed), field.rivals)
     result = sweep(
         trial.candidates,
         trial.outcome,
@@ -123,4 +121,4 @@ def explore(
         group=trial.fold,
         most_cuts=COARSE_CUTS,
     )
-    return Exploration(trial, result, counted_by_outcome, refused or {})
+    return Exploration(trial, result, counted_by_outcome, field.refused)

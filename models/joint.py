@@ -19,7 +19,7 @@ from models.framework import Framework
 from models.milestones import CountRule, Rule
 from models.permutations import corrected
 from models.spaces import Point, Space
-from models.trial import MOSTLY, one_each
+from models.trial import LEAST_ACCOUNTS, one_each
 
 _SPLITS_AT_ONCE = 20_000_000  # definitions x accounts held at once: 80 MB of float32
 _SHUFFLES_AT_ONCE = 20_000_000  # accounts x permutations, the same
@@ -59,7 +59,7 @@ def drawn_rows(
     kept = list(columns)
     if isinstance(cohort.milestone.rule, CountRule):
         known = rows[kept].notna().groupby(rows["account"]).any().mean()
-        kept = [column for column in kept if known[column] >= MOSTLY]
+        kept = [column for column in kept if known[column] >= LEAST_ACCOUNTS]
         complete = rows[kept].notna().all(axis=1)
         excluded["another count is not known"] = int((~complete).sum())
         rows = rows[complete]

@@ -6,7 +6,7 @@ its own, which allows for as many segments as were looked at.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,18 +49,7 @@ class SegmentEffect:
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it."""
-        return {
-            "dimension": self.dimension,
-            "segment": self.segment,
-            "n_observations": self.n_observations,
-            "n_accounts": self.n_accounts,
-            "adoption": self.adoption,
-            "effect": None if self.effect is None else self.effect.as_dict(),
-            "interaction": None if self.interaction is None else self.interaction.as_dict(),
-            "own_cut": self.own_cut,
-            "own_plateau": None if self.own_plateau is None else list(self.own_plateau),
-            "needs_another": self.needs_another,
-        }
+        return asdict(self)
 
 
 def by_segment(seen: Comparison, once_each: pd.Index, rng: np.random.Generator) -> list[SegmentEffect]:

@@ -28,7 +28,9 @@ from models.trial import Trial, build_trial, run_trial
 class Swept:
     """Everything that a sweep says of one milestone.
 
-    The search has one date per account; what is measured at a cut has every observation, as a review has.
+    The search has one date per account; what is measured at a cut has every observation, as a review has. current: the
+    effect of the cut in use; others: other explanations of the effect at `shown_cut`. exploration: None where there is
+    no rival.
     """
 
     cohort: Cohort
@@ -84,8 +86,8 @@ def sweep_cohort(
     seed: int,
     *,
     n_permutations: int,
-    field: Field | None = None,
-    believed: Sequence[FeatureSpec] = (),
+    field: Field,
+    believed: Sequence[FeatureSpec],
 ) -> Swept:
     """Sweep a milestone's own score; then answer the hypotheses by its outcome, and explore the field of rivals."""
     rng, known_at = np.random.default_rng(seed), log.data_through
@@ -93,28 +95,27 @@ def sweep_cohort(
     band = framework.review.adoption_band
     result = run_trial(trial, cohort, rng, band, n_permutations)
     exploration = None
-    if field is not None and (field.rivals or field.refused):
+    if field.rivals or field.refused:
         counted = framework.counted_by(cohort.milestone.primary_outcome)
         if not counted and framework.means_silence(cohort.milestone.primary_outcome):
             counted = frozenset(event for one in field.rivals for event in one.rule.events)
         exploration = explore(
-            cohort, known_at, field.rivals, seed, band=band, n_permutations=n_permutations,
-            counted_by_outcome=counted, refused=field.refused,
+            cohort, known_at, field, seed, band=band, n_permutations=n_permutations, counted_by_outcome=counted,
         )  # fmt: skip
     rows = cohort.judged("primary", known_at)
     mine = chosen_on(cohort.milestone, rows)
     shown = shown_cut(cohort, result)
     seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
     return Swept(
-        cohort,
-        trial,
-        result,
-        forward(cohort, known_at, np.random.default_rng([seed, 2])),
-        effect_at(rows, float(cohort.milestone.rule.at_least)),
-        confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
-        tuple(by_segment(seen, trial.drawn, looks)),
-        answer_hypotheses(framework, cohort.name, rows, believed),
-        exploration,
+        cohort=cohort,
+        trial=trial,
+        result=result,
+        forward=forward(cohort, known_at, np.random.default_rng([seed, 2])),
+        current=effect_at(rows, float(cohort.milestone.rule.at_least)),
+        others=confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
+        segments=tuple(by_segment(seen, trial.drawn, looks)),
+        hypotheses=answer_hypotheses(framework, cohort.name, rows, believed),
+        exploration=exploration,
     )
 
 

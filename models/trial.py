@@ -17,7 +17,7 @@ from models.sweep import Candidate, SweepResult, sweep
 # A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
 # on one plan or since a launch, says nothing of the rest.
 # They may take no more than a tenth of the accounts together, and no more than half of the observations.
-MOSTLY, HALF = 0.9, 0.5
+LEAST_ACCOUNTS, LEAST_OBSERVATIONS = 0.9, 0.5  # of all, that rivals leave
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _little_known(rows: pd.DataFrame, rivals: Sequence[Rival]) -> dict[str, floa
     together, left_out = np.ones(len(rows), bool), {}
     for name in sorted(known, key=lambda one: -known[one].sum()):
         with_it = together & known[name]
-        if accounts(with_it) < MOSTLY or with_it.sum() < HALF * len(rows):
+        if accounts(with_it) < LEAST_ACCOUNTS or with_it.sum() < LEAST_OBSERVATIONS * len(rows):
             left_out[name] = accounts(known[name])
         else:
             together = with_it
