@@ -6,11 +6,11 @@ from experiments.launch import Launch
 from features.version import code_version
 from models.adjustment import EXPLAINED_BY_SIZE, PERSISTENCE
 from models.cohorts import Cohort
+from models.cutpoints import Candidate
 from models.effects import Effect, occasion, population
 from models.estimates import Estimate, in_points
 from models.finding import SweepEffect
 from models.segment_effects import one_cut_for_all
-from models.sweep import Candidate
 from models.swept import Swept
 
 SCHEMA_VERSION = 2

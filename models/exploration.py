@@ -12,8 +12,9 @@ import pandas as pd
 
 from models.cohorts import Cohort
 from models.cutpoints import COARSE_CUTS
+from models.finding import SweepResult
 from models.rivals import Field
-from models.sweep import SweepResult, sweep
+from models.sweep import sweep
 from models.trial import Trial, build_trial
 
 MOST_LEADING = 12

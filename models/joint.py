@@ -19,6 +19,7 @@ from models.framework import Framework
 from models.milestones import CountRule, Rule
 from models.permutations import corrected
 from models.spaces import Point, Space
+from models.strata import by_quarter
 from models.trial import LEAST_ACCOUNTS, one_each
 
 _SPLITS_AT_ONCE = 20_000_000  # definitions x accounts held at once: 80 MB of float32
@@ -63,7 +64,7 @@ def drawn_rows(
         complete = rows[kept].notna().all(axis=1)
         excluded["another count is not known"] = int((~complete).sum())
         rows = rows[complete]
-    drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
+    drawn = one_each(rows, cohort.frame, rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
     return drawn[["quarter", "outcome", *kept]], {reason: n for reason, n in excluded.items() if n}
 
@@ -85,13 +86,13 @@ def halves(drawn: pd.DataFrame) -> tuple[list[str], list[str]]:
 def rows_in(drawn: pd.DataFrame, quarters: Collection[str]) -> Rows:
     """The rows of some cohort quarters."""
     inside = drawn[drawn["quarter"].isin(quarters)]
-    names, block = np.unique(inside["quarter"].to_numpy(dtype=str), return_inverse=True)
+    names, block = by_quarter(inside)
     parts = inside.drop(columns=["quarter", "outcome"])
     return Rows(
         {str(column): parts[column].to_numpy(np.float64) for column in parts},
         inside["outcome"].to_numpy(bool),
-        block.astype(np.int64),
-        tuple(map(str, names)),
+        block,
+        names,
     )
 
 

@@ -19,14 +19,12 @@ from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association
 from models.effects import Method, lacking
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
-from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
+from models.finding import SweepEffect, SweepResult, none_finding, supported_finding
 from models.held_out import HeldOut
 from models.permutations import ALPHA, corrected, permutation_maxima
-from models.plateau import CurvePoint, OperatingCut, Resamples
+from models.plateau import CurvePoint, Resamples
 from models.shape import step_or_smooth
 from models.splits import N_FOLDS
-
-__all__ = ["Candidate", "CurvePoint", "OperatingCut", "SweepEffect", "SweepResult", "Verdict", "sweep"]
 
 _POWER = 0.8
 _LEVEL = 0.95

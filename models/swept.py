@@ -14,13 +14,12 @@ from models.comparison import Comparison
 from models.effects import difference_in, enough
 from models.estimates import Estimate
 from models.exploration import Exploration, explore
-from models.finding import held_out_sentence
+from models.finding import SweepResult, held_out_sentence
 from models.forward import Forward, forward
 from models.framework import Framework
 from models.hypotheses import AnsweredHypothesis, answer_hypotheses
 from models.rivals import Field
 from models.segment_effects import SegmentEffect, by_segment
-from models.sweep import SweepResult
 from models.trial import Trial, build_trial, run_trial
 
 

@@ -9,10 +9,13 @@ import pandas as pd
 
 from features.arrays import Flags, Floats, Integers
 from models.cohorts import Asked, Cohort
+from models.cutpoints import Candidate
 from models.effects import difference_in
+from models.finding import SweepResult
 from models.milestones import CountRule
 from models.rivals import Rival
-from models.sweep import Candidate, SweepResult, sweep
+from models.strata import by_quarter
+from models.sweep import sweep
 
 # A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
 # on one plan or since a launch, says nothing of the rest.
@@ -68,15 +71,15 @@ def build_trial(
     complete = rows[[one.column for one in rivals]].notna().all(axis=1)
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
-    drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
+    drawn = one_each(rows, cohort.frame, rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
-    seen, block = np.unique(drawn["quarter"].to_numpy(dtype=str), return_inverse=True)
+    seen, block = by_quarter(drawn)
     return Trial(
         candidates=(_own(cohort, drawn), *(_candidate(one, drawn[one.column]) for one in rivals)),
         outcome=drawn["outcome"].to_numpy(bool),
-        block=block.astype(np.int64),
+        block=block,
         fold=drawn["fold"].to_numpy(np.int64),
-        quarters=tuple(str(quarter) for quarter in seen),
+        quarters=seen,
         excluded={reason: n for reason, n in excluded.items() if n},
         left_out=left_out,
         drawn=drawn.index,
@@ -101,12 +104,15 @@ def _little_known(rows: pd.DataFrame, rivals: Sequence[Rival]) -> dict[str, floa
     return left_out
 
 
-def one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row per account: the first from a date on that is drawn from all `dates` of the account, gone by then or not.
+def one_each(rows: pd.DataFrame, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One row per account: the first from a date on that is drawn from all its dates, gone by then or not.
+
+    frame: every observation of the cohort, of which those in the quarters of the rows are drawn from.
 
     The draw must not know what became of the account. Drawn among the rows that are judged, whoever soon left would be
     drawn younger, and whatever grows with tenure would look as if it kept accounts.
     """
+    dates = frame[frame["quarter"].isin(rows["quarter"].unique())]
     drawn = dates.iloc[rng.permutation(len(dates))].drop_duplicates("account").set_index("account")["as_of"]
     late_enough = rows[rows["as_of"].to_numpy() >= drawn.reindex(rows["account"]).to_numpy()]
     return late_enough.sort_values("as_of", kind="stable").drop_duplicates("account").sort_index()

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.cutpoints import Candidate
 from models.finding import SweepResult
 from models.permutations import ALPHA
-from models.sweep import Candidate, sweep
+from models.sweep import sweep
 from models.trial import build_trial, run_trial
 from reports.bars.worlds import NAME, World, draw
 

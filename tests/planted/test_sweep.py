@@ -10,15 +10,17 @@ import pytest
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import (
     Association,
+    Candidate,
     CutFamily,
     achievable_cuts,
     association,
     minimum_support,
 )
+from models.finding import SweepResult
 from models.permutations import permutation_maxima
 from models.plateau import Resamples, curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
-from models.sweep import Candidate, SweepResult, sweep
+from models.sweep import sweep
 
 COMMON = 7.0  # about 40 % of the accounts below reach it
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from features.arrays import Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
-from models.sweep import SweepResult, sweep
+from models.finding import SweepResult
+from models.sweep import sweep
 
 N = 400
 

@@ -11,10 +11,10 @@ import pytest
 
 from features.quarters import Quarters
 from models.cohorts import Cohort
+from models.cutpoints import Candidate
 from models.label_clock import LabelClock
 from models.milestones import Milestone
 from models.rivals import rivals_by_event
-from models.sweep import Candidate
 from models.trial import Trial, build_trial, over_all_dates, run_trial, within_band
 
 STATE = Milestone.model_validate(
