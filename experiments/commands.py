@@ -140,7 +140,7 @@ def tune(
 ) -> None:
     """Search joint definitions of a milestone: which steps, which levels, which event and window, and how many."""
     from experiments.launch import Launch, Variation
-    from experiments.tuning import Asked
+    from experiments.tuning import Options
     from experiments.tuning import tune as run_tuning
     from experiments.tuning_record import keep, lines
     from features.workspace import Workspace
@@ -148,7 +148,7 @@ def tune(
     console = Console(as_json)
     launch = Launch.of(Workspace(workspace.resolve()), Variation(seed=seed, name=name, note=note))
     with console.progress("tune") as progress:
-        tuning = run_tuning(launch, milestone, Asked(trials, workers, storage), progress)
+        tuning = run_tuning(launch, milestone, Options(trials, workers, storage), progress)
         progress("recording", 0.95)
         made = keep(tuning)
     for line in lines(tuning, made):

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import UsageError
+from features.faults import meant
 from features.intake import open_log
 from features.log import Log
 from features.matrix import Matrix, build_frame, read_matrix
@@ -103,6 +104,16 @@ class Launch:
     def log(self) -> Log:
         """The tables, opened."""
         return open_log(self.framework.data, self.workspace.root)
+
+    def require(self, *names: str) -> None:
+        """Raises UsageError for a name that no milestone of the framework bears."""
+        milestones = self.framework.milestones
+        for name in names:
+            if name not in milestones:
+                raise UsageError(
+                    f"there is no milestone {name!r}{meant(name, milestones)}; the framework has"
+                    f" {', '.join(milestones) or 'none'}"
+                )
 
     def tags(self) -> dict[str, Any]:
         """What every run says of where it comes from."""

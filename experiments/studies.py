@@ -251,29 +251,29 @@ def search(ledger: Ledger, judge: Judge, workers: int, tell: Callable[[str, floa
     with ledger.opened() as it:
         others = it.others()
         before = it.lay_out(lambda place: tell(f"laying out {n:,} definitions", 0.3 * place / n))
-        helpers = [_process(ledger, judge, worker) for worker in range(1, workers)]
+        processes = [_process(ledger, judge, worker) for worker in range(1, workers)]
         try:
             it.drain(
                 judge.score, 0, lambda done: tell(f"{done:,} of {n:,} definitions", 0.3 + 0.7 * done / n)
             )
-            for helper in helpers:
-                helper.join()
+            for process in processes:
+                process.join()
         finally:
-            for helper in helpers:
-                helper.terminate()
+            for process in processes:
+                process.terminate()
         return Found(tuple(it.points()), before, others)
 
 
 def _process(ledger: Ledger, judge: Judge, worker: int) -> Any:
     # A fork would inherit the threads of DuckDB and MLflow, half of them.
     process = multiprocessing.get_context("spawn").Process(
-        target=help_out, args=(ledger, judge, worker), daemon=True
+        target=join_in, args=(ledger, judge, worker), daemon=True
     )
     process.start()
     return process
 
 
-def help_out(ledger: Ledger, judge: Judge, worker: int) -> None:
+def join_in(ledger: Ledger, judge: Judge, worker: int) -> None:
     """The work of one more process, which says nothing: what goes wrong here goes wrong for the one that speaks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(MilestonesError), ledger.opened() as it:

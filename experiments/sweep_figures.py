@@ -40,7 +40,7 @@ def of_sweep(record: Mapping[str, Any], swept: Swept) -> dict[str, Figure]:
     result = swept.result
     if not result.grid or not len(result.grid["cut"]):
         return {}
-    points = next((result.curves[name] for name in (swept.best_candidate.name,) if name in result.curves), ())
+    points = result.curves.get(swept.trial.own.name, ())
     found = {"cuts": cuts(record, result.grid, points)}
     if result.null is not None and record["phi"] is not None:
         found["noise"] = noise(record, np.asarray(result.null), _explored(swept))

@@ -6,11 +6,11 @@ from experiments.launch import Launch
 from features.version import code_version
 from models.adjustment import EXPLAINED_BY_SIZE, PERSISTENCE
 from models.cohorts import Cohort
+from models.cutpoints import Candidate
 from models.effects import Effect, occasion, population
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.finding import SweepEffect
 from models.segment_effects import one_cut_for_all
-from models.sweep import Candidate
 from models.swept import Swept
 
 SCHEMA_VERSION = 2
@@ -20,7 +20,6 @@ ONE_DATE = "one per account"
 def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, Any]:
     """The record of one milestone, as JSON writes it."""
     cohort, trial, result, framework = swept.cohort, swept.trial, swept.result, launch.framework
-    best = swept.best_candidate
     return {
         "schema_version": SCHEMA_VERSION,
         "milestone": cohort.name,
@@ -29,10 +28,10 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "code_version": code_version(),
         "seed": launch.variation.seed,
         "exploratory": launch.variation.exploratory,
-        "feature": best.name,
-        "event": list(best.events),
-        "window_days": best.window_days,
-        "per_seat": best.per_seat,
+        "feature": trial.own.name,
+        "event": list(trial.own.events),
+        "window_days": trial.own.window_days,
+        "per_seat": trial.own.per_seat,
         "landmark_days": cohort.milestone.rule.window_days if cohort.milestone.kind == "once" else None,
         "outcome": cohort.milestone.primary_outcome,
         "same_behaviour": list(framework.shares_behaviour(cohort.name)),
@@ -47,15 +46,14 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "verdict": result.verdict,
         "sentence": swept.sentence,
         "current_threshold": swept.cut_in_use,
-        "current_adoption": _adoption(trial.candidates[0], swept.cut_in_use),
+        "current_adoption": _adoption(trial.own, swept.cut_in_use),
         "threshold": result.threshold,
         "best_cut": result.best_cut,
         "operating_cut": result.operating_cut
         and {"value": result.operating_cut.value, "reason": result.operating_cut.reason},
         "plateau": result.plateau and list(result.plateau),
         "stability_range": result.stability_range and list(result.stability_range),
-        "operating_adoption": result.operating_cut
-        and _adoption(trial.candidates[0], result.operating_cut.value),
+        "operating_adoption": result.operating_cut and _adoption(trial.own, result.operating_cut.value),
         "gain_over_current": result.gain_over_current and result.gain_over_current.brief(),
         "p_corrected": result.p_corrected,
         "p_corrected_over_all": swept.p_over_all,
@@ -84,7 +82,7 @@ def current_sentence(record: dict[str, Any]) -> str:
         return ""
     return (
         f"The cut in use, {record['current_threshold']:g}: {record['current_adoption']:.0%} of accounts reach it,"
-        f" {100 * effect['value']:+.1f} points ({100 * effect['lower']:+.1f} to {100 * effect['upper']:+.1f})."
+        f" {in_points(effect['value'], effect['lower'], effect['upper'])}."
     )
 
 
@@ -112,7 +110,7 @@ def _by_segment(swept: Swept) -> list[str]:
     said = []
     for dimension in dict.fromkeys(one.dimension for one in swept.segments):
         sentence = one_cut_for_all(list(swept.segments), swept.shown_cut, dimension)
-        if dimension == "size" and swept.best_candidate.per_seat and sentence:
+        if dimension == "size" and swept.trial.own.per_seat and sentence:
             sentence += " A rate of few seats is coarse, which alone can make sizes differ."
         said.append(sentence)
     return [sentence for sentence in said if sentence]

@@ -12,6 +12,7 @@ from experiments.launch import Launch
 from experiments.recorded_run import Run
 from experiments.sweep_json import current_sentence, sentences
 from experiments.tracking import Store
+from models.permutations import ALPHA
 
 # What a curve of the own score logs, a step a cut: "at step 20 phi was 0.21" where cuts are whole numbers.
 CURVES = ("phi", "youden", "risk_difference", "share_reached")
@@ -66,7 +67,7 @@ def record(run: Run, store: Store, launch: Launch, found: dict[str, Any], folder
         run.file(path, "figures")
     for path in sorted([*folder.glob("*.parquet"), folder / "sweep.json"]):
         run.file(path)
-    for child in shortlist(found, grid):
+    for child in _shortlist(found, grid):
         name, params, metrics = child["name"], child["params"], child["metrics"]
         with store.run(name, "sweep", tags={"shortlisted": child["role"]}, params=params, nested=True) as one:
             one.metrics(metrics)
@@ -85,7 +86,7 @@ def _curve(grid: pd.DataFrame) -> list[tuple[int, dict[str, float]]]:
     return [(int(step), dict(zip(names, row, strict=True))) for step, row in zip(steps, rows, strict=True)]
 
 
-def shortlist(found: dict[str, Any], grid: pd.DataFrame) -> list[dict[str, Any]]:
+def _shortlist(found: dict[str, Any], grid: pd.DataFrame) -> list[dict[str, Any]]:
     """The few cuts worth comparing beside each other, in MLflow's table and its parallel coordinates.
 
     Of the own score the best, the operating cut, the one in use and the ends of the plateau; of what was explored the
@@ -111,7 +112,7 @@ def shortlist(found: dict[str, Any], grid: pd.DataFrame) -> list[dict[str, Any]]
         if len(at):
             made.append(_child(role, found["feature"], cut, at.iloc[0], found, found["p_corrected"]))
     leading = (found["exploration"] or {}).get("leading", [])
-    others = [row for row in leading if row["feature"] != found["feature"] and row["p_corrected"] < 0.05]
+    others = [row for row in leading if row["feature"] != found["feature"] and row["p_corrected"] < ALPHA]
     made += [
         _child("explored", row["feature"], row["cut"], row, row, row["p_corrected"])
         for row in others[:MOST_EXPLORED]
@@ -143,12 +144,7 @@ def _child(
 
 def _note(first: str | None, found: dict[str, Any]) -> str:
     lines = [first or "", *(f"- {said}" for said in sentences(found)), "", current_sentence(found)]
-    family = found["family"]
-    lines.append(
-        f"Tried {family['cuts']} cuts of {family['candidates']} candidate on {found['n_accounts']:,} accounts."
-        if family["candidates"] == 1
-        else f"Tried {family['cuts']} cuts of {family['candidates']} candidates on {found['n_accounts']:,} accounts."
-    )
+    lines.append(f"Tried {found['family']['cuts']} cuts on {found['n_accounts']:,} accounts.")
     if found["p_corrected"] is not None:
         lines.append(f"Corrected p = {found['p_corrected']:.3f}; phi = {found['phi']:.3f}.")
     lines += ["", "| effect | measure | value | 95 % interval |", "|---|---|---|---|"]

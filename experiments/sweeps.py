@@ -39,7 +39,7 @@ _WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Material:
     """What a sweep of some milestones looks at, beside their own scores."""
 
     fields: dict[str, Field]
@@ -57,7 +57,8 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
 
     What an earlier run of the same content finished before it was cut off is taken up, not computed again.
     """
-    chosen = _chosen(launch, names)
+    launch.require(*names)
+    chosen = names or list(launch.framework.milestones)
     # Whether the store answers is found out before the work, not after it.
     store = Store.of(launch.workspace.root, launch.framework.name)
     folder = launch.folder(launch.workspace.output / "sweeps", "sweep")
@@ -70,16 +71,6 @@ def sweep_milestones(launch: Launch, names: list[str], progress: ProgressCallbac
     found = [made.milestone(name, i / len(chosen)) for i, name in enumerate(chosen)]
     journal.close()
     return found
-
-
-def _chosen(launch: Launch, names: list[str]) -> list[str]:
-    milestones = launch.framework.milestones
-    unknown = [name for name in names if name not in milestones]
-    if unknown:
-        raise UsageError(
-            f"there is no milestone {unknown[0]!r}; the framework has {', '.join(milestones) or 'none'}"
-        )
-    return names or list(milestones)
 
 
 def _depends_on(launch: Launch, chosen: list[str]) -> list[Any]:
@@ -97,7 +88,7 @@ class _Work:
     ) -> None:
         self.launch, self.store, self.journal, self.folder = launch, store, journal, folder
         self.progress = progress
-        self.asked: _Asked | None = None
+        self.material: _Material | None = None
         self.cohorts: dict[str, Cohort] = {}
 
     def begin(self, names: list[str]) -> None:
@@ -106,8 +97,8 @@ class _Work:
             return
         self.progress("reading the events", 0.05)
         log = self.launch.log()
-        self.asked = asked = _asked(self.launch, log, names)
-        extra = {name: asked.specs(name) for name in names}
+        self.material = material = _look(self.launch, log, names)
+        extra = {name: material.specs(name) for name in names}
         cohorts = build_cohorts(self.launch.framework, log, extra)
         chosen = {name: _in_segment(self.launch, log, cohorts.by_name[name]) for name in names}
         self.cohorts = {name: _in_strata(self.launch, log, cohort) for name, cohort in chosen.items()}
@@ -148,19 +139,19 @@ class _Work:
         return {**found, "folder": str(folder), "run": run.links()}
 
     def _compute(self, name: str, folder: Path) -> None:
-        asked, launch = self.asked, self.launch
-        assert asked is not None  # `begin` looked for every milestone that is computed
+        material, launch = self.material, self.launch
+        assert material is not None  # `begin` looked for every milestone that is computed
         swept = sweep_cohort(
-            launch.framework, self.cohorts[name], asked.log, launch.variation.seed,
-            n_permutations=N_PERMUTATIONS, field=asked.fields[name], believed=asked.believed,
+            launch.framework, self.cohorts[name], material.log, launch.variation.seed,
+            n_permutations=N_PERMUTATIONS, field=material.fields[name], believed=material.believed,
         )  # fmt: skip
-        write(launch, swept, asked.log.data_through, asked.caveats[name], folder)
+        _write(launch, swept, material.log.data_through, material.caveats[name], folder)
 
 
-def _asked(launch: Launch, log: Log, names: list[str]) -> _Asked:
+def _look(launch: Launch, log: Log, names: list[str]) -> _Material:
     framework = launch.framework
     milestones = {name: framework.milestones[name] for name in names}
-    return _Asked(
+    return _Material(
         {name: _field(launch, log, name) for name in names},
         _believed(framework, log),
         {name: prior_use_specs(name, milestone) for name, milestone in milestones.items()},
@@ -206,7 +197,9 @@ def _in_strata(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
     return replace(cohort, frame=cohort.frame.assign(**{STRATUM: strata}))
 
 
-def write(launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequence[str], folder: Path) -> None:
+def _write(
+    launch: Launch, swept: Swept, known_at: pd.Timestamp, caveats: Sequence[str], folder: Path
+) -> None:
     """sweep.json, grid.parquet, explored.parquet and the pictures, each under its final name in one step."""
     explored = pd.DataFrame(dict(swept.exploration.result.grid)) if swept.exploration else pd.DataFrame()
     for name, table in (("grid", _grid(swept, known_at)), ("explored", explored)):
@@ -229,5 +222,5 @@ def _grid(swept: Swept, known_at: pd.Timestamp) -> pd.DataFrame:
     rows = np.arange(len(grid))[:: -(-len(grid) // MOST_OVER_ALL_DATES)]
     named = [result.best_cut, *(result.plateau or ()), result.operating_cut and result.operating_cut.value]
     chosen = np.union1d(rows, np.flatnonzero(grid["cut"].isin(named)))
-    measured = over_all_dates(swept.cohort, "primary", known_at, "score", grid["cut"].to_numpy()[chosen])
+    measured = over_all_dates(swept.cohort, "primary", known_at, grid["cut"].to_numpy()[chosen])
     return grid.join(measured.set_index(chosen).add_prefix("all_dates_"))

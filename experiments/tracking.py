@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from experiments.addresses import asking, knock, shown, sqlite_path, sqlite_uri, try_writing
 from experiments.logged_model import ModelRecord, registry_name
+from experiments.mlflow_environment import briefly, settle, using
 from experiments.recorded_run import Run
 from features.errors import StoreError, UsageError
 
@@ -42,17 +43,6 @@ NOTES: dict[Kind, str] = {
     f"quarter. Runs tagged {SUPERSEDED} have a fresher one.",
 }
 
-# What MLflow reads from the environment; a value that the user has set is left alone. Addresses and progress
-# bars would be printed between the lines of `--json`; MLflow's own patience is seven retries of two minutes.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-}
-# Asked once and briefly, a server that is away is found out in seconds.
-_PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _LOCK_SECONDS = 120
 
 
@@ -74,7 +64,7 @@ class Store:
 
         Raises StoreError when it does not answer within some seconds, or cannot be written.
         """
-        _settle()
+        settle()
         workspace = workspace.resolve()
         own = sqlite_uri(workspace / "mlflow.db")
         # While a run is open MLflow names its store in the environment: our own there is nobody's wish.
@@ -111,7 +101,7 @@ class Store:
         Under `mlflow run`, which opens a run first, the first run of the process joins that one.
         Raises StoreError when the store refuses, UsageError when another run is open and `nested` is False.
         """
-        with _using(self.uri):
+        with using(self.uri):
             run = self._start(name, kind, nested)
             status = "FINISHED"
             try:
@@ -230,7 +220,7 @@ class Store:
         with self.asking("open it"):
             database = sqlite_path(self.uri)
             if database is None:
-                with _briefly():
+                with briefly():
                     knock(self.uri)
                     self.client.search_experiments(max_results=1)
                 return
@@ -276,52 +266,3 @@ class Store:
                 f"workspace {self.workspace}, which was moved or copied: move it back, or move "
                 "its mlflow.db away to begin a fresh record"
             )
-
-
-def _settle() -> None:
-    """Set what is not set of the environment, and quieten the loggers that would speak between our lines."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        import mlflow  # noqa: F401  (it sets its own level when it is imported)
-
-        for logger in ("mlflow", "alembic"):
-            logging.getLogger(logger).setLevel(logging.WARNING)
-
-
-@contextmanager
-def _briefly() -> Iterator[None]:
-    """Replace our own retries and time limit by those of a first knock; a user's own are kept."""
-    before = {name: os.environ.get(name) for name in _PROBE}
-    os.environ.update({name: _PROBE[name] for name in _PROBE if before[name] == _ENVIRONMENT[name]})
-    try:
-        yield
-    finally:
-        _restore(before)
-
-
-@contextmanager
-def _using(uri: str) -> Iterator[None]:
-    """Point MLflow's fluent functions at a store, and back again.
-
-    They keep the address in the environment, where the next workspace would take it for the user's wish.
-    """
-    import mlflow
-
-    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"] or "")
-        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"] or "")
-        _restore(before)
-
-
-def _restore(before: Mapping[str, str | None]) -> None:
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -10,8 +10,6 @@ from experiments.launch import Launch
 from experiments.ledgers import checked
 from experiments.studies import Found, Ledger, Plan, search
 from features.document import hash_of
-from features.errors import UsageError
-from features.faults import meant
 from features.fingerprints import of_inputs
 from features.progress import ProgressCallback
 from features.version import code_version
@@ -32,7 +30,7 @@ _LOCK_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class Options:
     """The options of `tune` beside those of every run: how many trials, by how many processes, in which storage."""
 
     trials: int | None = None
@@ -68,38 +66,34 @@ class Tuning:
     opened_before: int
 
 
-def tune(launch: Launch, name: str, asked: Asked, progress: ProgressCallback) -> Tuning:
+def tune(launch: Launch, name: str, options: Options, progress: ProgressCallback) -> Tuning:
     """Search the joint definitions of a milestone.
 
     Raises UsageError for a milestone there is not or an address without meaning, StoreError when the storage is away.
     """
-    milestones = launch.framework.milestones
-    if name not in milestones:
-        raise UsageError(
-            f"there is no milestone {name!r}{meant(name, milestones)}; the framework has {', '.join(milestones) or 'none'}"
-        )
+    launch.require(name)
     journal = launch.workspace.tuning(name) / "journal.log"
-    address = checked(asked.storage) if asked.storage else str(journal)
+    address = checked(options.storage) if options.storage else str(journal)
     rng = np.random.default_rng(launch.variation.seed)
     progress("reading the events", 0.02)
-    material = look(launch, name, rng)
+    material = _look(launch, name, rng)
     if material.choosing.lacking:
         front = insufficient(material.milestone.rule, material.choosing.lacking)
         return Tuning(launch, name, material, None, Found((), 0, 0), (), front, lattice(material.space), 0)
-    judge = judge_of(launch, material)
-    plan, size = plan_of(launch, name, material, asked.trials)
+    judge = _judge(launch, material)
+    plan, size = _plan(launch, name, material, options.trials)
     found = search(
-        Ledger(plan, address), judge, asked.workers, lambda what, share: progress(what, 0.2 + 0.6 * share)
+        Ledger(plan, address), judge, options.workers, lambda what, share: progress(what, 0.2 + 0.6 * share)
     )
     progress("the evidence, and the fresh quarters", 0.8)
-    tried = tuple(scored(judge, found.points))
+    tried = tuple(_scored(judge, found.points))
     fresh = () if material.fresh.lacking else material.fresh.quarters
     before = _opened(launch, name, plan, fresh)
     front = front_of(judge, tried, material.milestone.rule, material.fresh, rng)
     return Tuning(launch, name, material, plan, found, tried, front, size, before)
 
 
-def look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
+def _look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     """One look at the events for every part of every definition, and the accounts in two halves."""
     framework, log = launch.framework, launch.log()
     milestone = framework.milestones[name]
@@ -116,7 +110,7 @@ def look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     return Material(milestone, space, choosing, fresh, excluded, refused, doubts)
 
 
-def judge_of(launch: Launch, material: Material) -> Judge:
+def _judge(launch: Launch, material: Material) -> Judge:
     """What scores the points of a space, with the framework's own limits of adoption."""
     features = launch.framework.data.features
     return Judge(
@@ -125,7 +119,7 @@ def judge_of(launch: Launch, material: Material) -> Judge:
     )  # fmt: skip
 
 
-def plan_of(launch: Launch, name: str, material: Material, trials: int | None) -> tuple[Plan, int]:
+def _plan(launch: Launch, name: str, material: Material, trials: int | None) -> tuple[Plan, int]:
     """Every definition where there are few enough, else so many that TPE chooses; and how many there are (at most)."""
     space, size = material.space, lattice(material.space)
     points: list[Point] | None = None
@@ -146,7 +140,7 @@ def plan_of(launch: Launch, name: str, material: Material, trials: int | None) -
     return Plan(study, space.dimensions, n_trials, fixed, launch.variation.seed), size
 
 
-def scored(judge: Judge, points: Sequence[Point]) -> list[tuple[Rule, Score]]:
+def _scored(judge: Judge, points: Sequence[Point]) -> list[tuple[Rule, Score]]:
     """The distinct definitions at some points with their scores; a point without a definition is left out.
 
     They are scored again, which takes less time than to read what the ledger says, and is as the data says.

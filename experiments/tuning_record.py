@@ -21,9 +21,8 @@ from models.front import Placed
 from models.joint import Score
 from models.milestones import Rule
 
-MOST_RUNS = (
-    12  # of the front, below the run of the search: a run costs a hundred times what a row of a table does
-)
+# Of the front, below the run of the search: a run costs a hundred times what a row of a table does.
+MOST_RUNS = 12
 OBJECTIVES = {
     "phi": "correlation of reaching the milestone and its outcome, within the quarters that choose",
     "balance": "1 where adoption is in the middle of the declared band, falling to 0 at the farther of none and all",
@@ -35,7 +34,7 @@ CONSTRAINTS = {
 }
 
 
-def record_of(made: Tuning) -> dict[str, Any]:
+def _record(made: Tuning) -> dict[str, Any]:
     """tuning.json: the same for the same data, framework, code and seed."""
     launch, material, front, plan = made.launch, made.material, made.front, made.plan
     framework, milestone = launch.framework, material.milestone
@@ -70,7 +69,7 @@ def record_of(made: Tuning) -> dict[str, Any]:
         "recommended": None if chosen is None else _placed(made, chosen),
         "gain_over_current": _brief(front.gain),
         "pareto": [_placed(made, one) for one in front.placed],
-        "caveats": caveats(made),
+        "caveats": _caveats(made),
         "trials_file": "trials.parquet",
     }
 
@@ -80,7 +79,7 @@ def _constraints(made: Tuning) -> dict[str, Any]:
     return {name: {"meaning": words, "broken": broken[name]} for name, words in CONSTRAINTS.items()}
 
 
-def caveats(made: Tuning) -> list[str]:
+def _caveats(made: Tuning) -> list[str]:
     """What a reader should hold against the figures, in sentences."""
     material, plan = made.material, made.plan
     said = list(material.doubts)
@@ -97,7 +96,7 @@ def caveats(made: Tuning) -> list[str]:
             " because of them is not fresh any more"
         )
     if made.front.recommended is not None:
-        habit = shared(made, made.front.placed[made.front.recommended].rule)
+        habit = _shared(made, made.front.placed[made.front.recommended].rule)
         if habit:
             said.append(
                 f"the recommended definition and its outcome {material.milestone.primary_outcome!r} both count"
@@ -134,11 +133,11 @@ def _placed(made: Tuning, one: Placed) -> dict[str, Any]:
         "adoption_fresh": one.adoption_fresh,
         "balance": one.score.balance,
         "distance": one.distance,
-        "same_behaviour": list(shared(made, one.rule)),
+        "same_behaviour": list(_shared(made, one.rule)),
     }
 
 
-def shared(made: Tuning, rule: Rule) -> tuple[str, ...]:
+def _shared(made: Tuning, rule: Rule) -> tuple[str, ...]:
     """What a definition and the outcome both count, in disjoint windows: what it goes with may be a habit that persists."""
     framework = made.launch.framework
     redefined = made.material.milestone.model_copy(update={"rule": rule})
@@ -150,7 +149,7 @@ def _brief(one: Estimate | None) -> dict[str, float] | None:
     return None if one is None else one.brief()
 
 
-def trials_table(tried: Sequence[tuple[Rule, Score]], front: Sequence[Placed]) -> pd.DataFrame:
+def _trials_table(tried: Sequence[tuple[Rule, Score]], front: Sequence[Placed]) -> pd.DataFrame:
     """One row a definition that was tried, in the order of the search."""
     on_front = {one.rule.model_dump_json() for one in front}
     limits = [f"constraint_{name}" for name in CONSTRAINTS]
@@ -169,7 +168,7 @@ def trials_table(tried: Sequence[tuple[Rule, Score]], front: Sequence[Placed]) -
 def keep(made: Tuning) -> dict[str, Any]:
     """Write the files, then the run. Raises StoreError when a store is away; what is on disk by then stays."""
     folder = made.launch.workspace.tuning(made.name)
-    record, table = record_of(made), trials_table(made.tried, made.front.placed)
+    record, table = _record(made), _trials_table(made.tried, made.front.placed)
     with set_aside(folder / "trials.parquet") as path:
         table.to_parquet(path, index=False)
     drawn = figures.write({"pareto": pareto(record, table)}, folder)
@@ -225,7 +224,7 @@ def _parameters(rule: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def size_sentence(record: Mapping[str, Any]) -> str:
+def _size_sentence(record: Mapping[str, Any]) -> str:
     """How many definitions there are, and how they are searched."""
     size = record["space"]["size"]
     if record["sampler"] == "exhaustive":
@@ -239,7 +238,7 @@ def size_sentence(record: Mapping[str, Any]) -> str:
 def lines(made: Tuning, record: Mapping[str, Any]) -> list[str]:
     """What the command says."""
     found = made.found
-    said = [size_sentence(record)] if record["sampler"] else []
+    said = [_size_sentence(record)] if record["sampler"] else []
     if found.before:
         said.append(
             f"{found.before:,} of {record['n_trials']:,} were there already: the search was taken up again."
@@ -251,7 +250,7 @@ def lines(made: Tuning, record: Mapping[str, Any]) -> list[str]:
         )
     said.append(f"{made.name}: {record['verdict']}. {record['sentence']}")
     said += [
-        f"  {one['words']}: phi {one['phi_chosen']:.3f}, fresh {fresh_words(one)}, adoption {one['adoption']:.0%}"
+        f"  {one['words']}: phi {one['phi_chosen']:.3f}, fresh {_fresh_words(one)}, adoption {one['adoption']:.0%}"
         for one in record["pareto"][:MOST_RUNS]
     ]
     return said
@@ -260,17 +259,17 @@ def lines(made: Tuning, record: Mapping[str, Any]) -> list[str]:
 def note(first: str | None, record: Mapping[str, Any]) -> str:
     """The run's page, in Markdown."""
     lines = [first or "", f"**{record['verdict']}** — {record['sentence']}", ""]
-    lines += [size_sentence(record)] if record["sampler"] else []
+    lines += [_size_sentence(record)] if record["sampler"] else []
     lines += ["", "| definition | phi, chosen | phi, fresh | adoption |", "|---|---|---|---|"]
     for one in (record["current"], *record["pareto"][:MOST_RUNS]):
         lines.append(
-            f"| {one['words']} | {one['phi_chosen']:.3f} | {fresh_words(one)} | {one['adoption']:.0%} |"
+            f"| {one['words']} | {one['phi_chosen']:.3f} | {_fresh_words(one)} | {one['adoption']:.0%} |"
         )
     lines += ["", *(f"- {caveat}" for caveat in record["caveats"])]
     return "\n".join(lines).strip()
 
 
-def fresh_words(one: Mapping[str, Any]) -> str:
+def _fresh_words(one: Mapping[str, Any]) -> str:
     """Phi on fresh quarters with its interval, for people."""
     found = one["phi_fresh"]
     return f"{found['value']:.3f} ({found['lower']:.3f} to {found['upper']:.3f})" if found else "-"

@@ -3,66 +3,20 @@
 An invalid value cannot be built: every model here forbids unknown keys and says what it expected.
 """
 
-from collections.abc import Mapping
 from operator import not_
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    WrapSerializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
+from features.declared import Declared, Fixed, Value
+from features.extra_feature import ExtraFeature
 from features.faults import place
-from features.phrases import noun, phrase, state_phrase
 from features.quarters import Quarters
-from features.specs import EVENTLESS, Aggregation, FeatureSpec, Per, StateTest, unit_of
 from features.tables import TABLES
-from features.validators import (
-    covariates,
-    feature_name,
-    known_engine,
-    known_time_format,
-    known_zone,
-    named_source,
-    one_value,
-)
-from features.windows import EVER, Window, last
-
-LONGEST_WINDOW_DAYS = 3650
-
-
-class Declared(BaseModel):
-    """Base of everything that is read from framework.yaml: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Itself: what cannot be changed needs no copy, and pydantic copies defaults."""
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """To another process it goes as what was read: mappings that nobody can change cannot be pickled."""
-        return type(self).model_validate, (self.model_dump(by_alias=True),)
-
-
-def _plain(found: Mapping[Any, Any], write: SerializerFunctionWrapHandler) -> Any:
-    return write(dict(found))
-
-
-_Key = TypeVar("_Key")
-_Item = TypeVar("_Item")
-# Keys and values of a declared thing, which nobody can change either.
-Fixed: TypeAlias = Annotated[Mapping[_Key, _Item], AfterValidator(MappingProxyType), WrapSerializer(_plain)]
+from features.validators import covariates, known_engine, known_time_format, known_zone, named_source
+from features.windows import LONGEST_WINDOW_DAYS
 
 Source = Annotated[str, AfterValidator(named_source)]
-Value = Annotated[bool | int | float | str, BeforeValidator(one_value)]
 
 
 class Sources(Declared):
@@ -108,8 +62,8 @@ class Events(Declared):
     """What the events mean: `core` ones carry value to the customer, categories are product areas."""
 
     core: tuple[str, ...] = ()
-    categories: Fixed[str, tuple[str, ...]] = {}
-    labels: Fixed[str, str] = {}
+    categories: Fixed[str, tuple[str, ...]] = Field(default_factory=dict)
+    labels: Fixed[str, str] = Field(default_factory=dict)
     # Of a product area, by the name of a feature.
     success_metrics: Fixed[str, str] = Field(default_factory=dict, exclude_if=not_)
     deduplicate: bool = False
@@ -155,68 +109,6 @@ class Outcome(Declared):
             "subscription_end": f"the last overlapping or touching subscription ends within {days} days",
             "silent": f"no core event in the following {days} days (asked of accounts active in the {days} days before)",
         }[self.kind]
-
-
-class ExtraFeature(Declared):
-    """One more feature, by name: what to aggregate over which events (or a category's), in which window."""
-
-    name: Annotated[str, AfterValidator(feature_name)]
-    description: str = ""
-    aggregation: Aggregation
-    events: tuple[str, ...] = ()  # all of them where neither events nor a category is given
-    category: str | None = None
-    window_days: int | None = Field(default=None, ge=1, le=LONGEST_WINDOW_DAYS)  # all history without one
-    per: Per | None = None
-    trend: bool = False
-    attribute: str | None = None  # of the aggregation 'state'
-    equals: Value | None = None
-    unit: str | None = None
-
-    @model_validator(mode="after")
-    def _one_way_to_say_which(self) -> Self:
-        if self.aggregation is Aggregation.GROUPS:
-            raise ValueError("aggregation 'groups' is for milestones: count the events of a category instead")
-        if len(set(self.events)) < len(self.events):
-            raise ValueError(f"events {list(self.events)}: each event once")
-        if self.events and self.category:
-            raise ValueError(f"events and category {self.category!r}: give one of the two")
-        if self.aggregation in EVENTLESS and self.category:
-            raise ValueError(f"aggregation '{self.aggregation}' looks at no event: leave out the category")
-        self.spec(self.events or None)
-        return self
-
-    def spec(self, events: tuple[str, ...] | None) -> FeatureSpec:
-        """The feature over these events. Raises ValueError where its parts do not go together."""
-        window = EVER if self.window_days is None else last(self.window_days)
-        return FeatureSpec(
-            self.name,
-            self.description or self._words(window),
-            self.aggregation,
-            window,
-            events=events,
-            per=self.per,
-            trend=self.trend,
-            attribute=self.attribute,
-            equals=self.equals,
-            unit=self.unit or self._unit,
-            category=self.category or "extra",
-        )
-
-    @property
-    def state_tests(self) -> tuple[StateTest, ...]:
-        """What it asks of a state, where it asks for a value."""
-        asks = self.attribute is not None and self.equals is not None
-        return (StateTest(self.attribute or "", self.equals),) if asks else ()
-
-    def _words(self, window: Window) -> str:
-        if self.aggregation is Aggregation.STATE:
-            return state_phrase(self.attribute or "", self.equals)  # without one it is refused
-        what = noun(self.events, self.category)
-        return phrase(self.aggregation, what, window, self.per, trend=self.trend)
-
-    @property
-    def _unit(self) -> str:
-        return "0 or 1" if self.equals is not None else unit_of(self.aggregation, self.per, trend=self.trend)
 
 
 class Features(Declared):

@@ -9,7 +9,7 @@ import pandas as pd
 from features.ahead import ahead
 from features.attributes import Holding, Level, State
 from features.blocks import Columns, Recipe
-from features.declaration import LONGEST_WINDOW_DAYS, Data
+from features.declaration import Data
 from features.eligibility import eligibility
 from features.engines import engine_of
 from features.kept import Counting
@@ -19,7 +19,7 @@ from features.progress import ProgressCallback
 from features.scan import Scan, scan
 from features.specs import Aggregation, FeatureSpec
 from features.states import States, holdings
-from features.windows import Grid, day_number
+from features.windows import LONGEST_WINDOW_DAYS, Grid, day_number
 
 IDENTITY = ("account", "as_of", "signed_up_at", "alive", "at_risk", "retained", "known_from")
 BOOKED = (EXPANDED, MRR)  # beside these where the subscriptions say so

@@ -22,6 +22,7 @@ Origin = Literal["calendar", "tenure"]
 
 ONE_DAY = np.timedelta64(1, "D")
 DAY_US = 86_400_000_000  # the same in microseconds, the unit of every time here
+LONGEST_WINDOW_DAYS = 3650
 # Days of one slot, and slots of one word, are bits of a signed 64-bit integer.
 LONGEST_SLOT_DAYS = 60
 SLOTS_PER_WORD = 62

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 from features.arrays import Flags, Floats, Integers
 from models.comparison import Comparison
 from models.effects import Effect, Method, difference_in, enough
-from models.estimates import Estimate, account_codes, risk_ratio, stratified_risk_difference
+from models.estimates import Estimate, account_codes, in_points, risk_ratio, stratified_risk_difference
+from models.replicates import turns
 from models.sensitivity import EValue, Placebo, e_value, placebos
 from models.strata import FEWEST_IN_A_STRATUM, UNKNOWN, in_parts
 from models.weighting import Overlap, Weighted, design, weighted_risk_difference
@@ -22,13 +23,11 @@ from models.weighting import Overlap, Weighted, design, weighted_risk_difference
 # prior volume is too much.
 SIZES, VOLUMES, RECENCIES = 10, 10, 5
 HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, and of one that is persistence
-N_RESAMPLES, AT_A_TIME = 500, 50
+N_RESAMPLES = 500
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
-EXPLAINED_BY_SIZE, PERSISTENCE = (
-    ": size explains most of it, and may explain all.",
-    ": persistence of the same behaviour.",
-)
+EXPLAINED_BY_SIZE = ": size explains most of it, and may explain all."
+PERSISTENCE = ": persistence of the same behaviour."
 
 METHODS: dict[str, Method] = {
     "naive": "naive",
@@ -107,7 +106,7 @@ def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bo
         e_value=None if ratio is None else e_value(ratio),
         overlap=weighted.overlap,
         placebos=placebos(seen),
-        explained_by_size=isinstance(within, Estimate) and explained(seen, size, within, rng),
+        explained_by_size=isinstance(within, Estimate) and _explained(seen, size, within, rng),
         persistence=bool(seen.shared) and isinstance(after, Estimate) and _persists(seen, crude, after, rng),
     )
 
@@ -185,7 +184,7 @@ def _may_be_nothing(crude: Estimate, left: Estimate) -> bool:
     return left.lower <= 0 and left.value < HALF * crude.value
 
 
-def explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
+def _explained(seen: Comparison, size: Integers, within: Estimate, rng: np.random.Generator) -> bool:
     """Whether size explains the effect: of one that is there, less than half is left within sizes, which may be nothing.
 
     And the difference of the two is beyond chance, over resamples of the accounts: a small effect is halved by noise.
@@ -215,10 +214,7 @@ def _taken_by_strata(
     cells = np.ravel_multi_index((stratum, reached, outcome), shape)
     of_account = csr_array((np.ones(len(cells)), (codes, cells)), shape=(n_accounts, int(np.prod(shape))))
     even = np.full(n_accounts, 1 / n_accounts)
-    draws = [
-        rng.multinomial(n_accounts, even, size=AT_A_TIME) @ of_account
-        for _ in range(N_RESAMPLES // AT_A_TIME)
-    ]
+    draws = [rng.multinomial(n_accounts, even, size=n) @ of_account for n in turns(N_RESAMPLES, n_accounts)]
     table = np.concatenate(draws).reshape(-1, *shape)
     n, good = table.sum(axis=3), table[..., 1]  # (resamples, strata, reached or not)
     crude = _rates(good.sum(axis=1), n.sum(axis=1))
@@ -239,17 +235,17 @@ def _said(found: Confounding) -> list[str]:
         return [f"Nothing can be said of other explanations: {found.not_given['crude']}."]
     if "naive" in effects:
         told.append(
-            f"Naively, with everybody who signed up, {points(effects['naive'])} on being retained: whoever leaves early"
+            f"Naively, with everybody who signed up, {_points(effects['naive'])} on being retained: whoever leaves early"
             " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark."
         )
     if "stratified" in effects:
-        within = f"{points(effects['crude'])} as it is, {points(effects['stratified'])} among accounts of about one size"
+        within = f"{_points(effects['crude'])} as it is, {_points(effects['stratified'])} among accounts of about one size"
         told.append(within + (EXPLAINED_BY_SIZE if found.explained_by_size else "."))
     if "weighted" in effects and found.overlap is not None:
         kept = f" (for the {found.overlap.kept:.0%} that could have gone either way)"
-        told.append(f"Adjusted for what is known from before: {points(effects['weighted'])}{kept}.")
+        told.append(f"Adjusted for what is known from before: {_points(effects['weighted'])}{kept}.")
     if "after_prior_use" in effects:
-        after = f"After recency and prior volume {points(effects['after_prior_use'])}"
+        after = f"After recency and prior volume {_points(effects['after_prior_use'])}"
         told.append(after + (PERSISTENCE if found.persistence else "."))
     absent = (name for name in ("stratified", "weighted", "after_prior_use") if name in found.not_given)
     told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
@@ -261,6 +257,5 @@ def _said(found: Confounding) -> list[str]:
     return told
 
 
-def points(effect: Effect) -> str:
-    """A risk difference for people: +3.2 points (+1.0 to +5.4)."""
-    return f"{100 * effect.value:+.1f} points ({100 * effect.lower:+.1f} to {100 * effect.upper:+.1f})"
+def _points(effect: Effect) -> str:
+    return in_points(effect.value, effect.lower, effect.upper)

@@ -19,12 +19,12 @@ from features.log import Log
 from features.observations import BOOKED, Question, observe, quarterly
 from features.outcomes import EXPANDED, MRR
 from features.progress import ProgressCallback
-from features.quarters import Quarters
 from features.specs import FeatureSpec
 from features.windows import Grid
 from models.dormancy import dormancy, quiet_spec
 from models.doubts import require_states
 from models.framework import Framework
+from models.label_clock import LabelClock, link_days
 from models.milestones import DORMANT, LINK_DAYS, RETAINED, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
 from models.rivals import RIVAL
@@ -33,41 +33,18 @@ from models.standing import STATUSES, standing
 from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
-QUARTER_DAYS = 91  # from one close to the next: 90 to 92 days
 PRIOR = "prior:"  # prefix of columns that say how much an account did besides, or before
 STRATUM = "stratum"  # column of the stratum within which accounts are compared, beside the quarter
 STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 
 @dataclass(frozen=True)
-class LabelClock:
-    """When the outcomes of a cohort quarter are known: so long after its last landmark, or its close.
-
-    lag: from the landmark or close to the outcome, by column; None where it is the next close.
-    """
-
-    quarters: Quarters
-    lag: dict[str, pd.Timedelta | None]
-
-    def matures_at(self, quarter: str, column: str) -> pd.Timestamp:
-        """The date from which a whole cohort quarter is known."""
-        lag = self.lag[column]
-        if lag is None:
-            return self.quarters.end(self.quarters.shift(quarter, 1))
-        return self.quarters.end(quarter) + lag
-
-    def horizon_days(self, column: str) -> int:
-        """Days from the landmark or as-of date to the moment the outcome is looked at."""
-        lag = self.lag[column]
-        return QUARTER_DAYS if lag is None else lag.days
-
-
-@dataclass(frozen=True)
 class Cohort:
     """The observations of one milestone.
 
-    frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score, status, alive, at_risk,
-    retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing where not observable).
+    frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score,
+    status, alive, at_risk, retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing
+    where not observable).
     Of a once milestone also dormant + dormant_known_from and, of steps, a column of each; where the subscriptions say
     so expanded + expanded_known_from, and mrr.
     """
@@ -206,10 +183,10 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
         steps = milestone.rule.step_specs(name)
         result = result.assign(**{STEP + step: frame[spec.name] for step, spec in steps.items()})
     target = framework.milestones.get(milestone.primary_outcome)
-    clock = _label_clock(framework, milestone)
+    clock = LabelClock.of(framework, milestone)
     if target is None:
         return Cohort(name, milestone, result, clock)
-    later_days = milestone.rule.window_days + _link_days(milestone, target)
+    later_days = milestone.rule.window_days + link_days(milestone, target)
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
     score = then[milestone.primary_outcome].to_numpy(float)
@@ -245,7 +222,7 @@ def state_cohort(framework: Framework, name: str, closes: pd.DataFrame, log: Log
     milestone = framework.milestones[name]
     result = _base(framework, name, closes, log)
     target = framework.milestones.get(milestone.primary_outcome)
-    clock = _label_clock(framework, milestone)
+    clock = LabelClock.of(framework, milestone)
     if target is None:
         return Cohort(name, milestone, result, clock)
     joined = at_next_close(closes, milestone.primary_outcome)
@@ -273,24 +250,6 @@ def at_next_close(closes: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return (
         keys.merge(later, on=["account", "as_of"], how="left").set_axis(closes.index).drop(columns="account")
     )
-
-
-def _link_days(milestone: Milestone, target: Milestone) -> int:
-    """Days from the landmark of a once milestone to the moment its next link is looked at."""
-    return target.rule.window_days - milestone.rule.window_days if target.kind == "once" else LINK_DAYS
-
-
-def _label_clock(framework: Framework, milestone: Milestone) -> LabelClock:
-    horizon = pd.Timedelta(days=framework.data.outcomes.horizon_days)
-    lag: dict[str, pd.Timedelta | None] = {RETAINED: horizon, EXPANDED: horizon}
-    if milestone.kind == "once":
-        lag[DORMANT] = pd.Timedelta(days=LINK_DAYS)
-    target = framework.milestones.get(milestone.primary_outcome)
-    if target is not None:
-        lag["outcome"] = (
-            pd.Timedelta(days=_link_days(milestone, target)) if milestone.kind == "once" else None
-        )
-    return LabelClock(framework.data.calendar.quarters, lag)
 
 
 def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """A comparison to be questioned: who reached a cut, what became of them, and what was known of them before."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,33 +45,25 @@ class Comparison:
         known_at: pd.Timestamp,
         *,
         cut: float | None = None,
-        column: str = "score",
-        window_days: int | None = None,
-        quarters: Collection[str] | None = None,
-        outcome: Asked = "primary",
     ) -> "Comparison":
-        """At any cut (by default the one in use) of the score or another column of the cohort's frame.
+        """At any cut, by default the one in use; against the primary outcome.
 
-        window_days: of that column, where it is not the milestone's own. quarters: the cohort quarters to look at,
-        by default all that are mature. Prior use is taken from what `covariates.prior_use_specs` had looked up.
+        Prior use is taken from what `covariates.prior_use_specs` had looked up.
         """
         milestone = cohort.milestone
         cut = float(milestone.rule.at_least) if cut is None else cut
-        days = milestone.rule.window_days if window_days is None else window_days
-        rows = _at_cut(cohort.judged(outcome, known_at), column, cut, quarters)
-        of = cohort.column(outcome) if outcome != "primary" else milestone.primary_outcome
-        naive = None
-        if milestone.kind == "once":
-            naive = _at_cut(naive_rows(cohort, known_at), column, cut, quarters)
+        days = milestone.rule.window_days
+        rows = _at_cut(cohort.judged("primary", known_at), cut)
+        once = milestone.kind == "once"
         return cls(
             cut=cut,
             rows=rows,
             seats=seats_at_begin(rows, log, days),
             adjust_for=at_begin(rows, log, days, framework.data.adjust_for),
             prior=prior_use(rows, cohort.name),
-            naive=naive,
-            shared=framework.shares_behaviour(cohort.name, None if outcome == "primary" else of),
-            context=_context(cohort, outcome, of),
+            naive=_at_cut(naive_rows(cohort, known_at), cut) if once else None,
+            shared=framework.shares_behaviour(cohort.name),
+            context=_context(cohort, "primary", milestone.primary_outcome),
             naive_context=_context(cohort, "retained", RETAINED) | {"population": "every sign-up"},
         )
 
@@ -114,12 +105,8 @@ def naive_rows(cohort: Cohort, known_at: pd.Timestamp) -> pd.DataFrame:
     )
 
 
-def _at_cut(rows: pd.DataFrame, column: str, cut: float, quarters: Collection[str] | None) -> pd.DataFrame:
-    chosen = rows[rows[column].notna()]
-    if quarters is not None:
-        chosen = chosen[chosen["quarter"].isin(list(quarters))]
-    score = chosen[column].to_numpy(np.float64)
-    return chosen.assign(score=score, reached=score >= cut)
+def _at_cut(rows: pd.DataFrame, cut: float) -> pd.DataFrame:
+    return rows.assign(reached=rows["score"] >= cut)
 
 
 def _context(cohort: Cohort, outcome: Asked, of: str) -> dict[str, Any]:

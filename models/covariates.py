@@ -22,9 +22,8 @@ from models.milestones import Milestone
 from models.strata import FEWEST_IN_A_STRATUM, in_parts
 
 TENTHS = 10
-INSTANT = np.timedelta64(
-    1, "us"
-)  # what is so at the very beginning of a window belongs to the window's account
+# `in_force` asks for what was so before an instant; what is so at the one at which a window begins counts too.
+INSTANT = np.timedelta64(1, "us")
 
 
 def seats_at_begin(rows: pd.DataFrame, log: Log, window_days: int) -> Floats:

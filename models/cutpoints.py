@@ -16,9 +16,10 @@ from scipy.stats import norm
 
 from features.arrays import Flags, Floats, Integers
 
-MIN_ACCOUNTS = 20
-MIN_SHARE = 0.02
-COARSE_CUTS = 200
+FEWEST_ON_A_SIDE, LEAST_SHARE_ON_A_SIDE = 20, 0.02  # accounts of a cut; the larger of the two
+COARSE_CUTS = (
+    200  # of one candidate: none lies farther than half a per cent of the accounts from one that is kept
+)
 _MAX_DECIMALS = 12
 
 
@@ -51,7 +52,7 @@ class Candidate:
 
 def minimum_support(n: int) -> int:
     """Accounts that must be on either side of a cut: 20, or 2 % of n where that is more."""
-    return max(MIN_ACCOUNTS, int(np.ceil(MIN_SHARE * n)))
+    return max(FEWEST_ON_A_SIDE, int(np.ceil(LEAST_SHARE_ON_A_SIDE * n)))
 
 
 def achievable_cuts(values: Floats, support: int) -> Floats:

@@ -6,10 +6,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
-from features.arrays import Floats
+from features.arrays import Flags, Floats
 from models.estimates import Estimate, risk_difference
 from models.milestones import RETAINED, Milestone
 
+FEWEST_ACCOUNTS = 60  # below which nothing is searched for
 FEWEST_OF_A_CLASS = 30  # accounts with the rarer outcome, below which nothing is judged
 
 Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
@@ -88,6 +89,16 @@ def rarer(rows: pd.DataFrame) -> int:
 def enough(rows: pd.DataFrame) -> bool:
     """Whether rows are a basis for an effect or a verdict at all."""
     return rarer(rows) >= FEWEST_OF_A_CLASS
+
+
+def lacking(outcome: Flags) -> str:
+    """What (n,) accounts, one a row, lack for a search, in words; empty where they lack nothing."""
+    n, rarer_class = len(outcome), min(int(outcome.sum()), int((~outcome).sum()))
+    if n < FEWEST_ACCOUNTS:
+        return f"{n} accounts, at least {FEWEST_ACCOUNTS} are needed"
+    if rarer_class < FEWEST_OF_A_CLASS:
+        return f"{rarer_class} of {n} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
+    return ""
 
 
 def difference_in(rows: pd.DataFrame, weight: Floats | None = None) -> Estimate | None:

@@ -47,6 +47,11 @@ class Estimate:
         return {"value": self.value, "lower": self.lower, "upper": self.upper}
 
 
+def in_points(value: float, lower: float, upper: float) -> str:
+    """A risk difference for people: "+3.2 points (+1.0 to +5.4)"."""
+    return f"{100 * value:+.1f} points ({100 * lower:+.1f} to {100 * upper:+.1f})"
+
+
 @dataclass(frozen=True)
 class _Rate:
     """The rate of one group, its effective size and each account's share in its error."""

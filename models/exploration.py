@@ -4,7 +4,6 @@ The milestone's own score is a question asked beforehand and has a family of its
 among hundreds of candidates: it has to pass what noise reaches anywhere among them, and it is a proposal, no decision.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from models.cohorts import Cohort
-from models.rivals import Rival
-from models.sweep import Candidate, SweepResult, sweep
+from models.cutpoints import COARSE_CUTS
+from models.finding import SweepResult
+from models.rivals import Field
+from models.sweep import sweep
 from models.trial import Trial, build_trial
 
-MOST_CUTS = 200  # of one rival: none lies farther than half a per cent of the accounts from one that is tried
 MOST_LEADING = 12
 
 
@@ -32,11 +32,6 @@ class Exploration:
     result: SweepResult
     counted_by_outcome: frozenset[str]
     refused: dict[str, str]
-
-    @property
-    def own(self) -> str:
-        """The name of the milestone's own score among the candidates."""
-        return self.trial.candidates[0].name
 
     def leading(self) -> pd.DataFrame:
         """The best cut of each candidate, the strongest first: a row of the grid, what it counts, and its corrected p."""
@@ -70,7 +65,7 @@ class Exploration:
             text += f" ({len(self.trial.left_out):,} more are not: with them too few would be left)"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:
             return f"{text}: none is supported once all that was tried is corrected for."
-        if found.best == self.own:
+        if found.best == self.trial.own.name:
             return f"{text}: none is stronger."
         gain = found.gain_over_current
         said = ""
@@ -107,26 +102,24 @@ class Exploration:
 def explore(
     cohort: Cohort,
     known_at: pd.Timestamp,
-    rivals: Sequence[Rival],
+    field: Field,
     seed: int,
     *,
     band: tuple[float, float],
     n_permutations: int,
-    counted_by_outcome: frozenset[str] = frozenset(),
-    refused: dict[str, str] | None = None,
+    counted_by_outcome: frozenset[str],
 ) -> Exploration:
     """Sweep the milestone's own score and all its rivals together, on the dates that the same seed draws for it alone."""
-    trial = build_trial(cohort, "primary", known_at, np.random.default_rng(seed), rivals)
-    own: Candidate = trial.candidates[0]
+    trial = build_trial(cohort, "primary", known_at, np.random.default_rng(seed), field.rivals)
     result = sweep(
         trial.candidates,
         trial.outcome,
         trial.block,
         np.random.default_rng([seed, 1]),
-        current=(own.name, float(cohort.milestone.rule.at_least)),
+        current=(trial.own.name, float(cohort.milestone.rule.at_least)),
         band=band,
         n_permutations=n_permutations,
         group=trial.fold,
-        most_cuts=MOST_CUTS,
+        most_cuts=COARSE_CUTS,
     )
-    return Exploration(trial, result, counted_by_outcome, refused or {})
+    return Exploration(trial, result, counted_by_outcome, field.refused)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.arrays import Floats
 from models.effects import Method
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.permutations import corrected
 from models.plateau import CurvePoint, OperatingCut
 from models.shape import Shape
@@ -115,10 +115,22 @@ def supported_finding(shape: Shape, operating: OperatingCut, found: Mapping[str,
     return f"{text} Operating cut {operating.value:g}: {operating.reason}."
 
 
-def held_out_sentence(effect: Estimate, quarters: tuple[str, str] | None = None) -> str:
-    """What a chosen cut goes with where it was not chosen: in other accounts, or in fresh quarters."""
-    where = "" if quarters is None else f", in the fresh quarters {quarters[0]} to {quarters[1]}"
+def held_out_sentence(effect: Estimate) -> str:
+    """What the best cut goes with among accounts that did not choose it."""
     return (
-        f"Out of sample{where}, reaching the chosen cut goes with {100 * effect.value:+.1f} points"
-        f" ({100 * effect.lower:+.1f} to {100 * effect.upper:+.1f})."
+        f"Out of sample, reaching the best cut of the other accounts goes with {in_points(**effect.brief())}."
+    )
+
+
+def fresh_sentence(effect: Estimate, quarters: tuple[str, str], cuts: tuple[float, float]) -> str:
+    """The same in fresh quarters; cuts: the least and the largest that were best before."""
+    low, high = cuts
+    best = (
+        f"the best cut until then ({low:g})"
+        if low == high
+        else f"the best cut until then ({low:g} to {high:g})"
+    )
+    return (
+        f"Out of sample, in the fresh quarters {quarters[0]} to {quarters[1]}, reaching {best} goes with"
+        f" {in_points(**effect.brief())}."
     )

@@ -13,10 +13,10 @@ import pandas as pd
 from features.arrays import Flags
 from models.cohorts import Cohort
 from models.cutpoints import CutFamily, association
-from models.effects import FEWEST_OF_A_CLASS, enough
+from models.effects import enough, lacking
 from models.estimates import Estimate, stratified_risk_difference
 from models.splits import N_FOLDS
-from models.sweep import MIN_ACCOUNTS
+from models.strata import quarter_codes
 from models.trial import Trial, build_trial
 
 
@@ -29,6 +29,11 @@ class Forward:
 
     estimate: Estimate
     cuts: dict[str, tuple[float, float]]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest cut of all."""
+        return min(low for low, _ in self.cuts.values()), max(high for _, high in self.cuts.values())
 
     @property
     def quarters(self) -> tuple[str, str]:
@@ -61,8 +66,9 @@ def forward(cohort: Cohort, known_at: pd.Timestamp, rng: np.random.Generator) ->
 
 def _within_quarters(rows: pd.DataFrame) -> Estimate | None:
     reached, outcome = (rows[name].to_numpy(bool) for name in ("reached", "outcome"))
-    quarter = np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
-    return stratified_risk_difference(reached, outcome, quarter, rows["account"].to_numpy(np.int64))
+    return stratified_risk_difference(
+        reached, outcome, quarter_codes(rows), rows["account"].to_numpy(np.int64)
+    )
 
 
 def _chosen(trial: Trial, cohort: Cohort) -> dict[int, float]:
@@ -79,10 +85,9 @@ def _chosen(trial: Trial, cohort: Cohort) -> dict[int, float]:
 def _best(trial: Trial, rows: Flags) -> float | None:
     """The cut of the own score with the largest phi among some rows; None where they are too few, or none is positive."""
     outcome = trial.outcome[rows]
-    if len(outcome) < MIN_ACCOUNTS or min(outcome.sum(), (~outcome).sum()) < FEWEST_OF_A_CLASS:
+    if lacking(outcome):
         return None
-    own = trial.candidates[0]
-    there = replace(own, values=own.values[rows])  # noqa: PD011 - an array of ours
+    there = replace(trial.own, values=trial.own.values[rows])  # noqa: PD011 - an array of ours
     family = CutFamily.of([there], trial.block[rows])
     best = association(family, outcome).best
     return None if best is None else float(family.cut[best])

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from features.declaration import Data, Declared, Fixed
+from features.declaration import Data
+from features.declared import Declared, Fixed
 from features.document import content_hash, hash_of, read_document, validate
 from features.faults import meant
 from features.observations import BOOKED, IDENTITY

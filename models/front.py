@@ -15,9 +15,8 @@ from models.definitions import full_words, reached
 from models.estimates import Estimate, stratified_phi, stratified_risk_difference
 from models.joint import Judge, Rows, Score, corrected_p
 from models.milestones import Rule
+from models.permutations import ALPHA
 from models.plateau import phi_gain
-
-ALPHA = 0.05
 
 Verdict: TypeAlias = Literal["supported", "none", "insufficient_data"]
 

@@ -18,10 +18,11 @@ from features.arrays import Flags, Floats, Integers
 from features.specs import FeatureSpec
 from models.contrast import Strata
 from models.effects import enough
-from models.estimates import Estimate, account_codes, stratified_risk_difference
+from models.estimates import Estimate, account_codes, in_points, stratified_risk_difference
 from models.framework import Framework, Hypothesis
 from models.milestones import DEFAULT_MINIMUM
 from models.rivals import RIVAL
+from models.strata import quarter_codes
 
 Answer = Literal["supported", "refuted", "undecided"]
 FAMILY_LEVEL = 0.95  # that no answer of the whole family is wrong
@@ -29,7 +30,7 @@ MOST_SAID = 4  # features in a sentence; what more a pattern matches is counted
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedFeature:
     """One feature of a belief: the AUC, and the points between the accounts with more and with less of it, within quarters.
 
     Both intervals hold for the whole family at once. None where it cannot be asked, for the `reason`.
@@ -42,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Held:
+class AnsweredHypothesis:
     """A belief, and what the data say of it."""
 
     claim: str
@@ -50,7 +51,7 @@ class Held:
     direction: str
     answer: Answer
     sentence: str
-    asked: tuple[Asked, ...]
+    asked: tuple[AskedFeature, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it."""
@@ -71,13 +72,13 @@ def _named(one: Hypothesis, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for matching in found for name in matching))
 
 
-def hold(
+def answer_hypotheses(
     framework: Framework,
     name: str,
     rows: pd.DataFrame,
     specs: Sequence[FeatureSpec],
     minimum: float = DEFAULT_MINIMUM,
-) -> tuple[Held, ...]:
+) -> tuple[AnsweredHypothesis, ...]:
     """Every hypothesis of the framework against the outcome of one milestone.
 
     rows: judged observations (account, quarter, outcome, and the columns of `specs`). minimum: the least effect worth
@@ -92,7 +93,7 @@ def hold(
     twice = _counted_by_outcome(framework, name)
     found = {feature: _ask(feature, columns.get(feature), rows, twice, level) for feature in features}
     return tuple(
-        _held(one, [found[feature] for feature in each], minimum)
+        _answered(one, [found[feature] for feature in each], minimum)
         for one, each in zip(hypotheses, named, strict=True)
     )
 
@@ -105,26 +106,26 @@ def _counted_by_outcome(framework: Framework, name: str) -> frozenset[str]:
 
 def _ask(
     feature: str, spec: FeatureSpec | None, rows: pd.DataFrame, twice: frozenset[str], level: float
-) -> Asked:
+) -> AskedFeature:
     if spec is None or spec.name not in rows:
-        return Asked(feature, None, None, "there is no such feature")
+        return AskedFeature(feature, None, None, "there is no such feature")
     counted = twice if spec.events is None and spec.counts_events else twice & set(spec.events or ())
     if counted:
-        return Asked(
+        return AskedFeature(
             feature, None, None, f"the outcome counts {', '.join(sorted(counted))} over the same days"
         )
     known = rows[rows[spec.name].notna()]
     if not enough(known):
-        return Asked(feature, None, None, "too few accounts of one outcome")
+        return AskedFeature(feature, None, None, "too few accounts of one outcome")
     auc, difference = _auc(known, spec.name, level), _difference(known, spec.name, level)
     if auc is None or difference is None:
-        return Asked(feature, None, None, "all accounts are alike in it")
-    return Asked(feature, auc, difference)
+        return AskedFeature(feature, None, None, "all accounts are alike in it")
+    return AskedFeature(feature, auc, difference)
 
 
 def _auc(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
     account, n_accounts = account_codes(rows["account"].to_numpy(np.int64), len(rows))
-    strata = Strata(rows["outcome"].to_numpy(bool), _quarters(rows), account)
+    strata = Strata(rows["outcome"].to_numpy(bool), quarter_codes(rows), account)
     if not strata.comparable:
         return None
     found = strata.auc(rows[column].to_numpy(np.float64))
@@ -135,14 +136,10 @@ def _auc(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
 
 def _difference(rows: pd.DataFrame, column: str, level: float) -> Estimate | None:
     """Within quarters, as the AUC is: usage and the outcome may both drift."""
-    quarter = _quarters(rows)
+    quarter = quarter_codes(rows)
     more = _more(rows[column].to_numpy(np.float64), quarter)
     outcome, account = rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
     return stratified_risk_difference(more, outcome, quarter, account, level)
-
-
-def _quarters(rows: pd.DataFrame) -> Integers:
-    return np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
 
 
 def _more(value: Floats, quarter: Integers) -> Flags:
@@ -155,7 +152,7 @@ def _more(value: Floats, quarter: Integers) -> Flags:
     return more
 
 
-def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
+def _answered(one: Hypothesis, asked: list[AskedFeature], minimum: float) -> AnsweredHypothesis:
     sign = 1.0 if one.direction == "positive" else -1.0
     answers = [_answer(each, sign, minimum) for each in asked]
     answer: Answer = "undecided"
@@ -164,10 +161,10 @@ def _held(one: Hypothesis, asked: list[Asked], minimum: float) -> Held:
     elif "refuted" in answers and "supported" not in answers and "undecided" not in answers:
         answer = "refuted"
     sentence = _sentence(answer, answers, asked, sign, minimum)
-    return Held(one.claim, one.by, one.direction, answer, sentence, tuple(asked))
+    return AnsweredHypothesis(one.claim, one.by, one.direction, answer, sentence, tuple(asked))
 
 
-def _answer(asked: Asked, sign: float, minimum: float) -> Answer:
+def _answer(asked: AskedFeature, sign: float, minimum: float) -> Answer:
     if asked.auc is None or asked.difference is None:
         return "undecided"
     lower, upper = sorted((sign * (asked.auc.lower - 0.5), sign * (asked.auc.upper - 0.5)))
@@ -181,7 +178,9 @@ def _most(difference: Estimate, sign: float) -> float:
     return max(sign * difference.lower, sign * difference.upper)
 
 
-def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], sign: float, minimum: float) -> str:
+def _sentence(
+    answer: Answer, answers: list[Answer], asked: list[AskedFeature], sign: float, minimum: float
+) -> str:
     why = (
         f", by the opposite or by less than {100 * minimum:g} points for certain"
         if answer == "refuted"
@@ -197,14 +196,13 @@ def _sentence(answer: Answer, answers: list[Answer], asked: list[Asked], sign: f
     return f"{answer}{why}. " + "; ".join(parts or ["it names no feature: nothing to ask"]) + "."
 
 
-def _part(each: Asked, said: Answer, sign: float, minimum: float) -> str:
+def _part(each: AskedFeature, said: Answer, sign: float, minimum: float) -> str:
     if each.auc is None or each.difference is None:
         return f"{each.feature} cannot be asked: {each.reason}"
     points = each.difference
     small = said == "supported" and _most(points, sign) < minimum
     but = f", but less than {100 * minimum:g} points for certain" if small else ""
     return (
-        f"{each.feature} {said}{but}: more of it goes with {100 * points.value:+.1f} points"
-        f" ({100 * points.lower:+.1f} to {100 * points.upper:+.1f}), AUC {each.auc.value:.2f}"
+        f"{each.feature} {said}{but}: more of it goes with {in_points(**points.brief())}, AUC {each.auc.value:.2f}"
         f" ({each.auc.lower:.2f} to {each.auc.upper:.2f}) within quarters"
     )

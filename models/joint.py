@@ -14,12 +14,13 @@ from features.arrays import Flags, Floats, Integers
 from models.cohorts import Cohort
 from models.cutpoints import minimum_support
 from models.definitions import reached
-from models.effects import FEWEST_OF_A_CLASS
+from models.effects import lacking
 from models.framework import Framework
 from models.milestones import CountRule, Rule
+from models.permutations import corrected
 from models.spaces import Point, Space
-from models.sweep import MIN_ACCOUNTS
-from models.trial import MOSTLY, one_each
+from models.strata import by_quarter
+from models.trial import LEAST_ACCOUNTS, one_each
 
 _SPLITS_AT_ONCE = 20_000_000  # definitions x accounts held at once: 80 MB of float32
 _SHUFFLES_AT_ONCE = 20_000_000  # accounts x permutations, the same
@@ -43,12 +44,7 @@ class Rows:
     @property
     def lacking(self) -> str:
         """What is missing for a judgement, in words; empty where nothing is."""
-        rarer = min(int(self.outcome.sum()), int((~self.outcome).sum()))
-        if len(self) < MIN_ACCOUNTS:
-            return f"{len(self)} accounts, at least {MIN_ACCOUNTS} are needed"
-        if rarer < FEWEST_OF_A_CLASS:
-            return f"{rarer} of {len(self)} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
-        return ""
+        return lacking(self.outcome)
 
 
 def drawn_rows(
@@ -64,11 +60,11 @@ def drawn_rows(
     kept = list(columns)
     if isinstance(cohort.milestone.rule, CountRule):
         known = rows[kept].notna().groupby(rows["account"]).any().mean()
-        kept = [column for column in kept if known[column] >= MOSTLY]
+        kept = [column for column in kept if known[column] >= LEAST_ACCOUNTS]
         complete = rows[kept].notna().all(axis=1)
         excluded["another count is not known"] = int((~complete).sum())
         rows = rows[complete]
-    drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
+    drawn = one_each(rows, cohort.frame, rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
     return drawn[["quarter", "outcome", *kept]], {reason: n for reason, n in excluded.items() if n}
 
@@ -90,13 +86,13 @@ def halves(drawn: pd.DataFrame) -> tuple[list[str], list[str]]:
 def rows_in(drawn: pd.DataFrame, quarters: Collection[str]) -> Rows:
     """The rows of some cohort quarters."""
     inside = drawn[drawn["quarter"].isin(quarters)]
-    names, block = np.unique(inside["quarter"].to_numpy(dtype=str), return_inverse=True)
+    names, block = by_quarter(inside)
     parts = inside.drop(columns=["quarter", "outcome"])
     return Rows(
         {str(column): parts[column].to_numpy(np.float64) for column in parts},
         inside["outcome"].to_numpy(bool),
-        block.astype(np.int64),
-        tuple(map(str, names)),
+        block,
+        names,
     )
 
 
@@ -224,8 +220,7 @@ def corrected_p(
         )
         for some in _shuffled(direction[:, 0], rows.block, rng, n_permutations)
     ]
-    # The 1e-6 lets shuffles that tie with what was seen count as ties in spite of float32.
-    return (1 + int((np.concatenate(highest) >= best - 1e-6).sum())) / (1 + n_permutations)
+    return float(corrected(np.concatenate(highest), np.array([best]))[0])
 
 
 def _distinct(rules: Sequence[Rule], rows: Rows) -> list[Rule]:

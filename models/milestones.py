@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
-from features.declaration import Declared, Fixed
+from features.declared import Declared, Fixed
 from features.document import content_hash
 from features.phrases import listing
 from features.specs import Aggregation, FeatureSpec, Per, StateTest

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from features.declaration import Declared
+from features.declared import Declared
 from features.phrases import state_phrase
 from features.specs import Group, StateTest
 

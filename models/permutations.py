@@ -22,9 +22,9 @@ from models.replicates import turns
 _MOST_ONES = 255  # that a byte can count
 _SEARCHED_CELLS = 2_000_000  # accounts x shuffles searched together: what the cache of a processor holds
 _SLAB = 2**15  # accounts summed before the next: in their order, not all over memory
-_FEWEST_SHUFFLES = (
-    8  # searched together, however many accounts: of fewer, most of a line of the cache is wasted
-)
+_FEWEST_SHUFFLES = 8  # searched together: of fewer, most of a line of the cache is wasted
+
+ALPHA = 0.05  # corrected p below which something is supported
 
 Bytes = NDArray[np.uint8]
 
@@ -71,8 +71,8 @@ def permutation_maxima(
 def corrected(maxima: Floats, phi: Floats) -> Floats:
     """How often noise reaches each phi (k,) somewhere in all that was tried, (k,). Westfall & Young 1993 (single-step maxT).
 
-    maxima: from `permutation_maxima`. The 1e-6 lets shuffles that tie with an observed phi count as ties in spite of
-    rounding.
+    maxima: the largest phi of everything tried, of each shuffle. The 1e-6 lets shuffles that tie with an observed phi
+    count as ties in spite of rounding, in float32 too.
     """
     below = np.searchsorted(np.sort(maxima), phi - 1e-6, side="left")
     return np.asarray((1 + len(maxima) - below) / (1 + len(maxima)), dtype=np.float64)

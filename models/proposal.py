@@ -20,12 +20,12 @@ from features.observations import observe, quarterly
 from features.profile import profile_events
 from features.progress import ProgressCallback
 from models.cohorts import Cohort, once_cohort, quarterly_question, state_cohort, tenure_question
+from models.finding import SweepResult
 from models.framework import Framework, ReviewSettings
 from models.milestones import RETAINED, CountRule, LevelsRule, Milestone, Rule, StepsRule
 from models.parts import Level
 from models.rivals import Rival, rivals_by_event
 from models.roundness import nearest_round, round_numbers, scales
-from models.sweep import SweepResult
 from models.trial import build_trial, run_trial, within_band
 
 ACTIVATION_DAYS, SETUP_DAYS, UTILIZATION_DAYS, MATURITY_DAYS = 90, 30, 30, 90

@@ -6,7 +6,7 @@ its own, which allows for as many segments as were looked at.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,12 @@ from models.cutpoints import Candidate, CutFamily, association
 from models.effects import difference_in, enough
 from models.estimates import Estimate, account_codes, risk_difference
 from models.milestones import number
-from models.permutations import permutation_maxima
+from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import phi_gain, plateau
+from models.strata import quarter_codes
 
 N_PERMUTATIONS = 200
-SUPPORTED = 0.05  # corrected p up to which a segment has a cut of its own
-ALPHA = 0.05  # for all segments of a dimension together
+ALL_LOOKS = 0.05  # error for all segments of a dimension together
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,7 @@ class SegmentEffect:
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it."""
-        return {
-            "dimension": self.dimension,
-            "segment": self.segment,
-            "n_observations": self.n_observations,
-            "n_accounts": self.n_accounts,
-            "adoption": self.adoption,
-            "effect": None if self.effect is None else self.effect.as_dict(),
-            "interaction": None if self.interaction is None else self.interaction.as_dict(),
-            "own_cut": self.own_cut,
-            "own_plateau": None if self.own_plateau is None else list(self.own_plateau),
-            "needs_another": self.needs_another,
-        }
+        return asdict(self)
 
 
 def by_segment(seen: Comparison, once_each: pd.Index, rng: np.random.Generator) -> list[SegmentEffect]:
@@ -119,7 +108,7 @@ def _interaction(seen: Comparison, here: Flags, looks: int) -> Estimate | None:
     Score intervals of both, combined with the correlation of their errors: an account may have been in both (MOVER).
     Zou & Donner 2008.
     """
-    level = 1 - ALPHA / looks
+    level = 1 - ALL_LOOKS / looks
     one, other = (_at_level(seen, of, level) for of in (here, ~here))
     if one is None or other is None or not enough(seen.rows[~here]):
         return None
@@ -167,7 +156,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
     if not enough(rows):
         return None
     outcome = rows["outcome"].to_numpy(bool)
-    block = np.unique(rows["quarter"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
+    block = quarter_codes(rows)
     score = rows["score"].to_numpy(np.float64)
     family = CutFamily.of([Candidate("score", (), 0, False, score)], block)
     found = association(family, outcome)
@@ -175,7 +164,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
     if best is None:
         return None
     by_chance = permutation_maxima(family, outcome, rng, N_PERMUTATIONS)
-    if (1 + (by_chance >= found.phi[best]).sum()) / (1 + N_PERMUTATIONS) > SUPPORTED:
+    if corrected(by_chance, found.phi[[best]])[0] >= ALPHA:
         return None
     low, high = plateau(found, family.cut, np.arange(len(family.cut)), best)
     span = float(family.cut[low]), float(family.cut[high])
@@ -184,7 +173,7 @@ def _own_cut(rows: pd.DataFrame, cut: float, looks: int, rng: np.random.Generato
         return own
     chosen, current = score >= own.cut, rows["reached"].to_numpy(bool)
     # Paired, on the same accounts: beside a plateau a cut may do as well for any purpose.
-    gain = phi_gain(chosen, current, outcome, block, rng, level=1 - ALPHA / looks)
+    gain = phi_gain(chosen, current, outcome, block, rng, level=1 - ALL_LOOKS / looks)
     return replace(own, needs_another=gain is not None and gain.lower > 0)
 
 

@@ -1,7 +1,7 @@
 """How much an effect could owe to what nobody measured: the E-value, and negative controls."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from features.arrays import Flags
 from models.comparison import Comparison
 from models.effects import difference_in, enough
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.milestones import number
 
 
@@ -26,7 +26,7 @@ class EValue:
 
     def as_dict(self) -> dict[str, float]:
         """The record as JSON writes it."""
-        return {"value": self.value, "limit": self.limit}
+        return asdict(self)
 
 
 def e_value(ratio: Estimate) -> EValue:
@@ -55,7 +55,7 @@ class Placebo:
     def sentence(self) -> str:
         """What the difference, which no effect can have made, says of the two groups."""
         found = self.estimate
-        points = f"{100 * found.value:+.1f} points ({100 * found.lower:+.1f} to {100 * found.upper:+.1f})"
+        points = in_points(**found.brief())
         if found.lower <= 0 <= found.upper:
             return (
                 f"Placebo, {self.what} before the window: {points}, so no difference from the start is shown."

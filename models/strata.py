@@ -1,11 +1,23 @@
 """Strata: observations of about equal size or habit together, so that they are compared with their like."""
 
 import numpy as np
+import pandas as pd
 
 from features.arrays import Floats, Integers
 
 UNKNOWN = -1
 FEWEST_IN_A_STRATUM = 20  # rows
+
+
+def by_quarter(rows: pd.DataFrame) -> tuple[tuple[str, ...], Integers]:
+    """The cohort quarters of rows (quarter), ascending; and (n,) which of them each row is of, a place among them."""
+    names, code = np.unique(rows["quarter"].to_numpy(dtype=str), return_inverse=True)
+    return tuple(map(str, names)), code.astype(np.int64)
+
+
+def quarter_codes(rows: pd.DataFrame) -> Integers:
+    """(n,): the cohort quarter of each row, as a stratum."""
+    return by_quarter(rows)[1]
 
 
 def in_parts(values: Floats, n_parts: int, fewest: int) -> Integers:

@@ -17,18 +17,15 @@ from features.arrays import Flags, Floats, Integers
 from features.proportions import wilson
 from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association
-from models.effects import FEWEST_OF_A_CLASS, Method
+from models.effects import Method, lacking
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
-from models.finding import SweepEffect, SweepResult, Verdict, none_finding, supported_finding
+from models.finding import SweepEffect, SweepResult, none_finding, supported_finding
 from models.held_out import HeldOut
-from models.permutations import corrected, permutation_maxima
-from models.plateau import CurvePoint, OperatingCut, Resamples
+from models.permutations import ALPHA, corrected, permutation_maxima
+from models.plateau import CurvePoint, Resamples
 from models.shape import step_or_smooth
+from models.splits import N_FOLDS
 
-__all__ = ["Candidate", "CurvePoint", "OperatingCut", "SweepEffect", "SweepResult", "Verdict", "sweep"]
-
-MIN_ACCOUNTS = 60
-_FOLDS = 5
 _POWER = 0.8
 _LEVEL = 0.95
 _CLEAR = 0.01
@@ -64,7 +61,6 @@ def sweep(
     current: tuple[str, float] | None = None,
     band: tuple[float, float] = (0.2, 0.6),
     n_permutations: int = 1000,
-    alpha: float = 0.05,
     group: Integers | None = None,
     most_cuts: int | None = None,
 ) -> SweepResult:
@@ -73,17 +69,18 @@ def sweep(
     outcome: (n,) true where the good thing happened; block: (n,) cohort quarter, within which outcomes are
     shuffled; current: candidate and cut in use today; band: shares of accounts an operating cut should reach;
     group: (n,) the fold of each account, drawn at random where it is not given; most_cuts: of each candidate at most so
-    many, all without it. Too little data is a verdict, not an error. Raises ValueError for lengths that differ, a name used twice, an unknown current candidate.
+    many, all without it. Too little data is a verdict, not an error. Raises ValueError for lengths that differ, a name
+    used twice, an unknown current candidate.
     """
     task = _checked(candidates, outcome, block, rng, current, band, group, most_cuts)
     seen = association(task.family, task.outcome)
     grid = _grid(task.family, seen)
-    lacking = _lacking(task, seen)
-    if lacking:
-        said = f"Insufficient data: {lacking}."
+    missing = _missing(task)
+    if missing:
+        said = f"Insufficient data: {missing}."
         return SweepResult("insufficient_data", said, seen.n, task.counted, grid=grid)
     maxima = permutation_maxima(task.family, task.outcome, rng, n_permutations)
-    noise = float(np.quantile(maxima, 1 - alpha))
+    noise = float(np.quantile(maxima, 1 - ALPHA))
     best = seen.best
     found: dict[str, Any] = {
         "n_accounts": seen.n,
@@ -107,9 +104,9 @@ def sweep(
     found["p_corrected"] = p
     resamples = Resamples.of(task.family.coarse(best), task.outcome, rng)
     found |= _around(task, seen, best, resamples)
-    if p >= alpha:
+    if p >= ALPHA:
         return SweepResult("none", none_finding(found), **found)
-    return _supported(task, seen, best, resamples, rng, found, alpha)
+    return _supported(task, seen, best, resamples, rng, found)
 
 
 def _checked(
@@ -136,23 +133,18 @@ def _checked(
         raise ValueError(f"block and group need one entry for each of {n} accounts")
     if not 0 <= band[0] < band[1] <= 1:
         raise ValueError(f"band {band} must be two rising shares between 0 and 1")
-    fold = rng.permutation(n) % _FOLDS if group is None else group
+    fold = rng.permutation(n) % N_FOLDS if group is None else group
     where = None if current is None else (names.index(current[0]), current[1])
     return _Task(
         CutFamily.of(candidates, block, most_cuts), outcome.astype(bool), fold.astype(np.int64), where, band
     )
 
 
-def _lacking(task: _Task, seen: Association) -> str:
+def _missing(task: _Task) -> str:
     """What is missing for a sweep, in words; empty where nothing is."""
-    rarer = min(seen.n_good, seen.n - seen.n_good)
-    if seen.n < MIN_ACCOUNTS:
-        return f"{seen.n} accounts, at least {MIN_ACCOUNTS} are needed"
-    if rarer < FEWEST_OF_A_CLASS:
-        return f"{rarer} of {seen.n} accounts had the rarer outcome, at least {FEWEST_OF_A_CLASS} are needed"
-    if not len(task.family.cut):
-        return f"no cut of any candidate leaves enough of the {seen.n} accounts on both sides"
-    return ""
+    n = len(task.outcome)
+    no_cut = f"no cut of any candidate leaves enough of the {n} accounts on both sides"
+    return lacking(task.outcome) or ("" if len(task.family.cut) else no_cut)
 
 
 def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
@@ -267,13 +259,12 @@ def _supported(
     resamples: Resamples,
     rng: np.random.Generator,
     found: dict[str, Any],
-    alpha: float,
 ) -> SweepResult:
     family, owner, coarse = task.family, int(task.family.owner[best]), task.family.coarse(best)
     values, size = family.candidates[owner].values, coarse.histogram(0)
     level = coarse.histogram(0, values).sum(axis=1) / size.sum(axis=1)
     good = coarse.histogram(0, task.outcome.astype(np.float64))
-    shape = step_or_smooth(level, size, good, rng, alpha=alpha)
+    shape = step_or_smooth(level, size, good, rng)
     if shape.verdict != "threshold":
         found["plateau"] = resamples.as_good_as(found["best_cut"])
     low, high = found["plateau"]

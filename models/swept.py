@@ -12,15 +12,14 @@ from models.adjustment import Confounding, confounding
 from models.cohorts import Cohort, chosen_on
 from models.comparison import Comparison
 from models.effects import difference_in, enough
-from models.estimates import Estimate
+from models.estimates import Estimate, in_points
 from models.exploration import Exploration, explore
-from models.finding import held_out_sentence
+from models.finding import SweepResult, fresh_sentence
 from models.forward import Forward, forward
 from models.framework import Framework
-from models.hypotheses import Held, hold
+from models.hypotheses import AnsweredHypothesis, answer_hypotheses
 from models.rivals import Field
 from models.segment_effects import SegmentEffect, by_segment
-from models.sweep import Candidate, SweepResult
 from models.trial import Trial, build_trial, run_trial
 
 
@@ -28,7 +27,9 @@ from models.trial import Trial, build_trial, run_trial
 class Swept:
     """Everything that a sweep says of one milestone.
 
-    The search has one date per account; what is measured at a cut has every observation, as a review has.
+    The search has one date per account; what is measured at a cut has every observation, as a review has. current: the
+    effect of the cut in use; others: other explanations of the effect at `shown_cut`. exploration: None where there is
+    no rival.
     """
 
     cohort: Cohort
@@ -38,7 +39,7 @@ class Swept:
     current: Estimate | None
     others: Confounding
     segments: tuple[SegmentEffect, ...]
-    hypotheses: tuple[Held, ...]
+    hypotheses: tuple[AnsweredHypothesis, ...]
     exploration: Exploration | None
 
     @property
@@ -46,7 +47,19 @@ class Swept:
         """The finding, with the effect in fresh quarters; where there are none, on accounts that did not choose."""
         if self.forward is None or self.result.operating_cut is None:
             return self.result.sentence
-        return f"{self.result.finding} {held_out_sentence(self.forward.estimate, self.forward.quarters)}"
+        fresh = fresh_sentence(self.forward.estimate, self.forward.quarters, self.forward.range)
+        return f"{self.result.finding}{self._at_the_operating_cut} {fresh}"
+
+    @property
+    def _at_the_operating_cut(self) -> str:
+        """What the operating cut itself goes with, where it is not the best one."""
+        crude, operating = self.others.effects.get("crude"), self.result.operating_cut
+        if crude is None or operating is None or operating.value == self.result.best_cut:
+            return ""
+        return (
+            f" It goes with {in_points(crude.value, crude.lower, crude.upper)} among the accounts that took part in"
+            " choosing it."
+        )
 
     @property
     def cut_in_use(self) -> float:
@@ -57,11 +70,6 @@ class Swept:
     def cut_in_use_was_chosen_here(self) -> bool:
         """Whether the cut in use was chosen on some of the quarters that are looked at."""
         return any(map(self.cohort.milestone.defined_in, self.trial.quarters))
-
-    @property
-    def best_candidate(self) -> Candidate:
-        """What the cut is a cut of."""
-        return self.trial.candidates[0]
 
     @property
     def p_over_all(self) -> float | None:
@@ -89,37 +97,36 @@ def sweep_cohort(
     seed: int,
     *,
     n_permutations: int,
-    field: Field | None = None,
-    believed: Sequence[FeatureSpec] = (),
+    field: Field,
+    believed: Sequence[FeatureSpec],
 ) -> Swept:
-    """Sweep a milestone's own score; then hold the hypotheses against its outcome, and explore the field of rivals."""
+    """Sweep a milestone's own score; then answer the hypotheses by its outcome, and explore the field of rivals."""
     rng, known_at = np.random.default_rng(seed), log.data_through
     trial = build_trial(cohort, "primary", known_at, rng)
     band = framework.review.adoption_band
     result = run_trial(trial, cohort, rng, band, n_permutations)
     exploration = None
-    if field is not None and (field.rivals or field.refused):
+    if field.rivals or field.refused:
         counted = framework.counted_by(cohort.milestone.primary_outcome)
         if not counted and framework.means_silence(cohort.milestone.primary_outcome):
             counted = frozenset(event for one in field.rivals for event in one.rule.events)
         exploration = explore(
-            cohort, known_at, field.rivals, seed, band=band, n_permutations=n_permutations,
-            counted_by_outcome=counted, refused=field.refused,
+            cohort, known_at, field, seed, band=band, n_permutations=n_permutations, counted_by_outcome=counted,
         )  # fmt: skip
     rows = cohort.judged("primary", known_at)
     mine = chosen_on(cohort.milestone, rows)
     shown = shown_cut(cohort, result)
     seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
     return Swept(
-        cohort,
-        trial,
-        result,
-        forward(cohort, known_at, np.random.default_rng([seed, 2])),
-        effect_at(rows, float(cohort.milestone.rule.at_least)),
-        confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
-        tuple(by_segment(seen, trial.drawn, looks)),
-        hold(framework, cohort.name, rows, believed),
-        exploration,
+        cohort=cohort,
+        trial=trial,
+        result=result,
+        forward=forward(cohort, known_at, np.random.default_rng([seed, 2])),
+        current=effect_at(rows, float(cohort.milestone.rule.at_least)),
+        others=confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
+        segments=tuple(by_segment(seen, trial.drawn, looks)),
+        hypotheses=answer_hypotheses(framework, cohort.name, rows, believed),
+        exploration=exploration,
     )
 
 

@@ -9,15 +9,18 @@ import pandas as pd
 
 from features.arrays import Flags, Floats, Integers
 from models.cohorts import STRATUM, Asked, Cohort
+from models.cutpoints import Candidate
 from models.effects import difference_in
+from models.finding import SweepResult
 from models.milestones import CountRule
 from models.rivals import Rival
-from models.sweep import Candidate, SweepResult, sweep
+from models.strata import by_quarter
+from models.sweep import sweep
 
 # A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
 # on one plan or since a launch, says nothing of the rest.
 # They may take no more than a tenth of the accounts together, and no more than half of the observations.
-MOSTLY, HALF = 0.9, 0.5
+LEAST_ACCOUNTS, LEAST_OBSERVATIONS = 0.9, 0.5  # of all, that rivals leave
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Trial:
     excluded: dict[str, int]
     left_out: dict[str, float] = field(default_factory=dict)
     drawn: "pd.Index[Any]" = field(default_factory=lambda: pd.Index([]))  # the rows of the cohort's frame
+
+    @property
+    def own(self) -> Candidate:
+        """The milestone's own score, the first of the candidates."""
+        return self.candidates[0]
 
 
 def build_trial(
@@ -63,15 +71,16 @@ def build_trial(
     complete = rows[[one.column for one in rivals]].notna().all(axis=1)
     excluded["another candidate is not known"] = int((~complete).sum())
     rows = rows[complete]
-    drawn = one_each(rows, cohort.frame[cohort.frame["quarter"].isin(rows["quarter"].unique())], rng)
+    drawn = one_each(rows, cohort.frame, rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
+    quarters_seen, _ = by_quarter(drawn)
     blocks = drawn.groupby([one for one in ("quarter", STRATUM) if one in drawn])
     return Trial(
         candidates=(_own(cohort, drawn), *(_candidate(one, drawn[one.column]) for one in rivals)),
         outcome=drawn["outcome"].to_numpy(bool),
         block=np.asarray(blocks.ngroup(), dtype=np.int64),
         fold=drawn["fold"].to_numpy(np.int64),
-        quarters=tuple(sorted(map(str, drawn["quarter"].unique()))),
+        quarters=quarters_seen,
         excluded={reason: n for reason, n in excluded.items() if n},
         left_out=left_out,
         drawn=drawn.index,
@@ -89,35 +98,35 @@ def _little_known(rows: pd.DataFrame, rivals: Sequence[Rival]) -> dict[str, floa
     together, left_out = np.ones(len(rows), bool), {}
     for name in sorted(known, key=lambda one: -known[one].sum()):
         with_it = together & known[name]
-        if accounts(with_it) < MOSTLY or with_it.sum() < HALF * len(rows):
+        if accounts(with_it) < LEAST_ACCOUNTS or with_it.sum() < LEAST_OBSERVATIONS * len(rows):
             left_out[name] = accounts(known[name])
         else:
             together = with_it
     return left_out
 
 
-def one_each(rows: pd.DataFrame, dates: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row per account: the first from a date on that is drawn from all `dates` of the account, gone by then or not.
+def one_each(rows: pd.DataFrame, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One row per account: the first from a date on that is drawn from all its dates, gone by then or not.
+
+    frame: every observation of the cohort, of which those in the quarters of the rows are drawn from.
 
     The draw must not know what became of the account. Drawn among the rows that are judged, whoever soon left would be
     drawn younger, and whatever grows with tenure would look as if it kept accounts.
     """
+    dates = frame[frame["quarter"].isin(rows["quarter"].unique())]
     drawn = dates.iloc[rng.permutation(len(dates))].drop_duplicates("account").set_index("account")["as_of"]
     late_enough = rows[rows["as_of"].to_numpy() >= drawn.reindex(rows["account"]).to_numpy()]
     return late_enough.sort_values("as_of", kind="stable").drop_duplicates("account").sort_index()
 
 
-def over_all_dates(
-    cohort: Cohort, outcome: Asked, known_at: pd.Timestamp, column: str, cuts: Floats
-) -> pd.DataFrame:
-    """The effect at each cut over all judged observations, as a review measures it: value, lower, upper, n_*.
+def over_all_dates(cohort: Cohort, outcome: Asked, known_at: pd.Timestamp, cuts: Floats) -> pd.DataFrame:
+    """The effect at each cut (k,) of the score over all judged observations, as a review measures it: (k, 5), a row a cut.
 
-    A sweep sees every account at one date; of a state a review asks at every close. One row a cut, missing where a
-    group is empty. column: the score, or a rival's.
+    Columns value, lower, upper, n_observations, n_accounts, missing where a group is empty. A sweep sees every account at
+    one date; of a state a review asks at every close.
     """
     rows = cohort.judged(outcome, known_at)
-    rows = rows[rows[column].notna()]
-    score = rows[column].to_numpy(np.float64)
+    score = rows["score"].to_numpy(np.float64)
     found = (difference_in(rows.assign(reached=score >= cut)) for cut in cuts)
     keys = ("value", "lower", "upper", "n_observations", "n_accounts")
     return pd.DataFrame([[getattr(one, key, np.nan) for key in keys] for one in found], columns=[*keys])

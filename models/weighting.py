@@ -81,7 +81,8 @@ def weighted_risk_difference(
 def could_go_either_way(propensity: Floats) -> Flags:
     """(n,): rows whose 1 / (e (1 - e)) is at most twice its mean over all such rows; all, where none is far from the rest.
 
-    Crump, Hotz, Imbens & Mitnik 2009, corollary 1; beyond NEVER nobody is one of them. A milestone that few reach loses nobody: its propensities are all low.
+    Crump, Hotz, Imbens & Mitnik 2009, corollary 1; beyond NEVER nobody is one of them. A milestone that few reach loses
+    nobody: its propensities are all low.
     """
     possible = (propensity > NEVER[0]) & (propensity < NEVER[1])
     if not possible.any():

@@ -18,8 +18,8 @@ from models.cohorts import Cohort, chosen_on
 from models.comparison import naive_rows
 from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
+from models.finding import SweepResult
 from models.milestones import DEFAULT_MINIMUM, RETAINED
-from models.sweep import SweepResult
 from models.trial import build_trial, run_trial
 from reports.budget import (
     Interval,

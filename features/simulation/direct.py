@@ -2,8 +2,9 @@
 
     frame = draw_matrix(load_scenario("null"), seed, specs, Grid("tenure", (90,)))
 
-equals `observe` on the company's own files, row by row, and `draw_log` their log without its events. A landmark whose windows are whole months of tenure is read
-from the months that were lived, which draws no event at all: thousands of companies can be looked at in minutes.
+equals `observe` on the company's own files, row by row, and `draw_log` their log without its events. A landmark whose
+windows are whole months of tenure is read from the months that were lived, which draws no event at all: thousands of
+companies can be looked at in minutes.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +24,8 @@ from features.simulation.tables import Spells, spells_of
 from features.specs import Aggregation, FeatureSpec, Group, Per, StateTest
 from features.windows import DAY_US, Grid, microseconds
 
-Counter = Callable[
-    [list[int], Integers, Integers], Floats
-]  # columns, from, until (n, dates) -> counts (n, dates)
+# columns, from, until (n, dates) -> counts (n, dates)
+Counter = Callable[[list[int], Integers, Integers], Floats]
 
 
 def draw_matrix(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from features.declaration import Declared
+from features.declared import Declared
 
 MONTH_DAYS = 30  # a month of tenure
 TERM_DAYS = 365  # the term of an annual account

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from features.declaration import Declared
+from features.declared import Declared
 from features.document import read_yaml, validate
 from features.errors import DataError, UsageError
 from features.faults import meant

@@ -72,11 +72,6 @@ class Score:
         return "undecided" if self.rate is None else self.bar.target.judged(self.rate.lower, self.rate.upper)
 
 
-def run_bar(bar: Bar, seeds: Sequence[int]) -> Score:
-    """Run the experiment of a bar on every seed, one after the other, and score it."""
-    return score(bar, [] if bar.experiment is None else [bar.experiment(seed) for seed in seeds])
-
-
 def score(bar: Bar, observations: Sequence[Any]) -> Score:
     """Score a bar on what its experiment gave, one observation a seed.
 

@@ -43,8 +43,9 @@ def _one(effects: Effects, method: str, measure: str) -> dict[str, Any] | None:
 def naive_is_labelled(effects: Effects) -> list[bool]:
     """Whether the naive difference is shown as one over every sign-up, and flatters more than the fair one."""
     naive, fair = (_one(effects, method, "risk_difference") for method in ("naive", "crude"))
-    shown = naive is not None and fair is not None and naive["population"] == "every sign-up"
-    return [bool(shown and naive["value"] > fair["value"])]  # type: ignore[index]
+    if naive is None or fair is None:
+        return [False]
+    return [naive["population"] == "every sign-up" and naive["value"] > fair["value"]]
 
 
 def covers_one(effects: Effects) -> list[bool]:

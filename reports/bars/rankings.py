@@ -24,16 +24,11 @@ UBIQUITOUS, NICHE, DRIVER, TWIN = (
     "app_action_used",
     "app_card_viewed",
 )
-LESSER = (
-    "report_viewed",
-    "macro_applied",
-    "bot_reply_sent",
-    "workflow_run",
-)  # that keep accounts, less than the driver
+# They keep accounts, less than the driver does.
+LESSER = ("report_viewed", "macro_applied", "bot_reply_sent", "workflow_run")
 SHARES = {UBIQUITOUS: 0.97, NICHE: 0.03, DRIVER: 0.40} | dict.fromkeys(LESSER, 0.40)
-LOGITS = {UBIQUITOUS: 1.5, NICHE: 3.0, DRIVER: 1.5} | dict.fromkeys(
-    LESSER, 0.9
-)  # of staying, for whoever uses it
+# Of staying, for whoever uses it.
+LOGITS = {UBIQUITOUS: 1.5, NICHE: 3.0, DRIVER: 1.5} | dict.fromkeys(LESSER, 0.9)
 TWIN_SPREAD = 0.28  # of the logarithm of a twin's count around the driver's: together they correlate at .95
 
 

@@ -20,9 +20,8 @@ EXPECTED = "out_of_sample"
 QUARTERS = 16
 N_CHOSEN_ON = 4  # quarters
 SECOND = 2
-JUDGED = {
-    "null": 4800
-}  # accounts, for about 400 a cohort quarter; other scenarios have as many by themselves
+# Accounts, for about 400 a cohort quarter; other scenarios have as many by themselves.
+JUDGED = {"null": 4800}
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.cutpoints import Candidate
 from models.finding import SweepResult
-from models.sweep import Candidate, sweep
+from models.permutations import ALPHA
+from models.sweep import sweep
 from models.trial import build_trial, run_trial
 from reports.bars.worlds import NAME, World, draw
 
 N_NOISE = 50
-ALPHA = 0.05
 
 
 def swept(scenario: str, judged: int | None, seed: int) -> SweepResult:

@@ -27,7 +27,7 @@ from models.leak_audit import CHECKS
 from models.shape import Shape
 from reports import scoreboard
 from reports.bars import audits, rankings, reviews
-from reports.bars.bar import Bar, Experiment, Score, Target, run_bar, score
+from reports.bars.bar import Bar, Experiment, Score, Target, score
 from reports.bars.catalogue import BARS, STATIONARY, SWEPT_NULL, SWEPT_STATIONARY, TABLE
 from reports.judgement import Judgement
 from reports.scoreboard import Scoreboard
@@ -82,6 +82,10 @@ def test_trials_of_one_seed_are_not_as_many_seeds() -> None:
     assert apart is not None
     assert alike.value == apart.value == 0.75
     assert alike.upper - alike.lower > 2 * (apart.upper - apart.lower)
+
+
+def run_bar(bar: Bar, seeds: range) -> Score:
+    return score(bar, [] if bar.experiment is None else [bar.experiment(seed) for seed in seeds])
 
 
 def test_no_trial_decides_nothing_and_what_is_not_built_is_never_passed() -> None:
@@ -232,7 +236,7 @@ def test_noise_is_supported_without_the_permutation_maximum(monkeypatch: pytest.
 
 def test_of_a_few_accounts_something_is_said_without_a_least_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.sweep.permutation_maxima", lambda *a: np.zeros(a[-1]))
-    monkeypatch.setattr("models.sweep.FEWEST_OF_A_CLASS", 1)
+    monkeypatch.setattr("models.effects.FEWEST_OF_A_CLASS", 1)
     assert fails("tiny")
 
 

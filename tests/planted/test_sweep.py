@@ -10,15 +10,17 @@ import pytest
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import (
     Association,
+    Candidate,
     CutFamily,
     achievable_cuts,
     association,
     minimum_support,
 )
+from models.finding import SweepResult
 from models.permutations import permutation_maxima
 from models.plateau import Resamples, curve, operating_cut, phi_gain, plateau
 from models.shape import step_or_smooth
-from models.sweep import Candidate, SweepResult, sweep
+from models.sweep import sweep
 
 COMMON = 7.0  # about 40 % of the accounts below reach it
 
@@ -66,7 +68,7 @@ def _blocks(n: int) -> Integers:
 def test_a_cut_is_reached_at_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     # value    0 0 1 1 3 3      ">= 1" : reached 4, good 3      ">= 3": reached 2, good 2
     # outcome  - - - + + +              not     2, good 0               not     4, good 1
-    monkeypatch.setattr("models.cutpoints.MIN_ACCOUNTS", 1)
+    monkeypatch.setattr("models.cutpoints.FEWEST_ON_A_SIDE", 1)
     values = np.array([0.0, 0, 1, 1, 3, 3])
     outcome = np.array([False, False, False, True, True, True])
     family = CutFamily.of([_candidate(values)], _blocks(6))
@@ -84,7 +86,7 @@ def test_phi_is_taken_within_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     # block    0 0 0 0 1 1 1 1     Block 1 reaches more and is all good, which a crude phi takes for a merit;
     # value    0 0 0 5 0 5 5 5     within block 0 the one who reached is not good.
     # outcome  + - + - + + + +
-    monkeypatch.setattr("models.cutpoints.MIN_ACCOUNTS", 1)
+    monkeypatch.setattr("models.cutpoints.FEWEST_ON_A_SIDE", 1)
     values = np.array([0.0, 0, 0, 5, 0, 5, 5, 5])
     outcome = np.array([True, False, True, False, True, True, True, True])
     block = np.repeat([0, 1], 4)

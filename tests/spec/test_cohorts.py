@@ -10,8 +10,9 @@ import pytest
 from features.errors import DataError
 from features.log import Log
 from features.quarters import Quarters
-from models.cohorts import Asked, Cohort, LabelClock, build_cohorts
+from models.cohorts import Asked, Cohort, build_cohorts
 from models.framework import Framework
+from models.label_clock import LabelClock
 from tests.spec.drawn import draw
 
 SIGNUP = pd.Timestamp("2024-01-10")

@@ -152,7 +152,5 @@ def test_a_cohort_carries_them_into_a_comparison(drawn: tuple[Log, Any]) -> None
     assert at.rows["reached"].tolist() == (at.rows["score"] >= 1).tolist()
     other = build_cohorts(framework, log).by_name["n"]
     assert Comparison.of(other, framework, log, log.data_through).prior is None
-    column = Comparison.of(
-        cohort, framework, log, log.data_through, cut=1, column="prior:m:before", quarters=[]
-    )
-    assert len(column.rows) == 0
+    nobody_yet = Comparison.of(cohort, framework, log, log.data_from)
+    assert len(nobody_yet.rows) == len(nobody_yet.seats) == 0

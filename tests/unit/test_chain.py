@@ -11,9 +11,10 @@ from features.specs import Aggregation, FeatureSpec
 from features.windows import last
 from models.categories import NOT_DECLARED, categories_of, headline
 from models.chain import NOT_BOUGHT, asked_of, backwards, link
-from models.cohorts import Cohort, Cohorts, LabelClock
+from models.cohorts import Cohort, Cohorts
 from models.dormancy import quiet_spec
 from models.framework import Framework
+from models.label_clock import LabelClock
 from models.steps import ROUTINE, steps_of
 from models.success import METRIC
 

@@ -9,8 +9,8 @@ import pytest
 import typer
 import yaml
 
-from features.declaration import ExtraFeature
 from features.document import parse_yaml
+from features.extra_feature import ExtraFeature
 from milestones import app
 from models.framework import Framework
 from tests import features_page

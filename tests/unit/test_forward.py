@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from features.quarters import Quarters
-from models.cohorts import Cohort, LabelClock
+from models.cohorts import Cohort
 from models.forward import forward
+from models.label_clock import LabelClock
 from models.milestones import Milestone
 
 LATE = pd.Timestamp("2030-01-01")

@@ -9,7 +9,7 @@ import pytest
 from features.specs import Aggregation, FeatureSpec
 from features.windows import last
 from models.framework import Framework
-from models.hypotheses import Held, believed_specs, hold
+from models.hypotheses import AnsweredHypothesis, answer_hypotheses, believed_specs
 from tests.unit.test_rivals import DATA, MILESTONES
 
 FEATURES = ("apps", "bots", "noise", "flat")
@@ -51,9 +51,9 @@ def world(seed: int, n: int = 1500) -> pd.DataFrame:
 
 def held(
     rows: pd.DataFrame, *hypotheses: dict[str, Any], of: str = "use", minimum: float = 0.05
-) -> tuple[Held, ...]:
+) -> tuple[AnsweredHypothesis, ...]:
     made = framework(*hypotheses)
-    return hold(made, of, rows, believed_specs(made, catalogue(*FEATURES)), minimum)
+    return answer_hypotheses(made, of, rows, believed_specs(made, catalogue(*FEATURES)), minimum)
 
 
 def test_each_belief_gets_the_answer_that_its_direction_asks_for() -> None:
@@ -105,10 +105,12 @@ def test_what_the_outcome_counts_over_the_same_days_cannot_be_asked() -> None:
         FeatureSpec("apps", "", Aggregation.COUNT, last(30), events=("talk",)),
         FeatureSpec("bots", "", Aggregation.COUNT, last(30)),  # every event, talk among them
     ]
-    said = hold(made, "setup", world(0), believed_specs(made, specs), 0.05)
+    said = answer_hypotheses(made, "setup", world(0), believed_specs(made, specs), 0.05)
     assert all("the outcome counts talk over the same days" in one.sentence for one in said)
     # The same features of a state, whose outcome lies in days of its own, can be asked.
-    assert hold(made, "use", world(0), believed_specs(made, specs), 0.05)[0].answer == "supported"
+    assert (
+        answer_hypotheses(made, "use", world(0), believed_specs(made, specs), 0.05)[0].answer == "supported"
+    )
 
 
 def test_missing_values_are_left_out_and_repeated_accounts_count_once() -> None:

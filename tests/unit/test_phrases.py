@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from features.declaration import ExtraFeature
+from features.extra_feature import ExtraFeature
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from features.arrays import Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
-from models.sweep import SweepResult, sweep
+from models.finding import SweepResult
+from models.sweep import sweep
 
 N = 400
 
@@ -216,7 +217,7 @@ def test_a_family_keeps_so_many_cuts_of_each_candidate_about_equally_many_accoun
 def test_youden_is_taken_over_all_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     # value    0 0 1 1 3 3 3    ">= 1": 3 of 3 good reach it, 2 of 4 bad: 1 - 1/2
     # outcome  - - - + + + -    ">= 3": 2 of 3, 1 of 4: 2/3 - 1/4
-    monkeypatch.setattr("models.cutpoints.MIN_ACCOUNTS", 1)
+    monkeypatch.setattr("models.cutpoints.FEWEST_ON_A_SIDE", 1)
     values = np.array([0.0, 0, 1, 1, 3, 3, 3])
     good = np.array([False, False, False, True, True, True, False])
     for block in (np.zeros(7, np.int64), np.array([0, 1, 0, 1, 0, 1, 0])):  # blocks make no difference

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from features.quarters import Quarters
-from models.cohorts import Cohort, LabelClock
+from models.cohorts import Cohort
+from models.cutpoints import Candidate
+from models.label_clock import LabelClock
 from models.milestones import Milestone
 from models.rivals import rivals_by_event
-from models.sweep import Candidate
 from models.trial import Trial, build_trial, over_all_dates, run_trial, within_band
 
 STATE = Milestone.model_validate(
@@ -67,7 +68,7 @@ def test_an_account_gives_one_row_drawn_at_random() -> None:
     # The row is one row: score, outcome, quarter and fold belong together.
     frame = seen.frame.set_index(["account", "quarter"])
     for account, (value, block, outcome, fold) in enumerate(
-        zip(first.candidates[0].values, first.block, first.outcome, first.fold, strict=True)
+        zip(first.own.values, first.block, first.outcome, first.fold, strict=True)
     ):
         row = frame.loc[(account, ["2024Q1", "2024Q2", "2024Q3"][block])]
         assert (row["score"], row["retained"], row["fold"]) == (value, outcome, fold)
@@ -92,7 +93,7 @@ def test_the_date_is_drawn_without_knowing_who_leaves() -> None:
 
 def test_over_all_dates_every_judged_row_counts_and_accounts_are_told_apart() -> None:
     rows = world().assign(retained=lambda f: f["score"] >= 4)
-    found = over_all_dates(cohort(rows), "primary", LATE, "score", np.array([3.0, 4.0, 99.0]))
+    found = over_all_dates(cohort(rows), "primary", LATE, np.array([3.0, 4.0, 99.0]))
     judged = cohort(rows).judged("primary", LATE)
     for cut, value in ((3.0, found["value"][0]), (4.0, 1.0)):
         reached = judged["score"] >= cut
@@ -209,7 +210,7 @@ def test_the_band_never_looks_at_the_outcome() -> None:
     rng = np.random.default_rng(0)
     trial = trial_of(rng.poisson(5, 200).tolist(), rng.poisson(50, 200).tolist())
     kept = [c.values for c in within_band(trial, (0.2, 0.6)).candidates]
-    for outcome in (rng.random(200) < 0.5, trial.candidates[0].values > 5, np.ones(200, bool)):
+    for outcome in (rng.random(200) < 0.5, trial.own.values > 5, np.ones(200, bool)):
         turned = Trial(trial.candidates, outcome, trial.block, trial.fold, (), {})
         clipped = within_band(turned, (0.2, 0.6))
         assert (clipped.outcome == outcome).all()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.studies import POINT, Ledger, Plan, help_out, search
+from experiments.studies import POINT, Ledger, Plan, join_in, search
 from features.errors import DataError, StoreError, UsageError
 from models.joint import Judge, Rows, Score
 from models.milestones import StepsRule
@@ -100,7 +100,7 @@ def test_four_processes_of_which_one_is_killed_complete_every_point_once(
     with ledger.opened() as it:
         assert it.lay_out() == 0
     spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=help_out, args=(ledger, stuck, i), daemon=True) for i in range(4)]
+    workers = [spawn.Process(target=join_in, args=(ledger, stuck, i), daemon=True) for i in range(4)]
     for worker in workers:
         worker.start()
     until = time.monotonic() + PATIENCE_SECONDS
