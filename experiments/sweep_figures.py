@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from experiments.figures import BLUE, GREY, VERMILLION
 from experiments.figures import write as write_figures
 from experiments.sweep_json import ONE_DATE
+from features.arrays import Floats
 from models.plateau import CurvePoint
 from models.swept import Swept
 
@@ -43,15 +44,14 @@ def of_sweep(record: Mapping[str, Any], swept: Swept) -> dict[str, Figure]:
     points = result.curves.get(swept.trial.own.name, ())
     found = {"cuts": cuts(record, result.grid, points)}
     if result.null is not None and record["phi"] is not None:
-        found["noise"] = noise(record, np.asarray(result.null), _explored(swept))
+        found["noise"] = noise(record, result.null, _explored(swept))
     if any(_drawable(effect) for effect in record["effects"]):
         found["methods"] = methods(record)
     return found
 
 
-def _explored(swept: Swept) -> "np.ndarray[tuple[int], np.dtype[np.float64]] | None":
-    null = swept.exploration.result.null if swept.exploration else None
-    return None if null is None else np.asarray(null)
+def _explored(swept: Swept) -> Floats | None:
+    return swept.exploration.result.null if swept.exploration else None
 
 
 def cuts(record: Mapping[str, Any], grid: Mapping[str, Any], points: tuple[CurvePoint, ...]) -> Figure:
@@ -128,7 +128,7 @@ def _reached(share: float | None) -> str:
     return "" if share is None else f", reached by {share:.0%}"
 
 
-def _scale(axes: Axes, cut: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> None:
+def _scale(axes: Axes, cut: Floats) -> None:
     if len(cut) > 1 and cut[0] > 0 and cut[-1] / cut[0] > 50:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
@@ -136,8 +136,8 @@ def _scale(axes: Axes, cut: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> N
 
 def noise(
     record: Mapping[str, Any],
-    null: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    explored: "np.ndarray[tuple[int], np.dtype[np.float64]] | None",
+    null: Floats,
+    explored: Floats | None,
 ) -> Figure:
     """What the best of all cuts reaches where outcomes are shuffled within quarters, and what was observed."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")

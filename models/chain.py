@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from features.arrays import Floats
 from features.outcomes import EXPANDED, MRR
 from models.cohorts import Asked, Cohort, chosen_on
 from models.effects import FEWEST_OF_A_CLASS, Effect, difference_in, enough, occasion, population, rarer
@@ -125,7 +126,7 @@ def held_out(milestone: Milestone, rows: pd.DataFrame) -> Basis:
     return Basis(rows, bool(len(rows))) if inside.all() else Basis(rows[~inside], in_definition=False)
 
 
-def revenue_of(rows: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.float64]] | None":
+def revenue_of(rows: pd.DataFrame) -> Floats | None:
     """What each row's account paid, (rows,), NaN where it is not known; None where no subscription says."""
     return rows[MRR].to_numpy(np.float64) if MRR in rows else None
 

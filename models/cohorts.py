@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from features.arrays import Flags
+from features.arrays import Flags, Floats
 from features.declaration import Data
 from features.eligibility import eligibility
 from features.log import Log
@@ -213,7 +213,7 @@ def _score_then(
     days: pd.Timedelta,
     column: str,
     frame: pd.DataFrame,
-) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+) -> Floats:
     return landmarks[tenure == days].set_index("account")[column].reindex(frame["account"]).to_numpy(float)
 
 
