@@ -105,7 +105,7 @@ class _Work:
 
     def milestone(self, name: str, done: float) -> dict[str, Any]:
         """Compute, write and record one milestone, or what of it is left to do; another sweep of it is waited for."""
-        with held(self.folder / f".{name}.lock", _WAIT_SECONDS) as alone:
+        with held(self.folder / f"{name}.lock", _WAIT_SECONDS) as alone:
             if not alone:
                 raise StoreError(
                     f"{self.folder / name}: another sweep of {name} has been at it for {_WAIT_SECONDS} seconds: end it, or"

@@ -320,7 +320,7 @@ def test_size_explains_nothing_where_its_strata_are_blind(monkeypatch: pytest.Mo
 
 
 def test_size_explains_everything_where_nobody_looks_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.adjustment.explained", lambda *a: True)
+    monkeypatch.setattr("models.adjustment._explained", lambda *a: True)
     assert fails("size, per seat", FEW[:1])
 
 
