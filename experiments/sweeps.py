@@ -23,7 +23,7 @@ from features.matrix import attributes_at
 from features.progress import ProgressCallback
 from features.specs import FeatureSpec
 from features.version import code_version
-from features.workspace import Workspace, held, set_aside, write_text
+from features.workspace import held, set_aside, write_text
 from models.cohorts import STRATUM, Cohort, build_cohorts
 from models.covariates import known_before, prior_use_specs, strata_at_begin
 from models.doubts import rule_doubts
@@ -115,7 +115,7 @@ class _Work:
 
     def _milestone(self, name: str, done: float) -> dict[str, Any]:
         folder, state = self.folder / name, self.journal.state(name)
-        place = Workspace(self.launch.workspace.root)
+        place = self.launch.workspace
         if state == "recorded" and (links := self.store.links(self.journal.runs[name])):
             found = place.read_json(folder / "sweep.json", f"sweep {name}")
             return {**found, "folder": str(folder), "run": links}

@@ -4,7 +4,7 @@ Every interval here replaces the number of rows by an *effective* number, as `fe
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -215,11 +215,16 @@ def phi(
     if difference is None or outcome.min() == outcome.max():
         return None
     scale = float(reached.std() / outcome.std())
+    return _as_phi(difference, scale)
+
+
+def _as_phi(difference: Estimate, scale: float) -> Estimate:
+    """A difference and its interval times sd(reached) / sd(outcome), as a correlation."""
     value, lower, upper = (
         float(np.clip(number * scale, -1.0, 1.0))
         for number in (difference.value, difference.lower, difference.upper)
     )
-    return Estimate("phi", value, lower, upper, len(outcome), difference.n_accounts, level)
+    return replace(difference, measure="phi", value=value, lower=lower, upper=upper)
 
 
 def stratified_risk_difference(
@@ -267,11 +272,7 @@ def stratified_phi(
     if varies == 0:
         return None
     scale = math.sqrt(float(size @ (one * (1 - one))) / varies)
-    value, lower, upper = (
-        float(np.clip(number * scale, -1.0, 1.0))
-        for number in (difference.value, difference.lower, difference.upper)
-    )
-    return Estimate("phi", value, lower, upper, len(outcome), difference.n_accounts, level)
+    return _as_phi(difference, scale)
 
 
 def mean_difference(

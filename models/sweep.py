@@ -102,11 +102,12 @@ def sweep(
     if best is None:
         return SweepResult("none", none_finding(found), **found)
     found["p_corrected"] = p
-    resamples = Resamples.of(task.family.coarse(best), task.outcome, rng)
+    coarse = task.family.coarse(best)
+    resamples = Resamples.of(coarse, task.outcome, rng)
     found |= _around(task, seen, best, resamples)
     if p >= ALPHA:
         return SweepResult("none", none_finding(found), **found)
-    return _supported(task, seen, best, resamples, rng, found)
+    return _supported(task, seen, best, coarse, resamples, rng, found)
 
 
 def _checked(
@@ -256,11 +257,12 @@ def _supported(
     task: _Task,
     seen: Association,
     best: int,
+    coarse: CutFamily,
     resamples: Resamples,
     rng: np.random.Generator,
     found: dict[str, Any],
 ) -> SweepResult:
-    family, owner, coarse = task.family, int(task.family.owner[best]), task.family.coarse(best)
+    family, owner = task.family, int(task.family.owner[best])
     values, size = family.candidates[owner].values, coarse.histogram(0)
     level = coarse.histogram(0, values).sum(axis=1) / size.sum(axis=1)
     good = coarse.histogram(0, task.outcome.astype(np.float64))
