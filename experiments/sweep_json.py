@@ -55,6 +55,7 @@ def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, An
         "stability_range": result.stability_range and list(result.stability_range),
         "operating_adoption": result.operating_cut and _adoption(trial.own, result.operating_cut.value),
         "gain_over_current": result.gain_over_current and result.gain_over_current.brief(),
+        "gain_beyond_slight": result.gain_beyond_slight and result.gain_beyond_slight.brief(),
         "p_corrected": result.p_corrected,
         "p_corrected_over_all": swept.p_over_all,
         "smallest_detectable": result.smallest_detectable,

@@ -43,7 +43,8 @@ class SweepResult:
     `smallest_detectable` is a risk difference; `excluded_above` a simultaneous upper bound on it at any cut
     within the adoption band. `grid` holds one row per candidate x cut; `curves` the share with the good
     outcome along the best and the current candidate; `null` the largest phi of all that was tried in each of the
-    permutations, where chance alone is at work.
+    permutations, where chance alone is at work. `gain_over_current` is what the cuts chosen on other accounts say more than
+    the cut in use, in phi; above zero, `gain_beyond_slight` says that it is more than a slight part of what they say.
     """
 
     verdict: Verdict
@@ -57,6 +58,7 @@ class SweepResult:
     plateau: tuple[float, float] | None = None
     stability_range: tuple[float, float] | None = None
     gain_over_current: Estimate | None = None
+    gain_beyond_slight: Estimate | None = None
     p_corrected: float | None = None
     phi: float | None = None
     youden: float | None = None

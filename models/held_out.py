@@ -52,11 +52,14 @@ class HeldOut:
             if one is not None
         ]
 
-    def gain_over(self, which: int, cut: float, rng: np.random.Generator) -> Estimate | None:
-        """What the cuts that other folds chose say more than a cut of one candidate."""
+    def gain_over(
+        self, which: int, cut: float, rng: np.random.Generator, share: float = 1.0
+    ) -> Estimate | None:
+        """What the cuts that other folds chose say more than a cut of one candidate; share as in `phi_gain`."""
         current = self.family.candidates[which].values >= cut
         on = self.chosen
-        return phi_gain(self.reached[on], current[on], self.outcome[on], self.family.block[on], rng)
+        block = self.family.block[on]
+        return phi_gain(self.reached[on], current[on], self.outcome[on], block, rng, share=share)
 
 
 def _widened(one: Estimate) -> Estimate:

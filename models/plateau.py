@@ -15,6 +15,8 @@ from models.roundness import round_numbers, scales
 # the unbroken run around the best cut holds a true step in 94-99 % of samples with 7.35 and in 78-97 % with 3.84.
 _AS_GOOD = 7.35
 _SELDOM = 0.05
+# Of what the best cut says: what so little less is worth leaving alone for a rounder number, or for no change at all.
+SLIGHT = 0.2
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,11 @@ def phi_gain(
     rng: np.random.Generator,
     n_resamples: int = 500,
     level: float = 0.95,
+    share: float = 1.0,
 ) -> Estimate | None:
     """Phi within blocks of `reached` minus that of `current`, on the same n accounts; all (n,), one account a row.
+
+    share: of the phi of `reached`, how much counts. At 0.8 a gain above zero is one of more than a fifth.
 
     Paired: a resample of the accounts is one multinomial draw of the cells block x reached x current x outcome. None
     where one of the two splits nobody or the outcome does not vary.
@@ -141,7 +146,7 @@ def phi_gain(
         spread = (n_reached * (1 - n_reached / np.maximum(size, 1))).sum(axis=1)
         scale = np.sqrt(spread * varies)
         phi.append(np.divide(excess, scale, out=np.full_like(excess, np.nan), where=scale > 0))
-    gain = phi[0] - phi[1]
+    gain = share * phi[0] - phi[1]
     if not np.isfinite(gain[0]):
         return None
     lower, upper = np.nanquantile(gain[1:], [(1 - level) / 2, (1 + level) / 2])
@@ -155,17 +160,20 @@ def operating_cut(
 ) -> OperatingCut:
     """The cut to adopt: the roundest number in the plateau that a share of accounts within `band` reaches.
 
-    values: (n,); cuts, phi: (k,) the plateau. Of equally round numbers the one with the larger phi. Where no
-    round number does, the cut of the plateau whose adoption is nearest to the band.
+    values: (n,); cuts, phi: (k,) the plateau, which is wide where accounts are few: roundness may cost no more than a
+    `SLIGHT` part of the phi that is to be had within the band. Of equally round numbers the one with the larger phi. Where
+    no round number does, the cut of the plateau whose adoption is nearest to the band.
     """
     ending = "; a convention, not a jump" if gradual else ""
     low, high = band
+    adopted = np.array([_adoption(values, cut) for cut in cuts])
+    least = (1 - SLIGHT) * phi[(adopted >= low) & (adopted <= high)].max(initial=-np.inf)
     whole = bool((values == np.round(values)).all())
     for digits in scales(whole=whole):
         fitting = [
             number
             for number in round_numbers(float(cuts[0]), float(cuts[-1]), digits, whole=whole)
-            if low <= _adoption(values, number) <= high
+            if low <= _adoption(values, number) <= high and phi[np.searchsorted(cuts, number)] >= least
         ]
         if fitting:
             value = max(fitting, key=lambda number: phi[np.searchsorted(cuts, number)])
@@ -173,8 +181,7 @@ def operating_cut(
                 f"a round number inside the plateau that {_adoption(values, value):.0%} of accounts reach"
             )
             return OperatingCut(value, reason + ending)
-    share = np.array([_adoption(values, cut) for cut in cuts])
-    distance = np.maximum(np.maximum(low - share, share - high), 0.0)
+    distance = np.maximum(np.maximum(low - adopted, adopted - high), 0.0)
     nearest = int(np.lexsort((-phi, distance))[0])
     value = float(cuts[nearest])
     reach = f"{_adoption(values, value):.0%} of accounts reach it"
@@ -183,7 +190,7 @@ def operating_cut(
             f"no cut of the plateau lies in the band of {low:.0%} to {high:.0%}; this is nearest: {reach}"
         )
     else:
-        reason = f"no round number lies inside the plateau; {reach}"
+        reason = f"no round number inside the plateau says nearly as much; {reach}"
     return OperatingCut(value, reason + ending)
 
 

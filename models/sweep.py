@@ -98,7 +98,9 @@ def sweep(
         *_in_sample(task, best),
         *_in_use(task),
     )
-    found["gain_over_current"] = None if task.current is None else held_out.gain_over(*task.current, rng)
+    if task.current is not None:
+        found["gain_over_current"] = held_out.gain_over(*task.current, rng)
+        found["gain_beyond_slight"] = held_out.gain_over(*task.current, rng.spawn(1)[0], 1 - plateaus.SLIGHT)
     if best is None:
         return SweepResult("none", none_finding(found), **found)
     found["p_corrected"] = p

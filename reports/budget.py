@@ -1,5 +1,8 @@
 """Has it changed, and could we have seen it? Two independent estimates inside a yearly error budget.
 
+An interval may be longer on one side: where nearly everybody stays, an estimate can hardly be too low. A fall is judged by
+the upper side of what is recent and the lower side of the baseline, a rise by the others (MOVER: Zou & Donner 2008).
+
 Worked example: a baseline of +15 points (11 to 19) and a recent +2 points (-4 to 8). The standard errors are
 0.0204 and 0.0306, that of the difference 0.0368. Four milestones are looked at four times a year, 16 looks,
 so each may use 0.32 % of the yearly 5 %: a critical value of 2.95. The difference of -13 points is 3.5
@@ -22,7 +25,7 @@ Changed = Literal["shown", "not_shown", "unknown"]
 
 
 class Estimated(Protocol):
-    """An estimate with a symmetric interval; `Interval` is one, and so is any record with these three."""
+    """An estimate between two bounds; `Interval` is one, and so is any record with these three."""
 
     @property
     def value(self) -> float:
@@ -83,11 +86,11 @@ def critical_value(n_tests: int) -> float:
 def difference(recent: Estimated, baseline: Estimated, n_tests: int, *, level: float = 0.95) -> Interval:
     """Recent minus baseline, two independent estimates, with bounds at the critical value of the budget.
 
-    `level` is that of the two intervals, from whose widths the standard errors are read.
+    `level` is that of the two intervals, from whose sides the standard errors are read.
     """
-    spread = _spread(recent, baseline, level) * critical_value(n_tests)
-    value = recent.value - baseline.value
-    return Interval(value, value - spread, value + spread)
+    bar, value = critical_value(n_tests), recent.value - baseline.value
+    below = math.hypot(_error_below(recent, level), _error_above(baseline, level))
+    return Interval(value, value - bar * below, value + bar * _spread_of_a_fall(recent, baseline, level))
 
 
 def changed(
@@ -116,11 +119,11 @@ def power_to_see_total_loss(
         return 0.0
     normal = NormalDist()
     by_minimum = by_change = 0.0
-    error = _standard_error(recent, level)
+    error = _error_above(recent, level)
     if minimum_effect is not None and minimum_effect > 0:
         by_minimum = normal.cdf(minimum_effect / error - ONE_SIDED) if error else 1.0
     if baseline is not None and _finite(baseline):
-        spread = _spread(recent, baseline, level)
+        spread = _spread_of_a_fall(recent, baseline, level)
         bar = critical_value(n_tests)
         distance = abs(baseline.value) / spread if spread else math.inf
         by_change = normal.cdf(distance - bar) + normal.cdf(-distance - bar)
@@ -140,13 +143,15 @@ def smallest_detectable(
     power: float = 0.5,
     level: float = 0.95,
 ) -> float | None:
-    """The smallest true change shown with chance `power`; None without two estimates.
+    """The smallest true fall shown with chance `power`; None without two estimates.
 
     The default of one half is the bar of INSUFFICIENT DATA: a smaller change would more likely be missed.
     """
     if recent is None or baseline is None or not (_finite(recent) and _finite(baseline)):
         return None
-    return (critical_value(n_tests) + NormalDist().inv_cdf(power)) * _spread(recent, baseline, level)
+    return (critical_value(n_tests) + NormalDist().inv_cdf(power)) * _spread_of_a_fall(
+        recent, baseline, level
+    )
 
 
 def accounts_to_decide(
@@ -164,10 +169,10 @@ def accounts_to_decide(
     """
     if recent is None or baseline is None or not (_finite(recent) and _finite(baseline)):
         return None
-    room = (baseline.value / critical_value(n_tests)) ** 2 - _standard_error(baseline, level) ** 2
+    room = (baseline.value / critical_value(n_tests)) ** 2 - _error_below(baseline, level) ** 2
     if room <= 0:
         return None
-    return math.ceil(n_accounts * _standard_error(recent, level) ** 2 / room)
+    return math.ceil(n_accounts * _error_above(recent, level) ** 2 / room)
 
 
 def _finite(estimate: Estimated) -> bool:
@@ -178,9 +183,14 @@ def _multiple(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def _standard_error(estimate: Estimated, level: float) -> float:
-    return (estimate.upper - estimate.lower) / (2 * _multiple(level))
+def _error_below(estimate: Estimated, level: float) -> float:
+    """The standard error that the lower side of an interval tells of."""
+    return (estimate.value - estimate.lower) / _multiple(level)
 
 
-def _spread(recent: Estimated, baseline: Estimated, level: float) -> float:
-    return math.hypot(_standard_error(recent, level), _standard_error(baseline, level))
+def _error_above(estimate: Estimated, level: float) -> float:
+    return (estimate.upper - estimate.value) / _multiple(level)
+
+
+def _spread_of_a_fall(recent: Estimated, baseline: Estimated, level: float) -> float:
+    return math.hypot(_error_above(recent, level), _error_below(baseline, level))

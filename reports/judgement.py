@@ -136,9 +136,10 @@ class Judgement:
     def better_cut_supported(self) -> bool:
         """Another cut has an effect on accounts that did not choose it, and says more of them than the cut in use.
 
-        Without the second, a cut that is as good for any purpose would be changed because it lies a little beside.
+        More than slightly more: in time the best of many cuts can be told from its neighbour, and a change of definition
+        costs everybody who works with it. A cut that says nearly as much is watched, not changed.
         """
-        effect, gain = self.sweep.effect("out_of_sample"), self.sweep.gain_over_current
+        effect, gain = self.sweep.effect("out_of_sample"), self.sweep.gain_beyond_slight
         supported = effect is not None and effect.lower > 0 and gain is not None and gain.lower > 0
         return self.cut == "outside" and self.sweep.operating_cut is not None and supported
 

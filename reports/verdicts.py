@@ -63,8 +63,8 @@ class Evidence:
 
 
 def _insufficient(evidence: Evidence) -> bool:
-    # Too little data is no verdict on what was called all the same: a "yes", a "no" or a change is an answer.
-    called = evidence.predicts in ("yes", "no") or evidence.changed == "shown"
+    # Too little data is no verdict on what was called all the same: a "yes", a "no", a change or a better cut is an answer.
+    called = evidence.predicts in ("yes", "no") or evidence.changed == "shown" or _re_tune(evidence)
     return evidence.predicts == "unknown" or not (evidence.powered or called)
 
 

@@ -47,10 +47,14 @@ class History:
     gap: Interval | None = None
 
 
-def reviewed(scenario: str, judged: int | None, seed: int) -> History:
-    """Review the planted cut of activation, adopted after six quarters, once it has quarters of its own to be judged by."""
+def reviewed(scenario: str, judged: int | None, seed: int, *, at_least: float | None = None) -> History:
+    """Review activation, adopted after six quarters, once it has quarters of its own to be judged by.
+
+    at_least: its cut; the planted one where none is given.
+    """
     world = draw(scenario, seed, judged=judged, beside=())
-    cohort = world.cohort()
+    rule = world.framework.milestones[world.name].rule
+    cohort = world.cohort(rule=rule if at_least is None else rule.model_copy(update={"at_least": at_least}))
     cohort = Cohort(cohort.name, with_expectation(cohort), cohort.frame, cohort.clock)
     drift = world.scenario.changes.drift
     changed = None if drift is None else str(pd.Period(world.scenario.quarter_start(drift.quarter), "Q"))

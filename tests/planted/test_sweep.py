@@ -235,10 +235,27 @@ def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
     ],
 )
 def test_operating_cut(values: Floats, cuts: Floats, expected: float, reason: str) -> None:
-    chosen = operating_cut(values, cuts, np.linspace(0.1, 0.2, len(cuts)), (0.2, 0.6), gradual=True)
+    chosen = operating_cut(values, cuts, np.linspace(0.17, 0.2, len(cuts)), (0.2, 0.6), gradual=True)
     assert chosen.value == expected
     assert chosen.reason.startswith(reason)
     assert chosen.reason.endswith("a convention, not a jump")
+
+
+@pytest.mark.parametrize(
+    ("phi_of", "expected"),
+    [
+        ({57: 0.20, 50: 0.17, 60: 0.18}, 50.0),  # it says a seventh less than the best: roundness is worth it
+        ({57: 0.20, 50: 0.15, 60: 0.17}, 60.0),  # a quarter less: the next round number
+        ({57: 0.20, 50: 0.15, 60: 0.15, 55: 0.16}, 55.0),
+        ({75: 0.40, 57: 0.20, 50: 0.17}, 50.0),  # 75 is no measure: 25 % reach it, and the band asks for 30
+    ],
+)
+def test_roundness_costs_an_operating_cut_no_more_than_a_slight_part(
+    phi_of: dict[int, float], expected: float
+) -> None:
+    cuts = np.arange(48.0, 80.0)
+    phi = np.array([phi_of.get(int(cut), 0.1) for cut in cuts])
+    assert operating_cut(np.arange(100.0), cuts, phi, (0.3, 0.6), gradual=True).value == expected
 
 
 def test_operating_cut_of_a_rate_may_be_a_fraction() -> None:

@@ -55,20 +55,25 @@ def test_a_cut_that_splits_as_the_plateau_does_is_inside_it() -> None:
     assert judgement(rows, None, at_least=7).cut == "outside"
 
 
-def test_a_better_cut_says_more_than_the_one_in_use_out_of_sample() -> None:
+@pytest.mark.parametrize(
+    ("at_least", "more", "better"), [(30, False, False), (50, True, False), (70, True, True)]
+)
+def test_a_better_cut_says_more_than_slightly_more_out_of_sample(
+    at_least: float, *, more: bool, better: bool
+) -> None:
     # A gradual rise, of which every cut has an effect: beside the plateau a cut is as good for any purpose.
     rng = np.random.default_rng(8)
     rows = world(600, 8)
     rows["score"] = np.floor(rng.lognormal(2.5, 1, len(rows)))
     rows["retained"] = rng.random(len(rows)) < 1 / (1 + np.exp(1 - 0.5 * np.log1p(rows["score"])))
-    near, far = judgement(rows, None, at_least=30), judgement(rows, None, at_least=50)
-    for found in (near, far):
-        assert found.cut == "outside"
-        effect, gain = found.sweep.effect("out_of_sample"), found.sweep.gain_over_current
-        assert effect is not None
-        assert effect.lower > 0
-        assert gain is not None
-        assert found.better_cut_supported == (gain.lower > 0) == (found is far)
+    found = judgement(rows, None, at_least)
+    assert found.cut == "outside"
+    effect, gain = found.sweep.effect("out_of_sample"), found.sweep.gain_over_current
+    assert effect is not None
+    assert effect.lower > 0
+    assert gain is not None
+    assert (gain.lower > 0) is more
+    assert found.better_cut_supported is better
 
 
 def test_the_fair_difference_stands_a_second_time_by_revenue() -> None:
