@@ -93,6 +93,15 @@ def difference(recent: Estimated, baseline: Estimated, n_tests: int, *, level: f
     return Interval(value, value - bar * below, value + bar * _spread_of_a_fall(recent, baseline, level))
 
 
+def shifted(baseline: Estimated, by: Estimated) -> Interval:
+    """A baseline moved by another estimate: their sum, with both errors in its interval (MOVER)."""
+    value = baseline.value + by.value
+    below = math.hypot(baseline.value - baseline.lower, by.value - by.lower)
+    return Interval(
+        value, value - below, value + math.hypot(baseline.upper - baseline.value, by.upper - by.value)
+    )
+
+
 def changed(
     recent: Estimated | None, baseline: Estimated | None, n_tests: int, *, level: float = 0.95
 ) -> Changed:

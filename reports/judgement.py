@@ -5,7 +5,7 @@ quarters it was chosen on. Those stay in the history, marked.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from models.effects import Effect, difference_in, enough, occasion, population
 from models.estimates import Estimate, phi, risk_difference, risk_ratio
 from models.finding import SweepResult
 from models.milestones import DEFAULT_MINIMUM, RETAINED
+from models.mix import MixShift, mix_shift
 from models.trial import build_trial, run_trial
 from reports.budget import (
     Interval,
@@ -29,8 +30,9 @@ from reports.budget import (
     power_to_see_total_loss,
     powered,
     predicts,
+    shifted,
 )
-from reports.verdicts import Cut, Evidence
+from reports.verdicts import Cause, Cut, Evidence
 
 RECENT_QUARTERS = 2
 SWEEP_PERMUTATIONS = 300
@@ -49,8 +51,15 @@ class Settings:
 class Judgement:
     """One milestone as known at a date, computed on demand and once."""
 
-    def __init__(self, cohort: Cohort, known_at: pd.Timestamp, settings: Settings) -> None:
-        self.cohort, self.settings = cohort, settings
+    def __init__(
+        self,
+        cohort: Cohort,
+        known_at: pd.Timestamp,
+        settings: Settings,
+        traits: Callable[[], pd.DataFrame] | None = None,
+    ) -> None:
+        """traits: what tells the customers apart, by the index of the cohort's frame (`models.mix.traits_of`)."""
+        self.cohort, self.settings, self.traits = cohort, settings, traits
         self.known_at = min(known_at, settings.data_through)
         self.milestone = cohort.milestone
 
@@ -76,9 +85,38 @@ class Judgement:
         expected, interval = self.milestone.expected_effect, self.milestone.expected_interval
         if expected is not None and interval is not None:
             return Interval(expected, *interval)
-        before = self.held_out[~self.held_out["quarter"].isin(self.recent["quarter"].unique())]
-        found = difference_in(before)
+        found = difference_in(self.held_out_before)
         return None if found is None else Interval(found.value, found.lower, found.upper)
+
+    @property
+    def held_out_before(self) -> pd.DataFrame:
+        """The held-out quarters before the newest two."""
+        return self.held_out[~self.held_out["quarter"].isin(self.recent["quarter"].unique())]
+
+    @cached_property
+    def mix(self) -> MixShift | None:
+        """What other customers than those that the baseline is of would change of the effect by themselves.
+
+        Those are the customers of the quarters it was chosen on where an effect was expected at adoption, else of the
+        held-out quarters before. Outcomes of quarters it was chosen on have a say in how much is mix, never in whether
+        anything has changed: what was best of them is on both sides of the difference. None where nothing is known that
+        tells customers apart.
+        """
+        if self.traits is None or self.recent_effect is None:
+            return None
+        chosen = self.judged[chosen_on(self.milestone, self.judged)]
+        expected = self.milestone.expected_interval is not None
+        return mix_shift(self.recent, chosen if expected else self.held_out_before, self.traits())
+
+    def _cause(self, n_tests: int) -> Cause | None:
+        """Of a change: mix where most of it goes with the customers for certain and what is left is not shown; else decay."""
+        if self.mix is None or self.baseline is None or self.recent_effect is None:
+            return None
+        made, whole = self.mix.change, self.recent_effect.value - self.baseline.value
+        certain = made.lower > 0 or made.upper < 0
+        as_before = shifted(self.baseline, made)
+        left = changed(self.recent_effect, as_before, n_tests)
+        return "mix" if certain and made.value / whole > 0.5 and left == "not_shown" else "decay"
 
     @property
     def minimum_effect(self) -> float:
@@ -151,10 +189,11 @@ class Judgement:
         if cut == "outside" and before is not None and before.cut == "outside":
             cut = "outside_twice"
         power = power_to_see_total_loss(recent, self.baseline, n_tests, self.minimum_effect)
+        moved = changed(recent, self.baseline, n_tests)
         return Evidence(
             predicts=self.predicts,
-            changed=changed(recent, self.baseline, n_tests),
-            cause=None,
+            changed=moved,
+            cause=self._cause(n_tests) if moved == "shown" else None,
             cut=cut,
             better_cut_supported=self.better_cut_supported,
             no_twice=self.predicts == "no" and before is not None and before.predicts == "no",

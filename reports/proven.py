@@ -1,7 +1,7 @@
 """The clock of the proven: what each milestone does, over every cohort whose outcome was known when a review was due."""
 
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -15,6 +15,7 @@ from models.effects import Effect, difference_in
 from models.estimates import Estimate
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
+from models.mix import traits_of
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
 from reports.judgement import Judgement, Settings
 from reports.verdicts import sentence, verdict
@@ -32,7 +33,7 @@ class Proven:
             seed=seed,
             data_through=log.data_through,
         )
-        self.judgement = cache(self._judge)
+        self.judgement, self._traits = cache(self._judge), cache(self._traits_of)
 
     def known_at(self, quarter: str) -> pd.Timestamp:
         """When the review of a quarter is due: its end plus the settling lag."""
@@ -51,7 +52,11 @@ class Proven:
         return closed[-2:]
 
     def _judge(self, name: str, quarter: str) -> Judgement:
-        return Judgement(self.cohorts.by_name[name], self.known_at(quarter), self.settings)
+        cohort, known_at = self.cohorts.by_name[name], self.known_at(quarter)
+        return Judgement(cohort, known_at, self.settings, partial(self._traits, name))
+
+    def _traits_of(self, name: str) -> pd.DataFrame:
+        return traits_of(self.cohorts.by_name[name], self.log, self.framework.data)
 
     def milestone(self, name: str, quarter: str) -> dict[str, Any]:
         """What is proven of a milestone when the review of a quarter is due, and the verdict on it."""
@@ -78,6 +83,7 @@ class Proven:
             "realised": _counted(realised) if realised else None,
             "recent": None if recent is None else {**_counted(recent), "quarters": sorted(now.recent["quarter"].unique())},
             "baseline": None if now.baseline is None else asdict(now.baseline),
+            "mix": None if now.mix is None else {**now.mix.change.brief(), "dimensions": list(now.mix.dimensions)},
             "minimum_effect": now.minimum_effect,
             "newest_mature_cohort": newest,
             "next_matures": self._next_matures(cohort, quarter),

@@ -44,6 +44,7 @@ MILESTONE: Parts = {
     "realised": {**_INTERVAL, "n_observations": None, "n_accounts": None},
     "recent": {**_INTERVAL, "n_observations": None, "n_accounts": None, "quarters": [None]},
     "baseline": _INTERVAL,
+    "mix": {**_INTERVAL, "dimensions": [None]},
     "minimum_effect": None,
     "newest_mature_cohort": None,
     "next_matures": None,

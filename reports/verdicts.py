@@ -159,6 +159,14 @@ def _moved(milestone: Mapping[str, Any]) -> str:
     return "grown" if known[0] > known[1] else "fallen"
 
 
+def _mix(milestone: Mapping[str, Any]) -> str:
+    """What other customers have to do with a change that is shown, in a sentence; empty where nothing is known of it."""
+    mix = milestone.get("mix") or {}
+    if (milestone.get("evidence") or {}).get("changed") != "shown" or not wording.known(mix.get("value")):
+        return ""
+    return f" Other customers alone would have moved it by {wording.difference(mix)}."
+
+
 def _listed(parts: Sequence[str]) -> str:
     """("a", "b", "c") -> "a, b, and c"."""
     if len(parts) < 3:
@@ -205,7 +213,7 @@ def _watch_sentence(milestone: Mapping[str, Any]) -> str:
     why = _listed(reasons) if reasons else "not everything needed to hold is shown"
     minimum = milestone.get("minimum_effect")
     floor = f" The minimum effect is {wording.size(minimum)}." if wording.known(minimum) else ""
-    return f"{why}: {_recent(milestone)}{_against_expected(milestone)}.{floor}"
+    return f"{why}: {_recent(milestone)}{_against_expected(milestone)}.{_mix(milestone)}{floor}"
 
 
 def _re_tune_sentence(milestone: Mapping[str, Any]) -> str:
@@ -216,7 +224,7 @@ def _re_tune_sentence(milestone: Mapping[str, Any]) -> str:
         why = f"its effect has {_moved(milestone)}: {_recent(milestone)}{_against_expected(milestone)}"
     else:
         why = f"its cut is outside the plateau for the second review running ({_recent(milestone)})"
-    return f"{why}. A cut of {cut} is supported out of sample."
+    return f"{why}.{_mix(milestone)} A cut of {cut} is supported out of sample."
 
 
 def _retire_sentence(milestone: Mapping[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Bars of the quarterly verdict: a company reviewed quarter after quarter, each time as known then."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from features.quarters import Quarters
 from models.cohorts import Cohort
 from models.demonstration import with_expectation
 from models.effects import difference_in
+from models.mix import traits_of
 from reports.bars.thresholds import swept_on
 from reports.bars.worlds import World, draw
 from reports.budget import REVIEWS_A_YEAR, Interval, difference
@@ -56,8 +59,8 @@ def reviewed(scenario: str, judged: int | None, seed: int, *, at_least: float | 
     rule = world.framework.milestones[world.name].rule
     cohort = world.cohort(rule=rule if at_least is None else rule.model_copy(update={"at_least": at_least}))
     cohort = Cohort(cohort.name, with_expectation(cohort), cohort.frame, cohort.clock)
-    drift = world.scenario.changes.drift
-    changed = None if drift is None else str(pd.Period(world.scenario.quarter_start(drift.quarter), "Q"))
+    change = world.scenario.changes.drift or world.scenario.changes.mix
+    changed = None if change is None else str(pd.Period(world.scenario.quarter_start(change.quarter), "Q"))
     return History(_reviews(world, cohort, seed), changed)
 
 
@@ -85,10 +88,11 @@ def reviewed_after_sweep(scenario: str, seed: int) -> History:
 
 def _reviews(world: World, cohort: Cohort, seed: int) -> tuple[Reviewed, ...]:
     """Every review that has a quarter to judge by, each as known when it was due."""
+    traits = cache(partial(traits_of, cohort, world.log, world.framework.data))
     quarters, lag = Quarters(), pd.Timedelta(days=world.framework.review.settling_lag_days)
     made, before = [], None
     for quarter in quarters.closed(world.scenario.start, world.end):
-        now = _judgement(world, cohort, quarters.end(quarter) + lag, seed)
+        now = _judgement(world, cohort, quarters.end(quarter) + lag, seed, traits)
         if len(now.held_out):
             evidence = now.evidence(before)
             made.append(Reviewed(quarter, str(now.held_out["quarter"].max()), evidence, verdict(evidence)))
@@ -96,8 +100,15 @@ def _reviews(world: World, cohort: Cohort, seed: int) -> tuple[Reviewed, ...]:
     return tuple(made)
 
 
-def _judgement(world: World, cohort: Cohort, known_at: pd.Timestamp, seed: int) -> Judgement:
-    return Judgement(cohort, known_at, Settings(world.framework.review.adoption_band, 1, seed, world.end))
+def _judgement(
+    world: World,
+    cohort: Cohort,
+    known_at: pd.Timestamp,
+    seed: int,
+    traits: Callable[[], pd.DataFrame] | None = None,
+) -> Judgement:
+    settings = Settings(world.framework.review.adoption_band, 1, seed, world.end)
+    return Judgement(cohort, known_at, settings, traits)
 
 
 # How a history is judged.
@@ -131,5 +142,16 @@ def each_insufficient(history: History) -> list[bool]:
 def shown_by_the_second_quarter(history: History) -> list[bool]:
     """Whether a review shows the change by the second quarter in which it is true."""
     after = sorted({one.newest for one in history.reviews if one.newest >= str(history.changed_from)})
-    shown = {one.newest for one in history.reviews if one.evidence.changed == "shown"}
+    shown = {one.newest for one in _shown(history)}
     return [not shown.isdisjoint(after[:SECOND])]
+
+
+def _shown(history: History) -> list[Reviewed]:
+    """The reviews that show a change."""
+    return [one for one in history.reviews if one.evidence.changed == "shown"]
+
+
+def called_mix(history: History) -> list[bool]:
+    """Of every review that shows a change, whether it is called one of mix; no such review counts as one not."""
+    causes = [one.evidence.cause for one in _shown(history)]
+    return [cause == "mix" for cause in causes] or [False]

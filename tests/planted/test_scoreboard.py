@@ -301,6 +301,13 @@ def test_a_decay_is_not_seen_where_everything_is_pooled(monkeypatch: pytest.Monk
     assert fails("decay", FEW[:2])
 
 
+def test_other_customers_are_a_decay_where_nobody_looks_at_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Judgement, "mix", None)
+    assert fails("mix shift", FEW[:2])
+    monkeypatch.setattr(Judgement, "_cause", lambda *a: "mix")
+    assert fails("decay is no mix", FEW[:2])
+
+
 def test_too_little_data_is_judged_all_the_same_where_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reports.judgement.enough", lambda rows: True)
     monkeypatch.setattr("reports.judgement.powered", lambda power: True)

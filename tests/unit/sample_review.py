@@ -117,6 +117,7 @@ def milestone(name: str, verdict: str, **changes: Any) -> dict[str, Any]:
         "movement": None,
         "expected": interval(0.13, 0.04),
         "realised": {**interval(0.119, 0.0375), "n_observations": 2310, "n_accounts": 2310},
+        "mix": {**interval(-0.012, 0.009), "dimensions": ["plan", "seats"]},
         "minimum_effect": 0.065,
         "newest_mature_cohort": "2023Q4",
         "next_matures": "2024-11-14",

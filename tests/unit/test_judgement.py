@@ -97,3 +97,22 @@ def test_too_few_of_a_class_are_no_basis_for_a_verdict(lost: int, *, judged: boo
     found = judgement(rows, None)
     assert (found.recent_effect is not None) is judged
     assert (found.predicts != "unknown") is judged
+
+
+@pytest.mark.parametrize(("within", "cause"), [(0.0, "mix"), (0.3, "decay")])
+def test_a_change_is_mix_where_the_customers_make_it_and_decay_where_they_do_not(
+    within: float, cause: str
+) -> None:
+    # 60 points for the small and none for the large; few are small in the newest two quarters, or 30 points go.
+    rng = np.random.default_rng(2)
+    rows = world(2400)
+    late = rows["as_of"].gt("2024-05").to_numpy()
+    small = rng.random(len(rows)) < np.where(late & (cause == "mix"), 0.1, 0.7)
+    effect = np.where(small, 0.6 - within * late, 0.0 - within * late)
+    rows["retained"] = rng.random(len(rows)) < 0.35 + effect * (rows["score"] >= 3)
+    found = judgement(rows, None)
+    found.traits = lambda: pd.DataFrame({"plan": np.where(small, "small", "large")}, index=rows.index)
+    evidence = found.evidence(None)
+    assert (evidence.changed, evidence.cause) == ("shown", cause)
+    found = judgement(rows, None)
+    assert found.evidence(None).cause is None  # nothing is known of the customers

@@ -311,6 +311,18 @@ def test_a_re_tune_names_the_other_cut_and_the_reason() -> None:
     assert sentence(steady).startswith("Its cut is outside the plateau for the second review running")
 
 
+def test_a_change_says_what_other_customers_alone_would_have_moved() -> None:
+    shown = {"predicts": "yes", "changed": "shown", "cause": "mix", "cut": "inside"}
+    mix = {"value": -0.072, "lower": -0.1, "upper": -0.044, "dimensions": ["plan"]}
+    words = "Other customers alone would have moved it by -7.2 points (-10.0 to -4.4)."
+    for word in ("watch", "re-tune"):
+        milestone = sample_review.milestone("activation", word) | {"mix": mix, "evidence": shown}
+        assert words.replace("-", chr(0x2212)) in sentence(milestone)
+        quiet = milestone | {"evidence": shown | {"changed": "not_shown", "cause": None}}
+        assert "Other customers" not in sentence(quiet)
+        assert "Other customers" not in sentence(milestone | {"mix": None})
+
+
 def test_a_retirement_says_twice_and_how_little_is_left() -> None:
     assert sample_review.rich()["milestones"][3]["sentence"] == (
         "In two reviews running its effect was below 4.0 points: now +0.2 points (−1.9 to 2.3) "

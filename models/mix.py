@@ -1,0 +1,135 @@
+"""The mix of customers: how much of a change of an effect comes from who the customers are.
+
+A worked example: +20 points for small customers and +2 for large ones, of whom there were as many of each: +11. A year
+later nine in ten are large: +3.8. The accounts of before weighted to the customers of now give +3.8, those of now weighted to
+the customers of before +11: the fall of 7.2 points is one of mix, by either. Kitagawa 1955 takes the mean of the two.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from features.arrays import Flags, Floats
+from features.declaration import Data
+from features.log import Log
+from features.segments import Segmentation, by_plan, by_size
+from features.validators import TENURE
+from models.cohorts import Cohort
+from models.covariates import at_begin, known_before
+from models.estimates import Estimate, account_codes
+
+CUSTOMERS = (
+    "plan",
+    "seats",
+    TENURE,
+)  # what tells customers apart wherever it is known, beside data.adjust_for
+_LEVEL = 0.95
+_ROUNDS = 200
+_CLOSE = 1e-6
+
+
+@dataclass(frozen=True)
+class MixShift:
+    """What other customers alone would change of an effect. dimensions: by what they are told apart."""
+
+    dimensions: tuple[str, ...]
+    change: Estimate
+
+
+def traits_of(cohort: Cohort, log: Log, data: Data) -> pd.DataFrame:
+    """What tells the customers of a cohort apart, as it was when the window of each row of its frame began.
+
+    Plan, seats, of a state tenure, and what the framework adjusts for, as far as the log knows them.
+    """
+    known = known_before(log, data, cohort.milestone.kind)
+    names = [name for name in known if name in CUSTOMERS or name in data.adjust_for]
+    return at_begin(cohort.frame, log, cohort.milestone.rule.window_days, names)
+
+
+def mix_shift(recent: pd.DataFrame, before: pd.DataFrame, traits: pd.DataFrame) -> MixShift | None:
+    """How the risk difference would have moved had nothing changed but the customers, from those before to the recent.
+
+    recent, before: account, reached, outcome; traits: of the rows of both, by index. Each period is raked to the mix of the
+    other (Deming & Stephan 1940), and the two answers are averaged, so that what has changed within a kind of customer is
+    not taken for mix. The interval is Wald's by account, the mix itself taken as it is. None where nothing tells customers
+    apart, or where there is no effect.
+    """
+    rows = pd.concat([before, recent])
+    now = np.arange(len(rows)) >= len(before)
+    found = (_parted(str(name), traits[name].loc[rows.index], ~now) for name in traits)
+    parted = [one for one in found if one is not None]
+    if not parted or now.all() or not now.any():
+        return None
+    value, error = 0.0, np.zeros(len(rows))
+    for period, sign in ((now, 0.5), (~now, -0.5)):
+        as_it_is = _effect(rows, period.astype(np.float64))
+        as_the_other = _effect(rows, raked(parted, period, ~period))
+        if as_it_is is None or as_the_other is None:
+            return None
+        value += sign * (as_it_is.value - as_the_other.value)
+        error += sign * (as_it_is.error - as_the_other.error)
+    codes, n_accounts = account_codes(rows["account"].to_numpy(np.int64), len(rows))
+    by_account = np.bincount(codes, weights=error, minlength=n_accounts)
+    half = float(norm.ppf((1 + _LEVEL) / 2)) * math.sqrt(float((by_account**2).sum()))
+    change = Estimate("risk_difference", value, value - half, value + half, len(rows), n_accounts, _LEVEL)
+    return MixShift(tuple(one.dimension for one in parted), change)
+
+
+@dataclass(frozen=True, eq=False)
+class _Effect:
+    """A risk difference of weighted rows, and each row's part in its error, (n,)."""
+
+    value: float
+    error: Floats
+
+
+def _effect(rows: pd.DataFrame, weight: Floats) -> _Effect | None:
+    reached, outcome = rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(np.float64)
+    value, error = 0.0, np.zeros(len(rows))
+    for group, sign in ((reached, 1.0), (~reached, -1.0)):
+        share = np.where(group, weight, 0.0)
+        if not share.any():
+            return None
+        share = share / share.sum()
+        rate = float(share @ outcome)
+        value += sign * rate
+        error += sign * share * (outcome - rate)
+    return _Effect(value, error)
+
+
+def _parted(name: str, column: "pd.Series[Any]", then: Flags) -> Segmentation | None:
+    """One dimension of both periods in parts, numbers in thirds of before; None where all are alike."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        found = by_size(column.to_numpy(np.float64, na_value=np.nan).astype(np.float64), then, name)
+    else:
+        found = by_plan(column)
+    if found is None or len(found.labels) < 2:
+        return None
+    return Segmentation(name, found.labels, found.code)
+
+
+def raked(parted: Sequence[Segmentation], of: Flags, to: Flags) -> Floats:
+    """Weights, (n,), 0 but for the rows `of`, with which every part of every dimension has its share among the rows `to`.
+
+    A part of which there are no rows has no share either: the others stand for it.
+    """
+    wanted = [np.bincount(one.code[to], minlength=len(one.labels)).astype(np.float64) for one in parted]
+    weight = of.astype(np.float64)
+    for _ in range(_ROUNDS):
+        furthest = 0.0
+        for one, count in zip(parted, wanted, strict=True):
+            have = np.bincount(one.code, weights=weight, minlength=len(count))
+            share = np.where(have > 0, count, 0.0)
+            if not share.any():
+                return np.zeros(len(of))  # nobody of before has a like any more
+            factor = np.divide(share / share.sum(), have / have.sum(), out=np.ones_like(have), where=have > 0)
+            weight = weight * factor[one.code]
+            furthest = max(furthest, float(np.abs(factor - 1).max()))
+        if furthest < _CLOSE:
+            break
+    return weight
