@@ -5,21 +5,19 @@ quarters it was chosen on. Those stay in the history, marked.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from models.chain import revenue_of
 from models.cohorts import Cohort, chosen_on
 from models.comparison import naive_rows
-from models.effects import Effect, difference_in, enough, occasion, population
-from models.estimates import Estimate, phi, risk_difference, risk_ratio
+from models.effects import difference_in, enough
+from models.estimates import Estimate
 from models.finding import SweepResult
-from models.milestones import DEFAULT_MINIMUM, RETAINED
+from models.milestones import DEFAULT_MINIMUM
 from models.mix import MixShift, mix_shift
 from models.trial import build_trial, run_trial
 from reports.budget import (
@@ -200,33 +198,6 @@ class Judgement:
             powered=powered(power),
         )
 
-    def history(self, quarters: Sequence[str]) -> list[dict[str, Any]]:
-        """One row per cohort quarter that had begun by then: adoption of all, effects of the mature."""
-        frame = self.cohort.frame
-        seen = frame[self.cohort.asked & (frame["as_of"] <= self.known_at)]
-        known = self.cohort.known("primary", self.known_at)
-        judged, retained = (
-            dict(list(self.judged.groupby("quarter"))),
-            dict(list(self.retained.groupby("quarter"))),
-        )
-        rows = []
-        for quarter, group in seen.groupby("quarter"):
-            if quarter not in quarters:
-                continue
-            rows.append(
-                {
-                    "quarter": quarter,
-                    "n_observations": len(group),
-                    "n_accounts": int(group["account"].nunique()),
-                    "n_mature": int(known[group.index].sum()),
-                    "adoption": float((group["status"] == "reached").mean()),
-                    "effect": _brief(judged.get(quarter)),
-                    "retained_effect": _brief(retained.get(quarter)),
-                    "in_definition": self.milestone.defined_in(str(quarter)),
-                }
-            )
-        return rows
-
     @cached_property
     def retained(self) -> pd.DataFrame:
         """Observations with retention known by then, among accounts at risk."""
@@ -237,75 +208,7 @@ class Judgement:
         """The same outside the quarters the milestone was chosen on."""
         return self.retained[~chosen_on(self.milestone, self.retained)]
 
-    def effects(self) -> list[dict[str, Any]]:
-        """Effect records: the primary outcome (also by revenue) and retention, held out, and the naive number beside."""
-        primary = self.milestone.primary_outcome
-        found: list[Effect | None] = [
-            self._effect(risk_difference, self.held_out, primary, "crude", primary=True),
-            self._effect(risk_ratio, self.held_out, primary, "crude", primary=True),
-            self._effect(phi, self.held_out, primary, "crude", primary=True),
-            self._by_revenue(self.held_out, primary, primary=True),
-        ]
-        if primary != RETAINED:
-            found.append(
-                self._effect(risk_difference, self.retained_held_out, RETAINED, "crude", primary=False)
-            )
-        if self.milestone.kind == "once":
-            found.append(self._effect(risk_difference, self.naive(), RETAINED, "naive", primary=False))
-        return [effect.as_dict() for effect in found if effect is not None]
-
     def naive(self) -> pd.DataFrame:
         """The held-out rows of the comparison without a landmark."""
         rows = naive_rows(self.cohort, self.known_at)
         return rows[~chosen_on(self.milestone, rows)]
-
-    def _effect(
-        self, measure: Any, rows: pd.DataFrame, outcome: str, method: str, *, primary: bool
-    ) -> Effect | None:
-        estimate = estimate_in(measure, rows)
-        return None if estimate is None else self._recorded(estimate, outcome, method, primary=primary)
-
-    def _by_revenue(self, rows: pd.DataFrame, outcome: str, *, primary: bool) -> Effect | None:
-        """The fair difference with accounts weighted by what they paid; None where no subscription says."""
-        weight = revenue_of(rows)
-        estimate = None if weight is None else difference_in(rows, weight)
-        if estimate is None:
-            return None
-        return self._recorded(estimate, outcome, "crude", primary=primary, weighted_by="revenue")
-
-    def _recorded(
-        self,
-        estimate: Estimate,
-        outcome: str,
-        method: str,
-        *,
-        primary: bool,
-        weighted_by: Literal["revenue"] | None = None,
-    ) -> Effect:
-        of_whom = population(self.milestone, outcome, by_revenue=weighted_by is not None)
-        return Effect.of(
-            estimate,
-            outcome=outcome,
-            horizon_days=self.cohort.horizon_days("primary" if primary else "retained"),
-            population="every sign-up" if method == "naive" else of_whom,
-            method=method,
-            in_definition=False,
-            primary=primary,
-            **occasion(self.milestone),
-            weighted_by=weighted_by,
-        )
-
-
-def estimate_in(measure: Any, rows: pd.DataFrame) -> Estimate | None:
-    """A measure of association between reaching and the outcome in rows with account, reached, outcome."""
-    if not len(rows):
-        return None
-    found: Estimate | None = measure(
-        rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(bool), rows["account"].to_numpy(np.int64)
-    )
-    return found
-
-
-def _brief(rows: pd.DataFrame | None) -> dict[str, float] | None:
-    estimate = None if rows is None else difference_in(rows)
-    return None if estimate is None else estimate.brief()

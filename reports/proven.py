@@ -17,6 +17,7 @@ from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
 from models.mix import traits_of
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
+from reports.effects import effects, history
 from reports.judgement import Judgement, Settings
 from reports.verdicts import sentence, verdict
 
@@ -93,8 +94,8 @@ class Proven:
             "smallest_detectable": smallest_detectable(recent, now.baseline, n_tests),
             "accounts_to_decide": accounts_to_decide(recent, now.baseline, recent.n_accounts, n_tests) if recent else None,
             "defined_on": list(milestone.defined_on) if milestone.defined_on else None,
-            "effects": now.effects(),
-            "history": now.history(self._quarters_until(quarter)),
+            "effects": effects(now),
+            "history": history(now, self._quarters_until(quarter)),
         }  # fmt: skip
         found["sentence"] = sentence(found)
         return found

@@ -7,6 +7,7 @@ import numpy as np
 from models.adjustment import Confounding, confounding
 from models.comparison import Comparison
 from reports.bars.worlds import World, draw, draw_closes
+from reports.effects import effects
 from reports.judgement import Judgement, Settings
 
 HORIZON_DAYS = 90
@@ -17,7 +18,7 @@ def effects_without_any(seed: int) -> Effects:
     """The effects that a review shows of activation in a company where nothing works and a fifth leaves by day 180."""
     world = draw("immortal-time", seed, judged=2000, beside=(), horizon_days=HORIZON_DAYS)
     settings = Settings(world.framework.review.adoption_band, 1, seed, world.end)
-    return Judgement(world.cohort(defined_on=None), world.end, settings).effects()
+    return effects(Judgement(world.cohort(defined_on=None), world.end, settings))
 
 
 def raw_count(seed: int) -> Confounding:

@@ -16,7 +16,8 @@ from models.demonstration import adopted_framework
 from models.estimates import Estimate, risk_difference, risk_ratio
 from models.framework import Framework
 from models.trial import build_trial, run_trial
-from reports.judgement import Judgement, Settings, estimate_in
+from reports.effects import effects, estimate_in
+from reports.judgement import Judgement, Settings
 from tests.spec.drawn import data_for
 
 START = pd.Timestamp("2022-01-01")
@@ -73,7 +74,7 @@ def immortal(folder: Path, seed: int, n: int = 2000, leave_by_day_180: float = 0
 
 def named(judgement: Judgement, method: str) -> dict[str, Any]:
     """The risk difference on retention by a method, as the review writes it."""
-    found = [e for e in judgement.effects() if e["method"] == method and e["measure"] == "risk_difference"]
+    found = [e for e in effects(judgement) if e["method"] == method and e["measure"] == "risk_difference"]
     assert len(found) == 1
     return found[0]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.effects import effects
 from reports.judgement import Judgement, Settings
 from tests.unit.test_trial import LATE, STATE, cohort, world
 
@@ -80,12 +81,12 @@ def test_the_fair_difference_stands_a_second_time_by_revenue() -> None:
     rows = world(400)
     rows["mrr"] = 10.0
     alike, weighted = (
-        [e for e in judgement(frame, None).effects() if e.get("weighted_by") == "revenue"]
+        [e for e in effects(judgement(frame, None)) if e.get("weighted_by") == "revenue"]
         for frame in (rows.drop(columns="mrr"), rows)
     )
     assert alike == []
     (found,) = weighted
-    plain = judgement(rows, None).effects()[0]
+    plain = effects(judgement(rows, None))[0]
     apart = {"weighted_by": "revenue", "population": f"{plain['population']}, with a known revenue"}
     assert found == {**plain, **apart}
 
