@@ -78,7 +78,7 @@ def tune(launch: Launch, name: str, options: Options, progress: ProgressCallback
     progress("reading the events", 0.02)
     material = _look(launch, name, rng)
     if material.choosing.lacking:
-        front = insufficient(material.milestone.rule, material.choosing.lacking)
+        front = insufficient(material.choosing.lacking)
         return Tuning(launch, name, material, None, Found((), 0, 0), (), front, lattice(material.space), 0)
     judge = _judge(launch, material)
     plan, size = _plan(launch, name, material, options.trials)

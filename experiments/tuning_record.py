@@ -65,7 +65,7 @@ def _record(made: Tuning) -> dict[str, Any]:
         "verdict": front.verdict,
         "sentence": front.sentence,
         "p_corrected": front.p_corrected,
-        "current": _placed(made, front.current),
+        "current": None if front.current is None else _placed(made, front.current),
         "recommended": None if chosen is None else _placed(made, chosen),
         "gain_over_current": _brief(front.gain),
         "pareto": [_placed(made, one) for one in front.placed],
@@ -191,11 +191,9 @@ def _recorded(
     name = variation.name or f"tune {made.name}"
     with store.run(name, "tune", note=note(variation.note, record), tags=tags, params=params) as run:
         run.metrics({"p_corrected": record["p_corrected"], "n_accounts": record["n_accounts"]})
-        run.metrics({f"current.{key}": value for key, value in _metrics(record["current"]).items()})
-        if record["recommended"]:
-            run.metrics(
-                {f"recommended.{key}": value for key, value in _metrics(record["recommended"]).items()}
-            )
+        for which in ("current", "recommended"):
+            if record[which]:
+                run.metrics({f"{which}.{key}": value for key, value in _metrics(record[which]).items()})
         run.table(table, "trials.json")
         for path in files:
             run.file(path)
@@ -260,13 +258,15 @@ def note(first: str | None, record: Mapping[str, Any]) -> str:
     """The run's page, in Markdown."""
     lines = [first or "", f"**{record['verdict']}** — {record['sentence']}", ""]
     lines += [_size_sentence(record)] if record["sampler"] else []
-    lines += ["", "| definition | phi, chosen | phi, fresh | adoption |", "|---|---|---|---|"]
-    for one in (record["current"], *record["pareto"][:MOST_RUNS]):
-        lines.append(
-            f"| {one['words']} | {one['phi_chosen']:.3f} | {_fresh_words(one)} | {one['adoption']:.0%} |"
-        )
+    if record["current"]:
+        lines += ["", "| definition | phi, chosen | phi, fresh | adoption |", "|---|---|---|---|"]
+        lines += map(_row, (record["current"], *record["pareto"][:MOST_RUNS]))
     lines += ["", *(f"- {caveat}" for caveat in record["caveats"])]
     return "\n".join(lines).strip()
+
+
+def _row(one: Mapping[str, Any]) -> str:
+    return f"| {one['words']} | {one['phi_chosen']:.3f} | {_fresh_words(one)} | {one['adoption']:.0%} |"
 
 
 def _fresh_words(one: Mapping[str, Any]) -> str:

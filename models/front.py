@@ -41,12 +41,12 @@ class Placed:
 class Front:
     """What a search found. `recommended` is a place on the front, None where nothing is supported.
 
-    gain: phi of the recommended definition less that of the one in use, on fresh accounts.
+    current: the definition in use; None where too few accounts can choose, and nothing was measured. gain: phi of the recommended definition less that of the one in use, on fresh accounts.
     """
 
     verdict: Verdict
     sentence: str
-    current: Placed
+    current: Placed | None = None
     placed: tuple[Placed, ...] = ()
     recommended: int | None = None
     p_corrected: float | None = None
@@ -93,11 +93,9 @@ def front_of(
     return Front("supported", sentence, now, front, chosen, p, gain)
 
 
-def insufficient(current: Rule, why: str) -> Front:
-    """What is said where too few accounts can choose."""
-    return Front(
-        "insufficient_data", f"Insufficient data: {why}.", Placed(current, Score(0.0, 0.0, 0.0, {}), 0.0)
-    )
+def insufficient(why: str) -> Front:
+    """What is said where too few accounts can choose: nothing was measured, not of the definition in use either."""
+    return Front("insufficient_data", f"Insufficient data: {why}.")
 
 
 def _measured(one: Placed, fresh: Rows) -> Placed:

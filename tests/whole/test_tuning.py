@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.pareto import pareto
 from experiments.studies import POINT
 from experiments.tracking import Store
 from features.document import parse_yaml
@@ -230,4 +231,13 @@ def test_too_few_accounts_are_a_result(tmp_path: Path) -> None:
     assert f"{name}: insufficient_data. Insufficient data: " in said.out
     record = json.loads(written(place, name))
     assert (record["verdict"], record["pareto"], record["n_trials"]) == ("insufficient_data", [], 0)
+    # What was not measured is no number: not in the file, not in the picture, not in MLflow.
+    assert (record["current"], record["recommended"], record["p_corrected"]) == (None, None, None)
+    trials = pd.read_parquet(place / "output" / "tuning" / name / "trials.parquet")
+    points = [line for axes in pareto(record, trials).axes for line in axes.lines if line.get_marker() != "None"]
+    assert points == []
+    client = Store.of(place, load_framework(place / "framework.yaml").name).client
+    (made,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert set(made.data.metrics) == {"n_accounts"}
+    assert "| definition |" not in made.data.tags["mlflow.note.content"]
     assert not (place / "output" / "tuning" / name / "opened.json").exists()
