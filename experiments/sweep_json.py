@@ -124,7 +124,7 @@ def _defined_on(quarters: Any, looked_at: tuple[str, ...]) -> list[str] | None:
 
 def _effects(swept: Swept) -> list[dict[str, Any]]:
     """Every effect with its name: of the search, and of what was measured at a cut."""
-    found = [_of_search(swept.cohort, effect) for effect in swept.result.effects if effect.name != "current"]
+    found = [_of_search(swept.cohort, effect) for effect in swept.result.effects]
     if swept.forward is not None:
         effect = swept.forward.estimate
         found.append(_measured(swept.cohort, "forward", "out_of_sample", None, effect, chosen=False))

@@ -23,7 +23,7 @@ _WORTH_EXCLUDING = 0.10  # "no effect above X" is said only where X is small eno
 class SweepEffect:
     """A risk difference of the sweep.
 
-    `name`: best, best_within_blocks, out_of_sample, out_of_sample_within_blocks or current. `cut` is None
+    `name`: best, best_within_blocks, out_of_sample or out_of_sample_within_blocks. `cut` is None
     where the folds chose for themselves; `in_sample` marks a figure that was selected on the very accounts it
     is computed from, and is therefore too large.
     """
@@ -40,6 +40,7 @@ class SweepEffect:
 class SweepResult:
     """What a sweep found. Fields that have no value are None, never NaN.
 
+    `lacking` says what is missing where the data are insufficient. There is an `operating_cut` where something is supported.
     `smallest_detectable` is a risk difference; `excluded_above` a simultaneous upper bound on it at any cut
     within the adoption band. `grid` holds one row per candidate x cut; `curves` the share with the good
     outcome along the best and the current candidate; `null` the largest phi of all that was tried in each of the
@@ -48,9 +49,9 @@ class SweepResult:
     """
 
     verdict: Verdict
-    finding: str
     n_accounts: int
     family: Mapping[str, int]
+    lacking: str = ""
     best: str | None = None
     best_cut: float | None = None
     threshold: float | None = None
@@ -69,6 +70,19 @@ class SweepResult:
     grid: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     curves: Mapping[str, tuple[CurvePoint, ...]] = field(default_factory=dict, repr=False)
     null: Floats | None = field(default=None, repr=False)
+
+    @property
+    def finding(self) -> str:
+        """What was found, in words; where nothing is supported what could have been seen, never "no effect"."""
+        if self.verdict == "insufficient_data":
+            return f"Insufficient data: {self.lacking}."
+        return _nothing(self) if self.operating_cut is None else _supported(self, self.operating_cut)
+
+    @property
+    def no_effect_above(self) -> float | None:
+        """Where nothing is supported, the risk difference that is excluded; None where that is too large to be news."""
+        bound = self.excluded_above
+        return bound if self.verdict == "none" and bound is not None and bound <= _WORTH_EXCLUDING else None
 
     @property
     def sentence(self) -> str:
@@ -91,28 +105,28 @@ class SweepResult:
         return record
 
 
-def none_finding(found: Mapping[str, Any]) -> str:
-    """What to say where nothing is supported: what could have been seen, never "no effect"."""
-    least, n = found["smallest_detectable"], found["n_accounts"]
-    text = (
-        f"No milestone is supported: with {n:,} accounts an effect under {100 * least:.1f} points "
-        "could not have been seen."
+def _nothing(found: SweepResult) -> str:
+    text = "No milestone is supported"
+    if found.smallest_detectable is not None:
+        least = 100 * found.smallest_detectable
+        text += f": with {found.n_accounts:,} accounts an effect under {least:.1f} points could not have been seen"
+    if found.no_effect_above is None:
+        return f"{text}."
+    return (
+        f"{text}. No effect above {100 * found.no_effect_above:.1f} points at any cut within the adoption band, with 95 %"
+        " certainty."
     )
-    bound = found["excluded_above"]
-    if bound is not None and bound <= _WORTH_EXCLUDING:
-        text += f" No effect above {100 * bound:.1f} points at any cut within the adoption band, with 95 % certainty."
-    return text
 
 
-def supported_finding(shape: Shape, operating: OperatingCut, found: Mapping[str, Any]) -> str:
-    """What to say of a milestone that is supported."""
-    name, cut, (low, high) = found["best"], found["best_cut"], found["plateau"]
+def _supported(found: SweepResult, operating: OperatingCut) -> str:
+    name, cut = found.best, found.best_cut
     text = {
         "threshold": f"A step, or a rise about as steep, is supported at {name} >= {cut:g}.",
         "gradual": f"The outcome rises gradually with {name}, without a jump; the best cut is {cut:g}.",
         "cannot_tell": f"The outcome rises with {name}; a step at {cut:g} or a gradual rise cannot be told.",
-    }[shape.verdict]
-    if low < high:
+    }[found.verdict]
+    if found.plateau is not None and found.plateau[0] < found.plateau[1]:
+        low, high = found.plateau
         text += f" Cuts from {low:g} to {high:g} cannot be told apart from it."
     return f"{text} Operating cut {operating.value:g}: {operating.reason}."
 

@@ -6,7 +6,7 @@ chosen in sample is judged by a permutation maximum over everything tried, and m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association
 from models.effects import Method, lacking
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
-from models.finding import SweepEffect, SweepResult, none_finding, supported_finding
+from models.finding import SweepEffect, SweepResult
 from models.held_out import HeldOut
 from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import CurvePoint, Resamples
@@ -52,6 +52,55 @@ class _Task:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """The best cut of all that was tried, a row of the family; its candidate alone, coarsely, and over resamples."""
+
+    task: _Task
+    seen: Association
+    row: int
+    coarse: CutFamily
+    resamples: Resamples
+
+    @classmethod
+    def of(cls, task: _Task, seen: Association, row: int, rng: np.random.Generator) -> "_Best":
+        coarse = task.family.coarse(row)
+        return cls(task, seen, row, coarse, Resamples.of(coarse, task.outcome, rng))
+
+    @property
+    def owner(self) -> int:
+        return int(self.task.family.owner[self.row])
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.task.family.candidates[self.owner]
+
+    @property
+    def cut(self) -> float:
+        return float(self.task.family.cut[self.row])
+
+    @property
+    def plateau(self) -> tuple[float, float]:
+        """The cuts that cannot be told apart from it, were it a step."""
+        cut = self.task.family.cut
+        rows = np.flatnonzero(self.task.family.owner == self.owner)
+        first, last = plateaus.plateau(self.seen, cut, rows, self.row)
+        return float(cut[first]), float(cut[last])
+
+    def described(self, result: SweepResult, p: float) -> SweepResult:
+        """The result with what is said of the cut, supported or not."""
+        return replace(
+            result,
+            best=self.candidate.name,
+            best_cut=self.cut,
+            phi=float(self.seen.phi[self.row]),
+            youden=float(self.seen.youden[self.row]),
+            plateau=self.plateau,
+            stability_range=self.resamples.stability_range(),
+            p_corrected=p,
+        )
+
+
 def sweep(
     candidates: Sequence[Candidate],
     outcome: Flags,
@@ -75,41 +124,48 @@ def sweep(
     task = _checked(candidates, outcome, block, rng, current, band, group, most_cuts)
     seen = association(task.family, task.outcome)
     grid = _grid(task.family, seen)
-    missing = _missing(task)
-    if missing:
-        said = f"Insufficient data: {missing}."
-        return SweepResult("insufficient_data", said, seen.n, task.counted, grid=grid)
-    maxima = permutation_maxima(task.family, task.outcome, rng, n_permutations)
-    noise = float(np.quantile(maxima, 1 - ALPHA))
-    best = seen.best
-    found: dict[str, Any] = {
-        "n_accounts": seen.n,
-        "family": task.counted,
-        "grid": grid,
-        "null": maxima,
-        "curves": _curves(task, best),
-        "excluded_above": _excluded_above(seen, noise, band),
-    }
-    found |= _detectable(task, seen, best, noise)
-    p = 1.0 if best is None else float(corrected(maxima, seen.phi[[best]])[0])
+    result = SweepResult("insufficient_data", seen.n, task.counted, lacking=_missing(task), grid=grid)
+    if result.lacking:
+        return result
+    null = permutation_maxima(task.family, task.outcome, rng, n_permutations)
+    row = seen.best
+    p = 1.0 if row is None else float(corrected(null, seen.phi[[row]])[0])
+    result = _with_evidence(result, task, seen, null, p, rng)
+    if row is None:
+        return result
+    best = _Best.of(task, seen, row, rng)
+    result = best.described(result, p)
+    return result if p >= ALPHA else _supported(result, best, rng)
+
+
+def _with_evidence(
+    result: SweepResult, task: _Task, seen: Association, null: Floats, p: float, rng: np.random.Generator
+) -> SweepResult:
+    """The result with what is said whether anything is supported or not; p: corrected, of the best cut."""
+    noise = float(np.quantile(null, 1 - ALPHA))
     held_out = HeldOut.of(task.family, task.outcome, task.fold)
-    found["effects"] = (
-        *held_out.effects(clear=p < _CLEAR),
-        *_in_sample(task, best),
-        *_in_use(task),
+    gain, beyond_slight = _gains(task, held_out, rng)
+    return replace(
+        result,
+        verdict="none",
+        null=null,
+        curves=_curves(task, seen.best),
+        excluded_above=_excluded_above(seen, noise, task.band),
+        smallest_detectable=_detectable(task, seen, noise),
+        effects=(*held_out.effects(clear=p < _CLEAR), *_in_sample(task, seen.best)),
+        gain_over_current=gain,
+        gain_beyond_slight=beyond_slight,
     )
-    if task.current is not None:
-        found["gain_over_current"] = held_out.gain_over(*task.current, rng)
-        found["gain_beyond_slight"] = held_out.gain_over(*task.current, rng.spawn(1)[0], 1 - plateaus.SLIGHT)
-    if best is None:
-        return SweepResult("none", none_finding(found), **found)
-    found["p_corrected"] = p
-    coarse = task.family.coarse(best)
-    resamples = Resamples.of(coarse, task.outcome, rng)
-    found |= _around(task, seen, best, resamples)
-    if p >= ALPHA:
-        return SweepResult("none", none_finding(found), **found)
-    return _supported(task, seen, best, coarse, resamples, rng, found)
+
+
+def _gains(
+    task: _Task, held_out: HeldOut, rng: np.random.Generator
+) -> tuple[Estimate | None, Estimate | None]:
+    """What the cuts chosen on other accounts say more than the cut in use, and more than a slight part of themselves."""
+    if task.current is None:
+        return None, None
+    gain = held_out.gain_over(*task.current, rng)
+    return gain, held_out.gain_over(*task.current, rng.spawn(1)[0], 1 - plateaus.SLIGHT)
 
 
 def _checked(
@@ -190,14 +246,6 @@ def _in_sample(task: _Task, best: int | None) -> list[SweepEffect]:
     return [SweepEffect(name, method, one.name, cut, True, e) for name, method, e in named if e is not None]
 
 
-def _in_use(task: _Task) -> list[SweepEffect]:
-    if task.current is None:
-        return []
-    one, cut = task.family.candidates[task.current[0]], task.current[1]
-    crude = risk_difference(one.values >= cut, task.outcome)
-    return [] if crude is None else [SweepEffect("current", "crude", one.name, cut, False, crude)]
-
-
 def _curves(task: _Task, best: int | None) -> dict[str, tuple[CurvePoint, ...]]:
     which = [] if best is None else [int(task.family.owner[best])]
     if task.current is not None:
@@ -206,7 +254,7 @@ def _curves(task: _Task, best: int | None) -> dict[str, tuple[CurvePoint, ...]]:
     return {one.name: plateaus.curve(one.values, task.outcome) for one in shown}
 
 
-def _detectable(task: _Task, seen: Association, best: int | None, noise: float) -> dict[str, float]:
+def _detectable(task: _Task, seen: Association, noise: float) -> float:
     """The effect that would have been found with 80 % power, at the current cut or else at the best one.
 
     To be found, phi must pass what noise alone reaches in all that was tried, and one power term more. Where hardly
@@ -217,11 +265,12 @@ def _detectable(task: _Task, seen: Association, best: int | None, noise: float) 
         values = task.family.candidates[task.current[0]].values
         adoption = float((values >= task.current[1]).mean())
     if not 0 < adoption < 1:  # no current cut, or one that splits nobody
-        row = int(np.argmax(np.where(seen.allowed, seen.phi, -np.inf))) if best is None else best
+        highest = int(np.argmax(np.where(seen.allowed, seen.phi, -np.inf)))
+        row = highest if seen.best is None else seen.best
         adoption = float(seen.n_reached[row] / seen.n)
     adoption = float(np.clip(adoption, *task.band))
     least = noise + float(norm.ppf(_POWER)) / np.sqrt(seen.n)
-    return {"smallest_detectable": float(least * _points_per_phi(seen, np.array([adoption]))[0])}
+    return float(least * _points_per_phi(seen, np.array([adoption]))[0])
 
 
 def _points_per_phi(seen: Association, adoption: Floats) -> Floats:
@@ -242,41 +291,24 @@ def _excluded_above(seen: Association, noise: float, band: tuple[float, float]) 
     return float(((seen.phi[inside] + noise) * _points_per_phi(seen, share[inside])).max())
 
 
-def _around(task: _Task, seen: Association, best: int, resamples: Resamples) -> dict[str, Any]:
-    family, owner = task.family, int(task.family.owner[best])
-    first, last = plateaus.plateau(seen, family.cut, np.flatnonzero(family.owner == owner), best)
-    return {
-        "best": family.candidates[owner].name,
-        "best_cut": float(family.cut[best]),
-        "phi": float(seen.phi[best]),
-        "youden": float(seen.youden[best]),
-        "plateau": (float(family.cut[first]), float(family.cut[last])),
-        "stability_range": resamples.stability_range(),
-    }
-
-
-def _supported(
-    task: _Task,
-    seen: Association,
-    best: int,
-    coarse: CutFamily,
-    resamples: Resamples,
-    rng: np.random.Generator,
-    found: dict[str, Any],
-) -> SweepResult:
-    family, owner = task.family, int(task.family.owner[best])
-    values, size = family.candidates[owner].values, coarse.histogram(0)
+def _supported(result: SweepResult, best: _Best, rng: np.random.Generator) -> SweepResult:
+    """The result with the shape of the rise, its plateau, and the cut to work with."""
+    task, family, coarse = best.task, best.task.family, best.coarse
+    values, size = best.candidate.values, coarse.histogram(0)
     level = coarse.histogram(0, values).sum(axis=1) / size.sum(axis=1)
     good = coarse.histogram(0, task.outcome.astype(np.float64))
     shape = step_or_smooth(level, size, good, rng)
-    if shape.verdict != "threshold":
-        found["plateau"] = resamples.as_good_as(found["best_cut"])
-    low, high = found["plateau"]
-    rows = (family.owner == owner) & (family.cut >= low) & (family.cut <= high)
+    step = shape.verdict == "threshold"
+    low, high = best.plateau if step else best.resamples.as_good_as(best.cut)
+    rows = (family.owner == best.owner) & (family.cut >= low) & (family.cut <= high)
     operating = plateaus.operating_cut(
-        values, family.cut[rows], seen.phi[rows], task.band, gradual=shape.verdict != "threshold"
+        values, family.cut[rows], best.seen.phi[rows], task.band, gradual=not step
     )
-    found |= {"shape": shape, "operating_cut": operating}
-    if shape.verdict == "threshold":
-        found["threshold"] = found["best_cut"]
-    return SweepResult(shape.verdict, supported_finding(shape, operating, found), **found)
+    return replace(
+        result,
+        verdict=shape.verdict,
+        shape=shape,
+        plateau=(low, high),
+        operating_cut=operating,
+        threshold=best.cut if step else None,
+    )

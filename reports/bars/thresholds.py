@@ -82,14 +82,15 @@ def is_nothing(result: SweepResult) -> list[bool]:
 
 
 def says_what_could_be_seen(result: SweepResult) -> list[bool]:
-    """Whether nothing is supported, and the sentence says which effect could not have been seen, or what is lacking."""
-    said = {"none": "could not have been seen", "insufficient_data": "Insufficient data"}.get(result.verdict)
-    return [said is not None and said in result.sentence]
+    """Whether nothing is supported, and it is told which effect could not have been seen, or what is lacking."""
+    if result.verdict == "insufficient_data":
+        return [bool(result.lacking)]
+    return [result.verdict == "none" and result.smallest_detectable is not None]
 
 
 def says_no_effect_above(result: SweepResult) -> list[bool]:
     """Whether nothing is supported, and an interval says above which size there is no effect."""
-    return [result.verdict == "none" and "No effect above" in result.sentence]
+    return [result.no_effect_above is not None]
 
 
 def verdicts(results: Iterable[SweepResult]) -> Counter[str]:

@@ -346,7 +346,7 @@ def test_a_review_that_always_says_one_thing_fails(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("always", get_args(SweepVerdict))
 def test_a_sweep_that_always_says_one_thing_fails(always: SweepVerdict) -> None:
-    results = [SweepResult(always, "", 2000, {})] * 4
+    results = [SweepResult(always, 2000, {})] * 4
     assert "fail" in [score(one, results).outcome for one in BARS if one.number == 11]
 
 

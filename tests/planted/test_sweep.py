@@ -545,15 +545,14 @@ def test_record_grid_and_curves_are_complete() -> None:
     assert result.grid["rate_reached"][row] == pytest.approx(outcome[reached].mean())
     assert result.grid["rate_not"][row] == pytest.approx(outcome[~reached].mean())
     assert set(result.curves) == {"replies", "chats"}
+    held_out = {"out_of_sample", "out_of_sample_within_blocks"}
+    assert {effect.name for effect in result.effects if not effect.in_sample} == held_out
     assert {effect.name for effect in result.effects if effect.in_sample} == {"best", "best_within_blocks"}
     best = result.effect("best")
     assert best is not None
     assert (result.best, result.best_cut) == ("replies", COMMON)
     assert best.value == pytest.approx(result.grid["risk_difference"][row])
-    current = result.effect("current")
-    assert current is not None
-    half = candidates[1].values >= 0.5
-    assert current.value == pytest.approx(outcome[half].mean() - outcome[~half].mean())
+    assert result.gain_over_current is not None
 
 
 def test_the_same_seed_gives_the_same_result() -> None:

@@ -8,8 +8,9 @@ from models.finding import SweepResult
 
 
 def test_with_too_few_accounts_nothing_is_said_to_have_been_tried() -> None:
-    said = "Insufficient data: 8 accounts, at least 60 are needed."
-    result = SweepResult("insufficient_data", said, 8, {"candidates": 103, "cuts": 0, "windows": 3})
+    lacking = "8 accounts, at least 60 are needed"
+    counted = {"candidates": 103, "cuts": 0, "windows": 3}
+    result = SweepResult("insufficient_data", 8, counted, lacking=lacking)
     trial: Any = SimpleNamespace(candidates=[], left_out={"a": 0.1})
     found = Exploration(trial, result, frozenset(), {})
-    assert found.sentence == f"Beside its own score nothing could be explored. {said}"
+    assert found.sentence == f"Beside its own score nothing could be explored. Insufficient data: {lacking}."

@@ -165,7 +165,6 @@ def test_a_milestone_that_everybody_or_nobody_reached(cut: float, share: float) 
     result = _swept([_usage()], current=("column 0", cut))
     assert (_usage() >= cut).mean() == share
     assert result.verdict == "threshold"
-    assert result.effect("current") is None
     assert result.gain_over_current is None
 
 

@@ -17,7 +17,7 @@ def swept(own: SweepResult, explored: SweepResult) -> Swept:
 
 
 def result(n: int, **fields: Any) -> SweepResult:
-    return SweepResult("none", "", n, {}, **fields)
+    return SweepResult("none", n, {}, **fields)
 
 
 def test_the_p_among_everything_allows_for_the_accounts_that_were_explored() -> None:

@@ -234,7 +234,9 @@ def test_too_few_accounts_are_a_result(tmp_path: Path) -> None:
     # What was not measured is no number: not in the file, not in the picture, not in MLflow.
     assert (record["current"], record["recommended"], record["p_corrected"]) == (None, None, None)
     trials = pd.read_parquet(place / "output" / "tuning" / name / "trials.parquet")
-    points = [line for axes in pareto(record, trials).axes for line in axes.lines if line.get_marker() != "None"]
+    points = [
+        line for axes in pareto(record, trials).axes for line in axes.lines if line.get_marker() != "None"
+    ]
     assert points == []
     client = Store.of(place, load_framework(place / "framework.yaml").name).client
     (made,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
