@@ -133,7 +133,7 @@ def _effects(swept: Swept) -> list[dict[str, Any]]:
         for name, effect in swept.others.effects.items()
     ]
     if swept.current is not None:
-        cut, chosen = swept.cut_in_use, swept.cut_in_use_was_chosen_here
+        cut, chosen = swept.cut_in_use, swept.current_chosen_here
         found.append(_measured(swept.cohort, "current", "crude", cut, swept.current, chosen=chosen))
     return found
 

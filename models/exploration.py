@@ -13,6 +13,7 @@ import pandas as pd
 from models.cohorts import Cohort
 from models.cutpoints import COARSE_CUTS
 from models.finding import SweepResult
+from models.framework import Framework
 from models.rivals import Field
 from models.sweep import sweep
 from models.trial import Trial, build_trial
@@ -24,8 +25,8 @@ MOST_LEADING = 12
 class Exploration:
     """All candidates of a milestone, its own score the first, on the accounts for which all of them are known.
 
-    counted_by_outcome: the events that the outcome counts too, in days of its own; what shares them may be the persistence
-    of one behaviour.
+    counted_by_outcome: of their events those that the outcome counts too, in days of its own; what shares them may be the
+    persistence of one behaviour.
     """
 
     trial: Trial
@@ -100,14 +101,13 @@ class Exploration:
 
 
 def explore(
+    framework: Framework,
     cohort: Cohort,
     known_at: pd.Timestamp,
     field: Field,
     seed: int,
     *,
-    band: tuple[float, float],
     n_permutations: int,
-    counted_by_outcome: frozenset[str],
 ) -> Exploration:
     """Sweep the milestone's own score and all its rivals together, on the dates that the same seed draws for it alone."""
     trial = build_trial(cohort, "primary", known_at, np.random.default_rng(seed), field.rivals)
@@ -117,9 +117,11 @@ def explore(
         trial.block,
         np.random.default_rng([seed, 1]),
         current=(trial.own.name, float(cohort.milestone.rule.at_least)),
-        band=band,
+        band=framework.review.adoption_band,
         n_permutations=n_permutations,
         group=trial.fold,
         most_cuts=COARSE_CUTS,
     )
-    return Exploration(trial, result, counted_by_outcome, field.refused)
+    events = (event for one in trial.candidates for event in one.events)
+    counted = framework.counted_by(cohort.milestone.primary_outcome, events)
+    return Exploration(trial, result, counted, field.refused)

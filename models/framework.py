@@ -1,6 +1,7 @@
 """The framework: a versioned, hashed set of milestones with the data half it is measured on. One loader."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -170,27 +171,38 @@ class Framework(Declared):
     def shares_behaviour(self, name: str, outcome: str | None = None) -> tuple[str, ...]:
         """The events and states that a milestone and an outcome, by default its primary one, both count, in disjoint windows.
 
-        The outcome counts the next milestone's events, or the core events where it means silence (every event where no
-        core is declared): going dormant, and being lost with a silent outcome. What is shared may be the persistence of
-        one behaviour. Empty where nothing is.
+        What is shared may be the persistence of one behaviour. Empty where nothing is.
         """
         milestone = self.milestones[name]
         outcome = outcome or milestone.primary_outcome
         if outcome in self.milestones:
             return _shared(milestone, self.milestones[outcome])
-        own = milestone.rule.all_events
-        return tuple(sorted(own & (self.counted_by(outcome) or own))) if self.means_silence(outcome) else ()
+        return tuple(sorted(self.counted_by(outcome, milestone.rule.all_events)))
 
     def means_silence(self, outcome: str) -> bool:
         """Whether an outcome other than a milestone is that core events stop: going dormant, or a silent loss."""
         lost = outcome not in self.milestones and self.data.outcomes.kind == "silent"
         return outcome == DORMANT or lost
 
-    def counted_by(self, outcome: str) -> frozenset[str]:
-        """The events that an outcome counts; of silence the core ones, none where all of them count or none does."""
+    def counted_by(self, outcome: str, events: Iterable[str]) -> frozenset[str]:
+        """Which of these events an outcome counts: those of the next milestone; of silence the core ones, or every one.
+
+        Silence - going dormant, and being lost with a silent outcome - is that core events stop, and that all events stop
+        where no core is declared. Another outcome counts none.
+        """
+        asked = frozenset(events)
         if outcome in self.milestones:
-            return self.milestones[outcome].rule.all_events
-        return frozenset(self.data.events.core) if self.means_silence(outcome) else frozenset()
+            return asked & self.milestones[outcome].rule.all_events
+        core = frozenset(self.data.events.core)
+        return asked & (core or asked) if self.means_silence(outcome) else frozenset()
+
+    def counted_over_the_same_days(self, name: str) -> frozenset[str]:
+        """The events that the primary outcome of a milestone counts from signup on, and so within the milestone's own window.
+
+        Only what is reached once does: everything else counts in days of its own.
+        """
+        target = self.milestones.get(self.milestones[name].primary_outcome)
+        return target.rule.all_events if target is not None and target.kind == "once" else frozenset()
 
     def of_kind(self, kind: Literal["once", "state"]) -> dict[str, Milestone]:
         """The milestones of one kind, in the order of the file."""

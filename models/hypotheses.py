@@ -90,18 +90,12 @@ def answer_hypotheses(
     # Two beliefs about one feature are one question.
     features = dict.fromkeys(feature for each in named for feature in each)
     level = FAMILY_LEVEL ** (1 / max(len(features), 1))  # Sidak 1967
-    twice = _counted_by_outcome(framework, name)
+    twice = framework.counted_over_the_same_days(name)
     found = {feature: _ask(feature, columns.get(feature), rows, twice, level) for feature in features}
     return tuple(
         _answered(one, [found[feature] for feature in each], minimum)
         for one, each in zip(hypotheses, named, strict=True)
     )
-
-
-def _counted_by_outcome(framework: Framework, name: str) -> frozenset[str]:
-    """What the outcome counts over the very days of the milestone: only something reached once does."""
-    target = framework.milestones.get(framework.milestones[name].primary_outcome)
-    return target.rule.all_events if target is not None and target.kind == "once" else frozenset()
 
 
 def _ask(

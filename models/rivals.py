@@ -81,13 +81,11 @@ def field_of(
     Refused is what the outcome counts in the same stretch: with it the milestone would be contained in its outcome. Rates
     per seat are of states alone, as in a framework.
     """
-    milestone = framework.milestones[name]
-    shared = _counted_twice(framework, milestone)
+    milestone, twice = framework.milestones[name], framework.counted_over_the_same_days(name)
     refused = {
-        label: f"{', '.join(sorted(shared & set(events)))} is counted by the outcome {milestone.primary_outcome!r} over the"
-        " same days"
+        label: f"{', '.join(sorted(shared))} is counted by the outcome {milestone.primary_outcome!r} over the same days"
         for label, events in counted.items()
-        if shared & set(events)
+        if (shared := twice & set(events))
     }
     found = [
         _rival(milestone, label, events, days, per_seat=per_seat)
@@ -138,11 +136,3 @@ def _is_own(milestone: Milestone, rule: CountRule) -> bool:
         rule.window_days,
         rule.per_seat,
     )
-
-
-def _counted_twice(framework: Framework, milestone: Milestone) -> frozenset[str]:
-    """The events that the outcome counts from signup on, and so within the milestone's own window."""
-    target = framework.milestones.get(milestone.primary_outcome)
-    if target is None or target.kind == "state":
-        return frozenset()
-    return target.rule.all_events

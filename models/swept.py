@@ -28,7 +28,7 @@ class Swept:
     """Everything that a sweep says of one milestone.
 
     The search has one date per account; what is measured at a cut has every observation, as a review has. current: the
-    effect of the cut in use; others: other explanations of the effect at `shown_cut`. exploration: None where there is
+    effect of the cut in use, and whether it was chosen on some of these observations; others: other explanations of the effect at `shown_cut`. exploration: None where there is
     no rival.
     """
 
@@ -37,6 +37,7 @@ class Swept:
     result: SweepResult
     forward: Forward | None
     current: Estimate | None
+    current_chosen_here: bool
     others: Confounding
     segments: tuple[SegmentEffect, ...]
     hypotheses: tuple[AnsweredHypothesis, ...]
@@ -65,11 +66,6 @@ class Swept:
     def cut_in_use(self) -> float:
         """The threshold of the framework."""
         return float(self.cohort.milestone.rule.at_least)
-
-    @property
-    def cut_in_use_was_chosen_here(self) -> bool:
-        """Whether the cut in use was chosen on some of the quarters that are looked at."""
-        return any(map(self.cohort.milestone.defined_in, self.trial.quarters))
 
     @property
     def p_over_all(self) -> float | None:
@@ -107,14 +103,9 @@ def sweep_cohort(
     result = run_trial(trial, cohort, rng, band, n_permutations)
     exploration = None
     if field.rivals or field.refused:
-        counted = framework.counted_by(cohort.milestone.primary_outcome)
-        if not counted and framework.means_silence(cohort.milestone.primary_outcome):
-            counted = frozenset(event for one in field.rivals for event in one.rule.events)
-        exploration = explore(
-            cohort, known_at, field, seed, band=band, n_permutations=n_permutations, counted_by_outcome=counted,
-        )  # fmt: skip
+        exploration = explore(framework, cohort, known_at, field, seed, n_permutations=n_permutations)
     rows = cohort.judged("primary", known_at)
-    mine = chosen_on(cohort.milestone, rows)
+    chosen_here = bool(chosen_on(cohort.milestone, rows).any())
     shown = shown_cut(cohort, result)
     seen, looks = Comparison.of(cohort, framework, log, known_at, cut=shown), np.random.default_rng([seed, 3])
     return Swept(
@@ -123,7 +114,8 @@ def sweep_cohort(
         result=result,
         forward=forward(cohort, known_at, np.random.default_rng([seed, 2])),
         current=effect_at(rows, float(cohort.milestone.rule.at_least)),
-        others=confounding(seen, looks, in_definition=result.operating_cut is not None or bool(mine.any())),
+        current_chosen_here=chosen_here,
+        others=confounding(seen, looks, in_definition=chosen_here or result.operating_cut is not None),
         segments=tuple(by_segment(seen, trial.drawn, looks)),
         hypotheses=answer_hypotheses(framework, cohort.name, rows, believed),
         exploration=exploration,

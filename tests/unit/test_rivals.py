@@ -90,9 +90,28 @@ def test_what_the_outcome_counts_over_the_same_days_is_refused_with_the_reason()
     assert field_of(FRAMEWORK, "use", counted, has_seats=False).refused == {}
 
 
-@pytest.mark.parametrize(("outcome", "counted"), [("retained", {"talk", "solve"}), ("use", {"solve"})])
-def test_what_an_outcome_counts(outcome: str, counted: set[str]) -> None:
-    assert FRAMEWORK.counted_by(outcome) == counted
+@pytest.mark.parametrize(
+    ("outcome", "core", "counted"),
+    [
+        ("retained", ["talk", "solve"], {"talk", "solve"}),
+        ("retained", [], {"talk", "solve", "theme"}),  # without a core, silence is that everything stops
+        ("use", ["talk", "solve"], {"solve"}),
+        ("use", [], {"solve"}),
+    ],
+)
+def test_which_events_an_outcome_counts(outcome: str, core: list[str], counted: set[str]) -> None:
+    data = FRAMEWORK.data.model_copy(
+        update={"events": FRAMEWORK.data.events.model_copy(update={"core": tuple(core)})}
+    )
+    framework = FRAMEWORK.model_copy(update={"data": data})
+    assert framework.counted_by(outcome, ["talk", "solve", "theme"]) == counted
+    assert framework.counted_by(outcome, ["theme"]) == counted & {"theme"}
+
+
+def test_a_loss_that_somebody_tells_counts_no_event() -> None:
+    told = FRAMEWORK.data.outcomes.model_copy(update={"kind": "subscription_end"})
+    framework = FRAMEWORK.model_copy(update={"data": FRAMEWORK.data.model_copy(update={"outcomes": told})})
+    assert framework.counted_by("retained", ["talk", "solve"]) == set()
 
 
 def test_the_rule_of_a_rival_is_one_that_a_framework_may_hold() -> None:

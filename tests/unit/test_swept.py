@@ -13,7 +13,7 @@ def swept(own: SweepResult, explored: SweepResult) -> Swept:
     """Of which nothing else is looked at."""
     nothing: Any = None
     exploration = Exploration(nothing, explored, frozenset(), {})
-    return Swept(nothing, nothing, own, None, None, nothing, (), (), exploration)
+    return Swept(nothing, nothing, own, None, None, False, nothing, (), (), exploration)
 
 
 def result(n: int, **fields: Any) -> SweepResult:

@@ -140,6 +140,13 @@ def test_hypotheses_are_answered_before_anything_is_searched(workspace: Path) ->
     assert said.index(first) < next(i for i, line in enumerate(said) if "Operating cut" in line)
 
 
+def test_a_cut_is_chosen_here_where_some_of_its_observations_chose_it(workspace: Path) -> None:
+    other = ("--features", "theme_changed", "--set", 'milestones.activation.defined_on=["2019Q1", "2019Q2"]')
+    (found,) = answer("sweep", "activation", "-w", str(workspace), *other)["sweeps"]
+    (current,) = (one for one in found["effects"] if one["name"] == "current")
+    assert current["in_definition"] is False
+
+
 def test_a_sweep_shows_every_other_explanation_and_every_segment(workspace: Path) -> None:
     (found,) = answer("sweep", "activation", "-w", str(workspace), "--name", "all", "--set", "version=3")[
         "sweeps"
