@@ -4,7 +4,7 @@ from typing import Any
 
 from experiments.launch import Launch
 from features.version import code_version
-from models.adjustment import EXPLAINED_BY_SIZE, PERSISTENCE
+from models.adjustment import Kind
 from models.cohorts import Cohort
 from models.cutpoints import Candidate
 from models.effects import Effect, occasion, population
@@ -13,8 +13,9 @@ from models.finding import SweepEffect
 from models.segment_effects import one_cut_for_all
 from models.swept import Swept
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ONE_DATE = "one per account"
+TELLING: tuple[Kind, ...] = ("explained_by_size", "persistence")  # what takes the place of an effect
 
 
 def sweep_json(launch: Launch, swept: Swept, caveats: list[str]) -> dict[str, Any]:
@@ -91,9 +92,8 @@ def sentences(record: dict[str, Any]) -> list[str]:
     """What a person reads of a sweep: hypotheses first, then the verdict, and what was explored beside."""
     said = [f"hypothesis of {one['by']}, {one['claim']!r}: {one['sentence']}" for one in record["hypotheses"]]
     said.append(f"{record['verdict']}. {record['sentence']} {current_sentence(record)}".rstrip())
-    others = record["other_explanations"]
-    if others["explained_by_size"] or others["persistence"]:
-        said += [one for one in others["sentences"] if one.endswith((EXPLAINED_BY_SIZE, PERSISTENCE))]
+    remarks = record["other_explanations"]["remarks"]
+    said += [one["sentence"] for one in remarks if one["kind"] in TELLING]
     if record["operating_cut"]:
         said += record["by_segment_sentences"]
     if record["exploration"]:

@@ -111,15 +111,9 @@ def _caveats(made: Tuning) -> list[str]:
     if material.refused:
         said.append(
             f"{len(material.refused)} of the counts that were tried are refused by the framework, such as:"
-            f" {_first_words(next(iter(material.refused.values())))}"
+            f" {next(iter(material.refused.values()))}"
         )
     return said
-
-
-def _first_words(error: str) -> str:
-    """Of the words of a validation the line that says what is wrong."""
-    lines = [line.strip() for line in error.splitlines() if "Value error" in line]
-    return (lines or [error])[0].removeprefix("Value error, ").partition(" [type=")[0]
 
 
 def _placed(made: Tuning, one: Placed) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 The crude effect stands beside each of them, so that a reader sees what a comparison of like with like leaves of it.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,11 @@ HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, an
 N_RESAMPLES = 500
 SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
-EXPLAINED_BY_SIZE = ": size explains most of it, and may explain all."
-PERSISTENCE = ": persistence of the same behaviour."
+# What a sentence is about: an effect by its method, or what it comes to.
+Kind: TypeAlias = Literal[
+    "nothing", "naive", "stratified", "explained_by_size", "weighted", "after_prior_use", "persistence", "not_given",
+    "e_value", "placebo",
+]  # fmt: skip
 
 METHODS: dict[str, Method] = {
     "naive": "naive",
@@ -38,6 +42,14 @@ METHODS: dict[str, Method] = {
     "weighted": "weighted",
     "after_prior_use": "after_prior_use",
 }
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence for people, with its kind for whoever asks which one it is."""
+
+    kind: Kind
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,9 @@ class Confounding:
     persistence: bool = False
 
     @property
-    def sentences(self) -> list[str]:
+    def remarks(self) -> list[Remark]:
         """What a reader has to know, most telling first."""
-        return [*_said(self), *(placebo.sentence for placebo in self.placebos)]
+        return [*_said(self), *(Remark("placebo", placebo.sentence) for placebo in self.placebos)]
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON writes it."""
@@ -71,7 +83,7 @@ class Confounding:
             "placebos": [placebo.as_dict() for placebo in self.placebos],
             "explained_by_size": self.explained_by_size,
             "persistence": self.persistence,
-            "sentences": self.sentences,
+            "remarks": [asdict(one) for one in self.remarks],
         }
 
 
@@ -229,32 +241,46 @@ def _rates(good: Floats, n: Floats) -> Floats:
     return good / np.maximum(n, 1)
 
 
-def _said(found: Confounding) -> list[str]:
-    effects, told = found.effects, []
-    if "crude" not in effects:
-        return [f"Nothing can be said of other explanations: {found.not_given['crude']}."]
+def _said(found: Confounding) -> Iterator[Remark]:
+    if "crude" not in found.effects:
+        yield Remark("nothing", f"Nothing can be said of other explanations: {found.not_given['crude']}.")
+        return
+    yield from _of_effects(found)
+    for name in ("stratified", "weighted", "after_prior_use"):
+        if name in found.not_given:
+            yield Remark("not_given", f"No effect {name.replace('_', ' ')}: {found.not_given[name]}.")
+    if found.e_value is not None and found.e_value.limit > 1:
+        yield Remark(
+            "e_value",
+            "To explain it away as it is, what goes with both, known or not, needs a risk ratio of"
+            f" {found.e_value.value:.2f} with each ({found.e_value.limit:.2f} for the end of the interval).",
+        )
+
+
+def _of_effects(found: Confounding) -> Iterator[Remark]:
+    effects = found.effects
     if "naive" in effects:
-        told.append(
+        yield Remark(
+            "naive",
             f"Naively, with everybody who signed up, {_points(effects['naive'])} on being retained: whoever leaves early"
-            " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark."
+            " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark.",
         )
     if "stratified" in effects:
         within = f"{_points(effects['crude'])} as it is, {_points(effects['stratified'])} among accounts of about one size"
-        told.append(within + (EXPLAINED_BY_SIZE if found.explained_by_size else "."))
+        if found.explained_by_size:
+            yield Remark("explained_by_size", f"{within}: size explains most of it, and may explain all.")
+        else:
+            yield Remark("stratified", f"{within}.")
     if "weighted" in effects and found.overlap is not None:
         kept = f" (for the {found.overlap.kept:.0%} that could have gone either way)"
-        told.append(f"Adjusted for what is known from before: {_points(effects['weighted'])}{kept}.")
+        adjusted = f"Adjusted for what is known from before: {_points(effects['weighted'])}{kept}."
+        yield Remark("weighted", adjusted)
     if "after_prior_use" in effects:
         after = f"After recency and prior volume {_points(effects['after_prior_use'])}"
-        told.append(after + (PERSISTENCE if found.persistence else "."))
-    absent = (name for name in ("stratified", "weighted", "after_prior_use") if name in found.not_given)
-    told += [f"No effect {name.replace('_', ' ')}: {found.not_given[name]}." for name in absent]
-    if found.e_value is not None and found.e_value.limit > 1:
-        told.append(
-            f"To explain it away as it is, what goes with both, known or not, needs a risk ratio of {found.e_value.value:.2f} with each"
-            f" ({found.e_value.limit:.2f} for the end of the interval)."
-        )
-    return told
+        if found.persistence:
+            yield Remark("persistence", f"{after}: persistence of the same behaviour.")
+        else:
+            yield Remark("after_prior_use", f"{after}.")
 
 
 def _points(effect: Effect) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from features.arrays import Flags, Floats, Integers
+from features.faults import explain
 from models.cohorts import Cohort
 from models.cutpoints import minimum_support
 from models.definitions import reached
@@ -178,8 +180,8 @@ def refusals(framework: Framework, name: str, rules: Sequence[Rule]) -> dict[str
         said["milestones"][name]["rule"] = rule.model_dump()
         try:
             Framework.model_validate(said)
-        except ValueError as error:
-            found[counted(rule)] = str(error)
+        except ValidationError as error:
+            found[counted(rule)] = explain(error)
     return found
 
 

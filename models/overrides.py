@@ -4,8 +4,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from features.document import parse_yaml, read_document, validate
-from features.errors import DataError, UsageError
+from features.errors import UsageError
+from features.faults import explain
 from models.framework import Framework
 
 
@@ -37,11 +40,10 @@ def override(path: Path, pairs: list[str], outcome: str | None = None) -> Framew
         if days:
             chosen["horizon_days"] = int(days)
     try:
-        return validate(Framework, document, path)
-    except DataError as error:
-        faults = str(error).partition("\n")[2]
+        return Framework.model_validate(document)
+    except ValidationError as error:
         given = " and ".join(["--set"] * bool(pairs) + ["--outcome"] * bool(outcome))
-        raise UsageError(f"{given} would make a framework that cannot be used:\n{faults}") from error
+        raise UsageError(f"{given} would make a framework that cannot be used:\n{explain(error)}") from error
 
 
 def _lay(document: dict[str, Any], keys: list[str], value: Any, pair: str) -> None:

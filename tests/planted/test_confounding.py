@@ -39,8 +39,8 @@ def test_immortal_time_is_labelled_and_gone_at_the_landmark() -> None:
         early, fair = found.effects["naive_ratio"], found.effects["crude_ratio"]
         assert (early.method, early.population, early.outcome) == ("naive", "every sign-up", "retained")
         assert early.n_observations > fair.n_observations
-        assert found.sentences[0].startswith("Naively, with everybody who signed up")
-        assert "immortal time" in found.sentences[0]
+        assert found.remarks[0].kind == "naive"
+        assert "immortal time" in found.remarks[0].sentence
         naive.append(early.value)
         sure += early.lower > 1
         held += fair.lower <= 1 <= fair.upper

@@ -79,8 +79,10 @@ def test_an_effect_of_size_alone_is_explained_by_size() -> None:
     assert found.effects["stratified"].lower <= 0
     assert found.explained_by_size
     # Size is known: nothing unknown is needed.
-    assert any("what goes with both, known or not, needs a risk ratio of" in one for one in found.sentences)
-    assert any("size explains most of it, and may explain all" in sentence for sentence in found.sentences)
+    said = {one.kind: one.sentence for one in found.remarks}
+    assert "what goes with both, known or not, needs a risk ratio of" in said["e_value"]
+    assert "size explains most of it, and may explain all" in said["explained_by_size"]
+    assert "stratified" not in said
 
 
 def test_an_effect_beside_size_is_not() -> None:
@@ -137,7 +139,7 @@ def test_nothing_is_said_without_two_groups_or_two_outcomes(reached: Flags) -> N
         found = confounding(seen, rng)
         assert (found.effects, found.e_value, found.placebos) == ({}, None, ())
         assert set(found.not_given) == {"crude"}
-        assert found.as_dict()["sentences"]
+        assert [one["kind"] for one in found.as_dict()["remarks"]] == ["nothing"]
 
 
 def test_an_adjustment_set_that_tells_nobody_apart_adjusts_nothing() -> None:
@@ -179,8 +181,11 @@ def test_what_prior_use_leaves_nothing_of_is_persistence_where_behaviour_is_shar
     assert found.effects["crude"].lower > 0.05
     assert found.effects["after_prior_use"].value < 0.4 * found.effects["crude"].value
     assert found.persistence
-    assert any("persistence of the same behaviour" in sentence for sentence in found.sentences)
-    assert not confounding(compared(reached, outcome, prior=prior), rng).persistence
+    said = {one.kind: one.sentence for one in found.remarks}
+    assert "persistence of the same behaviour" in said["persistence"]
+    apart = confounding(compared(reached, outcome, prior=prior), rng)
+    assert not apart.persistence
+    assert {"persistence", "after_prior_use"} & {one.kind for one in apart.remarks} == {"after_prior_use"}
 
 
 def test_what_prior_use_leaves_much_of_is_none() -> None:

@@ -192,4 +192,6 @@ def test_what_counts_in_its_own_outcome_is_refused() -> None:
     fine = CountRule(events=("invite",), window_days=7, at_least=1)
     found = refusals(framework, "first", [talk, long, fine])
     assert set(found) == {counted(talk), counted(long)}
-    assert "talk would be counted in its window and in the window of" in found[counted(talk)]
+    assert found[counted(talk)].startswith(
+        "milestones.first: talk would be counted in its window and in the window of"
+    )
