@@ -5,6 +5,7 @@ One row is one account. Everything is within cohort quarters, as in a sweep: usa
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from models.definitions import reached
 from models.effects import lacking
 from models.framework import Framework
 from models.milestones import CountRule, Rule
-from models.permutations import corrected
+from models.permutations import Shuffles, corrected
 from models.spaces import Point, Space
 from models.strata import by_quarter
 from models.trial import LEAST_ACCOUNTS, one_each
@@ -42,6 +43,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.outcome)
+
+    @cached_property
+    def direction(self) -> NDArray[np.float32]:
+        """The outcome as a direction, (n, 1)."""
+        return _directions(self.outcome[:, None], self.block)
 
     @property
     def lacking(self) -> str:
@@ -153,7 +159,7 @@ class Judge:
             "adoption": max(self.limits[0] - adoption, adoption - self.limits[1]),
             "refused": 1.0 if counted(rule) in self.refused else 0.0,
         }
-        phi = float(correlations(split[None], _direction(self.rows), self.rows.block)[0, 0])
+        phi = float(correlations(split[None], self.rows.direction, self.rows.block)[0, 0])
         return Score(phi, adoption, self.balance(adoption), constraints)
 
     def balance(self, adoption: float) -> float:
@@ -198,12 +204,13 @@ def correlations(splits: Flags, directions: NDArray[np.float32], block: Integers
     return np.asarray((flags @ directions) * scale[:, None], dtype=np.float64)
 
 
-def _direction(rows: Rows) -> NDArray[np.float32]:
-    """The outcome as a direction, (n, 1); 0 where it does not vary."""
-    size = np.bincount(rows.block)
-    centred = rows.outcome - (np.bincount(rows.block, weights=rows.outcome) / size)[rows.block]
-    length = float(np.sqrt((centred**2).sum()))
-    return np.asarray(centred / (length or 1.0), dtype=np.float32)[:, None]
+def _directions(outcomes: Flags, block: Integers) -> NDArray[np.float32]:
+    """Outcomes (n, k), of which each has as many good in a block, as directions, (n, k); 0 where nothing varies."""
+    one = outcomes[:, 0]
+    rate = np.bincount(block, weights=one) / np.bincount(block)
+    length = float(np.sqrt(((one - rate[block]) ** 2).sum())) or 1.0
+    good, bad = (((value - rate) / length).astype(np.float32)[block, None] for value in (1.0, 0.0))
+    return np.where(outcomes, good, bad)
 
 
 def corrected_p(
@@ -214,15 +221,20 @@ def corrected_p(
     H0: within a quarter the outcome has nothing to do with any part. One shuffle serves every definition, so that the
     maximum answers for all that were tried, however alike they are. Hothorn & Lausen 2003; at least 1 / (1 + shuffles).
     """
-    distinct, direction = _distinct(rules, rows), _direction(rows)
-    best = max(float(correlations(splits, direction, rows.block).max()) for splits in _splits(distinct, rows))
-    highest = [
-        np.max(
-            [correlations(splits, some, rows.block).max(axis=0) for splits in _splits(distinct, rows)], axis=0
-        )
-        for some in _shuffled(direction[:, 0], rows.block, rng, n_permutations)
+    distinct = _distinct(rules, rows)
+
+    def highest(directions: NDArray[np.float32]) -> Floats:
+        found = [
+            correlations(splits, directions, rows.block).max(axis=0) for splits in _splits(distinct, rows)
+        ]
+        return np.asarray(np.max(found, axis=0))
+
+    shuffles = Shuffles.drawn(rows.outcome, rows.block, rng, n_permutations)
+    maxima = [
+        highest(_directions(shuffles[which].view(np.bool_), rows.block))
+        for which in shuffles.parts(_SHUFFLES_AT_ONCE)
     ]
-    return float(corrected(np.concatenate(highest), np.array([best]))[0])
+    return float(corrected(np.concatenate(maxima), highest(rows.direction))[0])
 
 
 def _distinct(rules: Sequence[Rule], rows: Rows) -> list[Rule]:
@@ -238,17 +250,3 @@ def _splits(rules: Sequence[Rule], rows: Rows) -> Iterator[Flags]:
     at_once = max(1, _SPLITS_AT_ONCE // max(len(rows), 1))
     for start in range(0, len(rules), at_once):
         yield np.stack([reached(rule, rows.parts) for rule in rules[start : start + at_once]])
-
-
-def _shuffled(
-    direction: NDArray[np.float32], block: Integers, rng: np.random.Generator, n_permutations: int
-) -> Iterator[NDArray[np.float32]]:
-    """The direction shuffled within blocks, (n, k) at a time."""
-    at_once = max(1, _SHUFFLES_AT_ONCE // max(len(direction), 1))
-    for start in range(0, n_permutations, at_once):
-        shuffled = np.empty((len(direction), min(at_once, n_permutations - start)), np.float32)
-        for one in range(int(block.max()) + 1):
-            rows = np.flatnonzero(block == one)
-            tiled = np.tile(direction[rows], (shuffled.shape[1], 1))
-            shuffled[rows] = rng.permuted(tiled, axis=1).T
-        yield shuffled

@@ -1,12 +1,10 @@
 """What noise alone would reach: outcomes shuffled within blocks, and the best cut of everything searched anew.
 
-One thread draws the shuffles, in one order; the others search what was drawn. However many there are, the same
-generator gives the same numbers.
+The shuffles are drawn first, in one order, and then searched by many threads, or taken by somebody else's measure.
+However many threads there are and however much memory, the same generator gives the same numbers.
 """
 
 import os
-from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +27,46 @@ ALPHA = 0.05  # corrected p below which something is supported
 Bytes = NDArray[np.uint8]
 
 
+@dataclass(frozen=True, eq=False)
+class Shuffles:
+    """An outcome of n accounts, shuffled within blocks many times: the one place where chance is drawn for a corrected p.
+
+    rows: the accounts of each block; bits: (shuffles, bytes) of each, an eighth of a byte an account. All shuffles of a
+    block are drawn before the next, so that it changes nothing how many are drawn, or looked at, at a time.
+    """
+
+    rows: tuple[Positions, ...]
+    bits: tuple[Bytes, ...]
+
+    @classmethod
+    def drawn(cls, outcome: Flags, block: Integers, rng: np.random.Generator, n_shuffles: int) -> "Shuffles":
+        """outcome, block: (n,). Raises ValueError for fewer than one shuffle."""
+        rows = tuple(np.flatnonzero(block == one) for one in np.unique(block))
+        return cls(rows, tuple(_drawn(outcome[these], rng, n_shuffles) for these in rows))
+
+    def __getitem__(self, which: slice) -> Bytes:
+        """(n, r): some of the shuffles, 1 where the good thing happened; an account a row."""
+        n_accounts = sum(map(len, self.rows))
+        shuffled = np.empty((n_accounts, len(self.bits[0][which])), np.uint8)
+        for rows, bits in zip(self.rows, self.bits, strict=True):
+            shuffled[rows] = np.unpackbits(bits[which], axis=1, count=len(rows)).T
+        return shuffled
+
+    def parts(self, n_cells: int) -> list[slice]:
+        """All of them in turns of about so many accounts x shuffles; what is drawn does not depend on it."""
+        n_shuffles, n_accounts = len(self.bits[0]), sum(map(len, self.rows))
+        n_parts = max(1, min(n_shuffles * n_accounts // n_cells, n_shuffles // _FEWEST_SHUFFLES))
+        bounds = np.linspace(0, n_shuffles, n_parts + 1).astype(int)
+        return [slice(start, end) for start, end in pairwise(bounds.tolist())]
+
+
+def _drawn(outcome: Flags, rng: np.random.Generator, n_shuffles: int) -> Bytes:
+    """(n_shuffles, bytes): the outcome of one block, shuffled."""
+    once = outcome.astype(np.uint8)
+    drawn = (rng.permuted(np.tile(once, (n, 1)), axis=1) for n in turns(n_shuffles, len(once)))
+    return np.concatenate([np.packbits(some, axis=1) for some in drawn])
+
+
 def permutation_maxima(
     family: CutFamily, outcome: Flags, rng: np.random.Generator, n_permutations: int
 ) -> Floats:
@@ -36,34 +74,23 @@ def permutation_maxima(
 
     H0: within a block the outcome has nothing to do with any candidate. One shuffle serves all candidates, so
     what they share is kept, and the maximum answers for everything tried. Zeros where there is no cut, or the outcome
-    varies in no block. Raises ValueError for no permutation. Hothorn & Lausen 2003.
+    varies in no block. Hothorn & Lausen 2003.
     """
-    n_each = [*turns(n_permutations, len(outcome))]
     size = np.bincount(family.block, minlength=family.n_blocks).astype(np.float64)
     rate = np.bincount(family.block, weights=outcome, minlength=family.n_blocks) / np.maximum(size, 1)
     varies = float(size @ (rate * (1 - rate)))
-    in_blocks = np.argsort(family.block, kind="stable")  # so that a block is a slice of a shuffle
-    which = [i for i, cuts in enumerate(family.cuts) if len(cuts)]
-    searches = [_Search.of(family, i, in_blocks, size, rate) for i in which]
+    searches = [_Search.of(family, i, size, rate) for i, cuts in enumerate(family.cuts) if len(cuts)]
     if not searches or varies <= 0:
         return np.zeros(n_permutations)
+    shuffles = Shuffles.drawn(outcome, family.block, rng, n_permutations)
 
-    def highest(drawn: Bytes) -> Floats:
-        shuffled = np.ascontiguousarray(drawn.T)
+    def highest(which: slice) -> Floats:
+        shuffled = shuffles[which]
         found: Floats = np.max([search.highest(shuffled) for search in searches], axis=0)
         return found
 
-    n_threads = os.cpu_count() or 1
-    maxima: list[Floats] = []
-    with ThreadPoolExecutor(n_threads) as pool:
-        waiting = deque[Iterator[Floats]]()
-        for n_drawn in n_each:
-            drawn = _shuffled(outcome[in_blocks], size.astype(np.int64), rng, n_drawn)
-            waiting.append(pool.map(highest, np.array_split(drawn, _n_parts(drawn))))
-            if len(waiting) > n_threads:  # what is drawn ahead is held in memory
-                maxima += waiting.popleft()
-        for results in waiting:
-            maxima += results
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        maxima = [*pool.map(highest, shuffles.parts(_SEARCHED_CELLS))]
     highest_phi: Floats = np.concatenate(maxima) / np.sqrt(varies)
     return highest_phi
 
@@ -76,10 +103,6 @@ def corrected(maxima: Floats, phi: Floats) -> Floats:
     """
     below = np.searchsorted(np.sort(maxima), phi - 1e-6, side="left")
     return np.asarray((1 + len(maxima) - below) / (1 + len(maxima)), dtype=np.float64)
-
-
-def _n_parts(drawn: Bytes) -> int:
-    return max(1, min(drawn.size // _SEARCHED_CELLS, len(drawn) // _FEWEST_SHUFFLES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +120,9 @@ class _Search:
     scale: Floats  # (cuts,): one over the spread of "reached"; 0 where nothing is spread
 
     @classmethod
-    def of(cls, family: CutFamily, which: int, rows: Positions, size: Floats, rate: Floats) -> "_Search":
-        """rows: (n,) the order of the accounts in a shuffle; size, rate: (blocks,) accounts, share that is good."""
-        bins, n_cuts = family.bins[which][rows], len(family.cuts[which])
+    def of(cls, family: CutFamily, which: int, size: Floats, rate: Floats) -> "_Search":
+        """size, rate: (blocks,) accounts, share that is good."""
+        bins, n_cuts = family.bins[which], len(family.cuts[which])
         reached = upper_sums(family.histogram(which))
         spread = (reached * (1 - reached / np.maximum(size, 1))).sum(axis=1)
         scale = np.where(spread > 0, 1 / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
@@ -124,11 +147,3 @@ class _Search:
         phi = (sums[self.first] - self.expected[:, None]) * self.scale[:, None]
         highest: Floats = phi.max(axis=0)
         return highest
-
-
-def _shuffled(outcome: Flags, sizes: Integers, rng: np.random.Generator, n_permutations: int) -> Bytes:
-    """(n_permutations, n): the outcome, in the order of blocks of these sizes, shuffled within each."""
-    shuffled = np.tile(outcome.astype(np.uint8), (n_permutations, 1))
-    for start, end in pairwise(np.cumsum([0, *sizes])):
-        shuffled[:, start:end] = rng.permuted(shuffled[:, start:end], axis=1)
-    return shuffled

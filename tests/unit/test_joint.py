@@ -153,8 +153,14 @@ def test_memory_changes_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
         StepsRule(steps=pair, window_days=30, at_least=k) for pair in (("a", "b"), ("b", "c")) for k in (1, 2)
     ]
     whole = corrected_p(rules, rows, np.random.default_rng(0), 100)
-    monkeypatch.setattr("models.joint._SPLITS_AT_ONCE", 1)
-    assert corrected_p(rules, rows, np.random.default_rng(0), 100) == whole
+    for limit in (
+        "models.joint._SPLITS_AT_ONCE",
+        "models.joint._SHUFFLES_AT_ONCE",
+        "models.replicates._MOST_CELLS",
+    ):
+        monkeypatch.setattr(limit, 1)
+        assert corrected_p(rules, rows, np.random.default_rng(0), 100) == whole
+    assert 0.01 < whole < 0.99
 
 
 def test_halves_are_cut_where_the_accounts_are() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
-from models.permutations import permutation_maxima
+from models.permutations import Shuffles, permutation_maxima
 from models.plateau import Resamples
 from models.replicates import turns
 from models.shape import Shape, step_or_smooth
@@ -43,10 +43,12 @@ def test_the_maximum_is_over_every_cut_of_every_candidate_however_many_accounts_
 
 
 @pytest.mark.parametrize("n_threads", [1, 5])
-def test_threads_parts_and_slabs_change_nothing(n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_parts_slabs_and_memory_change_nothing(
+    n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     family, outcome = _family(_blocks())
-    monkeypatch.setattr("models.replicates._MOST_CELLS", 10 * N)  # ten at a time: twelve times
     whole = permutation_maxima(family, outcome, np.random.default_rng(2), 115)
+    monkeypatch.setattr("models.replicates._MOST_CELLS", 10 * 1000)  # of a block ten are drawn at a time
     monkeypatch.setattr("os.cpu_count", lambda: n_threads)
     monkeypatch.setattr("models.permutations._SEARCHED_CELLS", 1)
     monkeypatch.setattr("models.permutations._FEWEST_SHUFFLES", 1)
@@ -54,6 +56,20 @@ def test_threads_parts_and_slabs_change_nothing(n_threads: int, monkeypatch: pyt
     parts = permutation_maxima(family, outcome, np.random.default_rng(2), 115)
     assert len(whole) == 115
     assert parts.tolist() == whole.tolist()
+
+
+def test_a_shuffle_keeps_what_each_block_holds_and_another_is_another() -> None:
+    block = np.array([7, 2, 7, 2, 2, 7, 7, 7, 7, 7, 2])  # neither in order nor from 0
+    outcome = np.array([1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0], bool)
+    shuffles = Shuffles.drawn(outcome, block, np.random.default_rng(0), 500)
+    drawn = np.concatenate([shuffles[which] for which in shuffles.parts(1)], axis=1)
+    assert (drawn == shuffles[0:500]).all()
+    assert drawn.shape == (11, 500)
+    assert (drawn[block == 2].sum(axis=0) == 1).all()
+    assert (drawn[block == 7].sum(axis=0) == 2).all()
+    assert drawn.mean(axis=1) == pytest.approx(np.where(block == 2, 1 / 4, 2 / 7), abs=0.08)
+    with pytest.raises(ValueError, match="0 replicates cannot be drawn"):
+        Shuffles.drawn(outcome, block, np.random.default_rng(0), 0)
 
 
 def test_where_nothing_varies_noise_reaches_nothing() -> None:
