@@ -1,7 +1,7 @@
 """`tune`: joint definitions of a milestone, chosen on the earlier quarters and measured once on the fresh ones."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,8 @@ from models.definitions import parts_of
 from models.doubts import rule_doubts
 from models.front import Front, front_of, insufficient
 from models.joint import Judge, Rows, Score, drawn_rows, halves, refusals, rows_in
-from models.milestones import Milestone, Rule
-from models.rivals import countable
+from models.milestones import CountRule, Milestone, Rule
+from models.rivals import Rival, countable
 from models.spaces import MOST_ENUMERATED, Point, Space, definitions, lattice, measures, space_of
 
 EXHAUSTIVE_MOST = 5_000  # definitions, up to which every one is tried
@@ -40,13 +40,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What is searched: the space on the rows that choose, and the fresh rows, which nothing looks at before the end."""
+    """What is searched: the space on the rows that choose, and the fresh rows, which nothing looks at before the end.
+
+    left_out: counts that are not tried, for people, with the share of accounts of which each is known.
+    """
 
     milestone: Milestone
     space: Space
     choosing: Rows
     fresh: Rows
     excluded: dict[str, int]
+    left_out: dict[str, float]
     refused: dict[str, str]
     doubts: list[str]
 
@@ -98,16 +102,35 @@ def _look(launch: Launch, name: str, rng: np.random.Generator) -> Material:
     framework, log = launch.framework, launch.log()
     milestone = framework.milestones[name]
     data = framework.data
-    made = measures(milestone, countable(data, milestone).values(), has_seats=log.has_seats)
+    counted = countable(data, milestone)
+    made = measures(milestone, counted.values(), has_seats=log.has_seats)
     landmark = milestone.rule.window_days if milestone.kind == "once" else None
     specs = {column: spec for rule in made for column, spec in parts_of(rule, landmark).items()}
     cohort = build_cohorts(framework, log, {name: tuple(specs.values())}).by_name[name]
-    drawn, excluded = drawn_rows(cohort, list(specs), log.data_through, rng)
-    chosen, later = halves(drawn)
-    choosing, fresh = rows_in(drawn, chosen), rows_in(drawn, later)
+    drawn = drawn_rows(cohort, list(specs), log.data_through, rng)
+    chosen, later = halves(drawn.rows)
+    choosing, fresh = rows_in(drawn.rows, chosen), rows_in(drawn.rows, later)
+    left_out = _named(drawn.left_out, made, counted, landmark)
     space = space_of(milestone, made, choosing.parts, minimum_support(len(choosing)))
     refused, doubts = refusals(framework, name, made), rule_doubts({name: milestone}, log, data)[name]
-    return Material(milestone, space, choosing, fresh, excluded, refused, doubts)
+    return Material(milestone, space, choosing, fresh, drawn.excluded, left_out, refused, doubts)
+
+
+def _named(
+    left_out: Mapping[str, float],
+    made: Sequence[Rule],
+    counted: Mapping[str, tuple[str, ...]],
+    landmark: int | None,
+) -> dict[str, float]:
+    """Counts that are left out, by column, under the names that a sweep gives them."""
+    labels = {frozenset(events): label for label, events in counted.items()}
+    names = {
+        column: Rival(labels.get(rule.all_events, " + ".join(rule.events)), rule, landmark).name
+        for rule in made
+        if isinstance(rule, CountRule)
+        for column in parts_of(rule)
+    }
+    return {names[column]: share for column, share in left_out.items()}
 
 
 def _judge(launch: Launch, material: Material) -> Judge:

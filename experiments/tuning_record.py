@@ -59,6 +59,7 @@ def _record(made: Tuning) -> dict[str, Any]:
         "n_accounts": len(material.choosing),
         "n_fresh": len(material.fresh),
         "excluded": material.excluded,
+        "left_out": material.left_out,
         "choosing_quarters": list(material.choosing.quarters),
         "fresh_quarters": list(material.fresh.quarters),
         "fresh_opened_before": made.opened_before,
@@ -218,12 +219,13 @@ def _parameters(rule: Mapping[str, Any]) -> dict[str, object]:
 
 def _size_sentence(record: Mapping[str, Any]) -> str:
     """How many definitions there are, and how they are searched."""
-    size = record["space"]["size"]
+    size, n_left_out = record["space"]["size"], len(record["left_out"])
+    left_out = f" ({n_left_out:,} more counts are not: with them too few would be left)" if n_left_out else ""
     if record["sampler"] == "exhaustive":
-        return f"{size:,} joint definitions, every one of them tried."
+        return f"{size:,} joint definitions, every one of them tried{left_out}."
     return (
         f"{size:,} joint definitions (at most), more than the {EXHAUSTIVE_MOST:,} or --trials up to which every one is tried:"
-        f" {record['n_trials']:,} trials of TPE."
+        f" {record['n_trials']:,} trials of TPE{left_out}."
     )
 
 

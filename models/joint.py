@@ -23,7 +23,7 @@ from models.milestones import CountRule, Rule
 from models.permutations import Shuffles, corrected
 from models.spaces import Point, Space
 from models.strata import by_quarter
-from models.trial import LEAST_ACCOUNTS, one_each
+from models.trial import little_known, one_each
 
 _SPLITS_AT_ONCE = 20_000_000  # definitions x accounts held at once: 80 MB of float32
 _SHUFFLES_AT_ONCE = 20_000_000  # accounts x permutations, the same
@@ -55,26 +55,40 @@ class Rows:
         return lacking(self.outcome)
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One row per account: its quarter, outcome and parts. excluded: observations left out, by reason.
+
+    left_out: the columns of counts that are known of too few accounts to be tried beside the better known, with the
+    share of which they are.
+    """
+
+    rows: pd.DataFrame
+    excluded: dict[str, int]
+    left_out: dict[str, float]
+
+
 def drawn_rows(
     cohort: Cohort, columns: Sequence[str], known_at: pd.Timestamp, rng: np.random.Generator
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """One row per account with its quarter, outcome and parts (columns), and how many observations are left out, why.
+) -> Drawn:
+    """Every account at one date, with the parts of every definition (columns).
 
-    An account is in one quarter alone, so that what chooses and what is fresh share nobody. A count that is known of too
-    few accounts loses its column; of the other counts every account is known.
+    An account is in one quarter alone, so that what chooses and what is fresh share nobody. Of every count that is kept
+    every account is known; a step or a category that is not known is one that is not done.
     """
     rows = cohort.judged("primary", known_at)
     excluded = {"not judged: gone, not eligible, or not known yet": len(cohort.frame) - len(rows)}
-    kept = list(columns)
+    kept, left_out = list(columns), dict[str, float]()
     if isinstance(cohort.milestone.rule, CountRule):
-        known = rows[kept].notna().groupby(rows["account"]).any().mean()
-        kept = [column for column in kept if known[column] >= LEAST_ACCOUNTS]
+        left_out = little_known(rows, columns)
+        kept = [column for column in columns if column not in left_out]
         complete = rows[kept].notna().all(axis=1)
         excluded["another count is not known"] = int((~complete).sum())
         rows = rows[complete]
     drawn = one_each(rows, cohort.frame, rng)
     excluded["another date of the same account was drawn"] = len(rows) - len(drawn)
-    return drawn[["quarter", "outcome", *kept]], {reason: n for reason, n in excluded.items() if n}
+    excluded = {reason: n for reason, n in excluded.items() if n}
+    return Drawn(drawn[["quarter", "outcome", *kept]], excluded, left_out)
 
 
 def halves(drawn: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -17,10 +17,10 @@ from models.rivals import Rival
 from models.strata import by_quarter
 from models.sweep import sweep
 
-# A rival that is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
+# What is known of fewer accounts leaves, instead of taking the others' accounts with it: what few could use,
 # on one plan or since a launch, says nothing of the rest.
 # They may take no more than a tenth of the accounts together, and no more than half of the observations.
-LEAST_ACCOUNTS, LEAST_OBSERVATIONS = 0.9, 0.5  # of all, that rivals leave
+LEAST_ACCOUNTS, LEAST_OBSERVATIONS = 0.9, 0.5  # of all, that candidates leave
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ def build_trial(
         inside = rows["quarter"].isin(quarters)
         excluded["outside the quarters asked for"] = int((~inside).sum())
         rows = rows[inside]
-    left_out = _little_known(rows, rivals)
-    rivals = [one for one in rivals if one.name not in left_out]
+    left_out = little_known(rows, [one.column for one in rivals])
+    names = {one.column: one.name for one in rivals}
+    rivals = [one for one in rivals if one.column not in left_out]
     # Every candidate is judged on the same accounts.
     complete = rows[[one.column for one in rivals]].notna().all(axis=1)
     excluded["another candidate is not known"] = int((~complete).sum())
@@ -82,24 +83,27 @@ def build_trial(
         fold=drawn["fold"].to_numpy(np.int64),
         quarters=quarters_seen,
         excluded={reason: n for reason, n in excluded.items() if n},
-        left_out=left_out,
+        left_out={names[column]: share for column, share in left_out.items()},
         drawn=drawn.index,
     )
 
 
-def _little_known(rows: pd.DataFrame, rivals: Sequence[Rival]) -> dict[str, float]:
-    """The rivals to leave out, with the share of accounts of which each is known at some date: the best known stay."""
+def little_known(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
+    """The columns to leave out, with the share of accounts of which each is known at some date: the best known stay.
+
+    rows: account, and the columns, missing where they are not known.
+    """
     account = np.unique(rows["account"].to_numpy(), return_inverse=True)[1]
-    known = {one.name: rows[one.column].notna().to_numpy(bool) for one in rivals}
+    known = {column: rows[column].notna().to_numpy(bool) for column in columns}
 
     def accounts(of: Flags) -> float:
         return float((np.bincount(account, weights=of) > 0).mean()) if len(of) else 1.0
 
     together, left_out = np.ones(len(rows), bool), {}
-    for name in sorted(known, key=lambda one: -known[one].sum()):
-        with_it = together & known[name]
+    for column in sorted(known, key=lambda one: -known[one].sum()):
+        with_it = together & known[column]
         if accounts(with_it) < LEAST_ACCOUNTS or with_it.sum() < LEAST_OBSERVATIONS * len(rows):
-            left_out[name] = accounts(known[name])
+            left_out[column] = accounts(known[column])
         else:
             together = with_it
     return left_out

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from features.document import parse_yaml
+from features.quarters import Quarters
+from models.cohorts import Cohort
 from models.cutpoints import Candidate, CutFamily, association, minimum_support
 from models.estimates import phi, stratified_phi
 from models.framework import Framework
@@ -18,11 +20,13 @@ from models.joint import (
     corrected_p,
     correlations,
     counted,
+    drawn_rows,
     halves,
     refusals,
     rows_in,
 )
-from models.milestones import CountRule, StepsRule
+from models.label_clock import LabelClock
+from models.milestones import CountRule, Milestone, StepsRule
 from models.spaces import StepsSpace
 
 RULE = StepsRule(steps=("a", "b", "c"), window_days=30, at_least=2)
@@ -201,3 +205,33 @@ def test_what_counts_in_its_own_outcome_is_refused() -> None:
     assert found[counted(talk)].startswith(
         "milestones.first: talk would be counted in its window and in the window of"
     )
+
+
+def _seen(columns: dict[str, Any], n: int = 400) -> Cohort:
+    """A state at one close, with some counts beside it."""
+    as_of = pd.Timestamp("2024-04-01")
+    frame = pd.DataFrame(
+        {"account": np.arange(n), "as_of": as_of, "quarter": "2024Q1", "fold": 0, "score": 1.0}
+    )
+    frame = frame.assign(
+        status="reached", alive=True, at_risk=True, retained=True, retained_known_from=as_of, **columns
+    )
+    milestone = Milestone.model_validate(
+        {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 1}}
+    )
+    return Cohort("use", milestone, frame, LabelClock(Quarters(), {"retained": pd.Timedelta(0)}))
+
+
+def test_counts_that_are_each_known_of_most_take_few_accounts_together() -> None:
+    rng = np.random.default_rng(0)
+    # Each is known of 96 of 100 accounts, all eight together of 72: the rule for one count at a time let them all in.
+    names = [f"rival:{i}" for i in range(8)]
+    columns = {name: np.where(rng.random(400) < 0.04, np.nan, 1.0) for name in names}
+    seen = _seen({"rival:own": 1.0, **columns})
+    drawn = drawn_rows(seen, ["rival:own", *names], pd.Timestamp("2030-01-01"), rng)
+    assert len(drawn.rows) >= 360
+    assert 0 < len(drawn.left_out) < 8
+    assert "rival:own" in drawn.rows
+    assert not set(drawn.left_out) & set(drawn.rows)
+    assert all(0.9 < share < 1 for share in drawn.left_out.values())
+    assert drawn.excluded == {"another count is not known": 400 - len(drawn.rows)}

@@ -220,6 +220,14 @@ def test_a_milestone_that_nobody_reached_is_searched_all_the_same(workspace: Pat
     assert (made["current"]["adoption"], made["current"]["phi_chosen"]) == (0.0, 0.0)
     assert made["gain_over_current"] is None
     assert made["n_definitions"] > 1
+    # As in a sweep: what has no seats yet, or is of one plan, takes nobody else along, and is named.
+    assert set(made["left_out"]) >= {
+        "category setup per seat in 90 days",
+        "custom_sla_rule_edited in 30 days",
+    }
+    assert all(0 < share <= 1 for share in made["left_out"].values())
+    said = f"({len(made['left_out'])} more counts are not: with them too few would be left)"
+    assert said in run("tune", "utilization", "-w", workspace, "--trials", 12).out
 
 
 def test_too_few_accounts_are_a_result(tmp_path: Path) -> None:
