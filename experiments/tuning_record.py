@@ -44,7 +44,7 @@ def _record(made: Tuning) -> dict[str, Any]:
     }
     chosen = None if front.recommended is None else front.placed[front.recommended]
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "milestone": made.name,
         "framework": {"version": framework.version, "hash": framework.hash},
         "code_version": code_version(),

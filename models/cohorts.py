@@ -21,21 +21,19 @@ from features.outcomes import EXPANDED, MRR
 from features.progress import ProgressCallback
 from features.specs import FeatureSpec
 from features.windows import Grid
+from models.carried import STEP, is_carried
 from models.dormancy import dormancy, quiet_spec
 from models.doubts import require_states
 from models.framework import Framework
 from models.label_clock import LabelClock, link_days
 from models.milestones import DORMANT, LINK_DAYS, RETAINED, LevelsRule, Milestone, StepsRule
 from models.parts import LEVELS
-from models.rivals import RIVAL
 from models.splits import folds
 from models.standing import STATUSES, standing
 from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
-PRIOR = "prior:"  # prefix of columns that say how much an account did besides, or before
 STRATUM = "stratum"  # column of the stratum within which accounts are compared, beside the quarter
-STEP = "step:"  # prefix of columns that say whether a step was done, 1 or 0
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class Cohort:
     frame columns: account, fold, as_of (landmark or close), quarter (of the landmark, or closed), signed_up_at, score,
     status, alive, at_risk, retained + retained_known_from, outcome + outcome_known_from (the primary outcome; missing
     where not observable).
-    Of a once milestone also dormant + dormant_known_from and, of steps, a column of each; where the subscriptions say
-    so expanded + expanded_known_from, and mrr.
+    Of a once milestone also dormant + dormant_known_from and, of steps, a carried column of each; where the subscriptions
+    say so expanded + expanded_known_from, and mrr. What else was asked for is carried along (`models.carried`).
     """
 
     name: str
@@ -99,7 +97,7 @@ class Cohort:
             "as_of",
             "quarter",
             "score",
-            *(c for c in frame if str(c).startswith((RIVAL, PRIOR, STEP)) or c in (MRR, STRATUM)),
+            *(c for c in frame if is_carried(c) or c in (MRR, STRATUM)),
         ]
         return chosen[kept].assign(
             reached=(chosen["status"] == "reached").to_numpy(), outcome=chosen[column].to_numpy(dtype=bool)
@@ -148,18 +146,17 @@ class Cohorts:
 def build_cohorts(
     framework: Framework,
     log: Log,
-    rivals: Mapping[str, Iterable[FeatureSpec]] | None = None,
+    beside: Mapping[str, Iterable[FeatureSpec]] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Cohorts:
     """Every milestone of the framework, in one look at the landmarks and one at the quarters' closes.
 
-    `rivals` are candidate scores to carry along, by milestone; those of one kind share their look.
+    `beside` are features to carry along, under names of `carried`, by milestone; those of one kind share their look.
     """
-    rivals = rivals or {}
     data = framework.data
     require_states(framework.milestones, log, data)
     extra: dict[str, list[FeatureSpec]] = {"once": [], "state": []}
-    for name, specs in rivals.items():
+    for name, specs in (beside or {}).items():
         extra[framework.milestones[name].kind] += specs
     found: dict[str, Cohort] = {}
     landmarks = tenure_question(framework, extra["once"])
@@ -257,7 +254,7 @@ def _base(framework: Framework, name: str, frame: pd.DataFrame, log: Log) -> pd.
     score = frame[name].to_numpy(float)
     places = standing(milestone, name, frame, log, eligibility(log, framework.data))
     status = np.array(STATUSES, dtype=object)[places]
-    beside = [column for column in frame if str(column).startswith((RIVAL, PRIOR)) or column in BOOKED]
+    beside = [column for column in frame if is_carried(column) or column in BOOKED]
     result = frame[["account", "as_of", "signed_up_at", "alive", "at_risk", "retained", *beside]].copy()
     result["fold"] = folds(log.accounts["account_id"])[frame["account"].to_numpy()]
     quarters = framework.data.calendar.quarters

@@ -17,7 +17,7 @@ from features.log import Log
 from features.specs import Aggregation, FeatureSpec
 from features.validators import SPELLED, TENURE
 from features.windows import EVER, ONE_DAY, Window, last
-from models.cohorts import PRIOR
+from models.carried import carried
 from models.milestones import Milestone
 from models.strata import FEWEST_IN_A_STRATUM, in_parts
 
@@ -82,13 +82,13 @@ def strata_at_begin(rows: pd.DataFrame, log: Log, window_days: int, name: str) -
 
 
 def prior_use_specs(name: str, milestone: Milestone) -> tuple[FeatureSpec, ...]:
-    """What to look up beside a milestone's score for `prior_use`, as `rivals` of `build_cohorts` are.
+    """What to look up beside a milestone's score for `prior_use`, to be carried by `build_cohorts`.
 
     How recently the account did anything at all, and how much it did: of a state the milestone's own events in the
     window before its own, of a milestone reached once all events and the milestone's own, for the others among them.
     """
     days, own = milestone.rule.window_days, tuple(sorted(milestone.rule.all_events))
-    prefix = f"{PRIOR}{name}:"
+    prefix = carried(f"prior:{name}:")
     recency = FeatureSpec(
         f"{prefix}recency", "days since the last event", Aggregation.DAYS_SINCE, EVER, unit="days"
     )
@@ -111,7 +111,7 @@ def prior_use(rows: pd.DataFrame, name: str) -> pd.DataFrame | None:
 
     Of a milestone reached once the volume is that of all other events in its window.
     """
-    prefix = f"{PRIOR}{name}:"
+    prefix = carried(f"prior:{name}:")
     found = {str(c).removeprefix(prefix): rows[c] for c in rows if str(c).startswith(prefix)}
     if not found:
         return None

@@ -13,9 +13,9 @@ import numpy as np
 from features.arrays import Flags, Floats
 from features.specs import Aggregation, FeatureSpec, Group
 from features.windows import Window
+from models.carried import carried
 from models.milestones import CountRule, LevelsRule, Rule, StepsRule, number
 from models.parts import group_of, words_of
-from models.rivals import RIVAL
 
 
 def parts_of(rule: Rule, landmark_days: int | None = None) -> dict[str, FeatureSpec]:
@@ -99,19 +99,18 @@ def _is_mature(name: str, rule: LevelsRule, parts: Mapping[str, Floats]) -> Flag
 
 def _count(rule: CountRule) -> str:
     """The column of a count; the threshold is no part of it."""
-    return (
-        f"{RIVAL}{'+'.join(sorted(rule.events))}|{rule.window_days}|{'seat' if rule.per_seat else 'account'}"
-    )
+    per = "seat" if rule.per_seat else "account"
+    return carried(f"{'+'.join(sorted(rule.events))}|{rule.window_days}|{per}")
 
 
 def _step(words: str) -> str:
-    return f"{RIVAL}step|{words}"
+    return carried(f"step|{words}")
 
 
 def use_column(name: str, rule: LevelsRule) -> str:
     """The column that counts the use of a category."""
-    return f"{RIVAL}use|{name}|{rule.window_days}"
+    return carried(f"use|{name}|{rule.window_days}")
 
 
 def _settings(name: str, rule: LevelsRule) -> str:
-    return f"{RIVAL}settings|{name}|{rule.window_days}"
+    return carried(f"settings|{name}|{rule.window_days}")

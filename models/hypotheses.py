@@ -16,12 +16,12 @@ from scipy.stats import norm
 
 from features.arrays import Flags, Floats, Integers
 from features.specs import FeatureSpec
+from models.carried import carried, name_of
 from models.contrast import Strata
 from models.effects import enough
 from models.estimates import Estimate, account_codes, in_points, stratified_risk_difference
 from models.framework import Framework, Hypothesis
 from models.milestones import DEFAULT_MINIMUM
-from models.rivals import RIVAL
 from models.strata import quarter_codes
 
 Answer = Literal["supported", "refuted", "undecided"]
@@ -62,7 +62,7 @@ def believed_specs(framework: Framework, catalogue: Sequence[FeatureSpec]) -> tu
     """The features that the framework's hypotheses name, by patterns too, to be asked for together with a milestone."""
     names = [spec.name for spec in catalogue]
     named = {feature for one in framework.review.hypotheses for feature in _named(one, names)}
-    return tuple(replace(spec, name=RIVAL + spec.name) for spec in catalogue if spec.name in named)
+    return tuple(replace(spec, name=carried(spec.name)) for spec in catalogue if spec.name in named)
 
 
 def _named(one: Hypothesis, names: Iterable[str]) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def answer_hypotheses(
     having; whatever is surely smaller refutes.
     """
     hypotheses = framework.review.hypotheses
-    columns = {spec.name.removeprefix(RIVAL): spec for spec in specs}
+    columns = {name_of(spec.name): spec for spec in specs}
     named = [_named(one, columns) for one in hypotheses]
     # Two beliefs about one feature are one question.
     features = dict.fromkeys(feature for each in named for feature in each)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from features.declaration import Data
 from features.specs import FeatureSpec
 from features.windows import Window
+from models.carried import carried
 from models.framework import Framework
 from models.milestones import LINK_DAYS, CountRule, Milestone
 
-RIVAL = "rival:"  # prefix of columns that hold the score of another candidate at the same dates
 WINDOWS_DAYS = (7, 14, 30, 60, 90)
 MOST_WINDOWS = 3
 
@@ -38,7 +38,7 @@ class Rival:
     def column(self) -> str:
         """The column that holds its score; the same stretch before another landmark is another column."""
         at = "" if self.landmark_days is None else f" at day {self.landmark_days}"
-        return f"{RIVAL}{self.name}{at}"
+        return carried(f"{self.name}{at}")
 
     @property
     def spec(self) -> FeatureSpec:

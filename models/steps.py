@@ -14,8 +14,9 @@ import pandas as pd
 from features.adoption import YEAR, classified
 from features.arrays import Flags
 from features.declaration import Features
+from models.carried import STEP
 from models.chain import Basis, basis
-from models.cohorts import STEP, Cohort
+from models.cohorts import Cohort
 from models.effects import Effect, Method, difference_in, enough, occasion, population
 from models.estimates import Estimate, proportion, stratified_risk_difference
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from features.arrays import Flags, Floats, Integers
+from models.carried import carried
 from models.cutpoints import minimum_support
 from models.definitions import reached
 from models.estimates import stratified_phi
 from models.front import Front, front_of
 from models.joint import Judge, Rows
 from models.milestones import LevelsRule, Milestone, Rule, StepsRule
-from models.rivals import RIVAL
 from models.spaces import definitions, measures, space_of
 
 STEPS = StepsRule(steps=tuple("abcdef"), window_days=30, at_least=4)
@@ -42,7 +42,7 @@ def _steps(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
     """Six steps, each done by 35 to 60 % of the accounts."""
     shares = dict(zip("abcdef", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6), strict=True))
     return {
-        f"{RIVAL}step|{step}": _does(rng, ready, share).astype(np.float64) for step, share in shares.items()
+        carried(f"step|{step}"): _does(rng, ready, share).astype(np.float64) for step, share in shares.items()
     }
 
 
@@ -52,9 +52,10 @@ def _uses(rng: np.random.Generator, ready: Floats) -> dict[str, Floats]:
     for name, share in zip("vwxyz", (0.6, 0.65, 0.7, 0.75, 0.8), strict=True):
         uses = _does(rng, ready, share) * rng.geometric(0.05, len(ready))
         parts |= {
-            f"{RIVAL}use|{name}|{days}": rng.binomial(uses, days / 90).astype(np.float64) for days in (30, 60)
+            carried(f"use|{name}|{days}"): rng.binomial(uses, days / 90).astype(np.float64)
+            for days in (30, 60)
         }
-        parts[f"{RIVAL}use|{name}|90"] = uses.astype(np.float64)
+        parts[carried(f"use|{name}|90")] = uses.astype(np.float64)
     return parts
 
 

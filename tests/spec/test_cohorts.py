@@ -283,8 +283,8 @@ def test_every_step_of_setup_is_known_by_itself(tmp_path: Path) -> None:
         subscribed({"both": None, "late": None}),
     )  # fmt: skip
     frame = named(found["setup"], log)
-    assert frame["step:invite"].to_dict() == {"both": 1, "late": 0}
-    assert frame["step:connect"].to_dict() == {"both": 1, "late": 1}
+    assert frame["carried:step:invite"].to_dict() == {"both": 1, "late": 0}
+    assert frame["carried:step:connect"].to_dict() == {"both": 1, "late": 1}
     assert frame["score"].to_dict() == {"both": 2, "late": 1}
 
 

@@ -133,7 +133,7 @@ def test_steps_without_an_event_of_their_own_leave_all_events() -> None:
     rule = {"steps": steps, "window_days": 30, "at_least": 1}
     for kind, columns in (("once", ["recency", "all"]), ("state", ["recency", "before"])):
         specs = prior_use_specs("m", Milestone.model_validate({"kind": kind, "rule": rule}))
-        assert [spec.name for spec in specs] == [f"prior:m:{column}" for column in columns]
+        assert [spec.name for spec in specs] == [f"carried:prior:m:{column}" for column in columns]
         assert specs[1].events is None
 
 

@@ -187,11 +187,11 @@ def setup_rows(n: int) -> pd.DataFrame:
     """Steps come together; only `connect` helps. Hardly anybody imports, everybody invites."""
     rng, frame = np.random.default_rng(1), rows(n)
     keen = rng.random(n) < 0.5
-    frame["step:connect"] = (rng.random(n) < np.where(keen, 0.8, 0.3)).astype(float)
-    frame["step:import"] = (rng.random(n) < np.where(keen, 0.6, 0.1)).astype(float)
-    frame["step:invite"] = 1.0
-    frame["score"] = frame[["step:connect", "step:import", "step:invite"]].sum(axis=1)
-    frame["outcome"] = pd.array(rng.random(n) < 0.3 + 0.4 * frame["step:connect"], dtype="boolean")
+    frame["carried:step:connect"] = (rng.random(n) < np.where(keen, 0.8, 0.3)).astype(float)
+    frame["carried:step:import"] = (rng.random(n) < np.where(keen, 0.6, 0.1)).astype(float)
+    frame["carried:step:invite"] = 1.0
+    frame["score"] = frame[["carried:step:connect", "carried:step:import", "carried:step:invite"]].sum(axis=1)
+    frame["outcome"] = pd.array(rng.random(n) < 0.3 + 0.4 * frame["carried:step:connect"], dtype="boolean")
     return frame
 
 
@@ -213,7 +213,7 @@ def test_a_step_has_its_class_by_the_rule_of_adoption_of_the_newest_year() -> No
     old = (frame["quarter"] == "2021Q1").to_numpy()
     for i, quarter in enumerate(("2023Q2", "2023Q3", "2023Q4")):  # with 2024Q1 the newest four
         frame.loc[frame.index[~old][i::7], "quarter"] = quarter
-    share = {"step:connect": 0.97, "step:import": 0.03, "step:invite": 0.5}
+    share = {"carried:step:connect": 0.97, "carried:step:import": 0.03, "carried:step:invite": 0.5}
     for step, p in share.items():
         frame[step] = np.where(old, 0.4, np.random.default_rng(2).random(len(frame)) < p)
         frame.loc[old, step] = (np.arange(old.sum()) % 2).astype(float)
@@ -224,7 +224,7 @@ def test_a_step_has_its_class_by_the_rule_of_adoption_of_the_newest_year() -> No
     used = found["connect"].share
     assert used is not None
     assert used.n_observations == int((~old).sum())
-    frame.loc[frame.index[:985], "step:connect"] = np.nan  # only a few could do it
+    frame.loc[frame.index[:985], "carried:step:connect"] = np.nan  # only a few could do it
     few = {s.step: s.word for s in steps_of(cohort(made, "setup", frame), Features(), LATE)}
     assert few["connect"] == "unclear"
 

@@ -43,8 +43,8 @@ def world(seed: int, n: int = 1500) -> pd.DataFrame:
             "account": account,
             "quarter": np.tile(["2024Q1", "2024Q2"], n),
             "outcome": rng.random(2 * n) < chance,
-            **{f"rival:{name}": values for name, values in of.items()},
-            "rival:flat": 1.0,
+            **{f"carried:{name}": values for name, values in of.items()},
+            "carried:flat": 1.0,
         }
     )
 
@@ -115,7 +115,7 @@ def test_what_the_outcome_counts_over_the_same_days_cannot_be_asked() -> None:
 
 def test_missing_values_are_left_out_and_repeated_accounts_count_once() -> None:
     rows = world(0)
-    gone = rows.assign(**{"rival:apps": rows["rival:apps"].where(rows["account"] < 700)})
+    gone = rows.assign(**{"carried:apps": rows["carried:apps"].where(rows["account"] < 700)})
     asked = held(gone, belief("apps"))[0].asked[0]
     assert asked.auc is not None
     assert (asked.auc.n_observations, asked.auc.n_accounts) == (1400, 700)
@@ -147,7 +147,7 @@ def test_a_drift_of_usage_and_of_the_outcome_refutes_nothing() -> None:
         middle = np.array([np.median(apps[quarter == one]) for one in range(6)])
         chance = 0.75 - 0.05 * quarter + 0.08 * (apps >= middle[quarter])
         rows = {"account": account, "quarter": quarter, "outcome": rng.random(1200) < chance}
-        refuted += held(pd.DataFrame({**rows, "rival:apps": apps}), belief("apps"))[0].answer == "refuted"
+        refuted += held(pd.DataFrame({**rows, "carried:apps": apps}), belief("apps"))[0].answer == "refuted"
     assert refuted <= 2
 
 

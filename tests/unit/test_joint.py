@@ -35,10 +35,10 @@ RULE = StepsRule(steps=("a", "b", "c"), window_days=30, at_least=2)
 def _rows(n: int = 600, seed: int = 0, effect: float = 0.3) -> Rows:
     rng = np.random.default_rng(seed)
     parts = {
-        f"rival:step|{step}": (rng.random(n) < share).astype(np.float64)
+        f"carried:step|{step}": (rng.random(n) < share).astype(np.float64)
         for step, share in zip("abc", (0.5, 0.4, 0.97), strict=True)
     }
-    both = (parts["rival:step|a"] > 0) & (parts["rival:step|b"] > 0)
+    both = (parts["carried:step|a"] > 0) & (parts["carried:step|b"] > 0)
     block = np.sort(rng.integers(0, 3, n))
     return Rows(
         parts, rng.random(n) < 0.3 + effect * both + 0.1 * block, block, ("2023Q1", "2023Q2", "2023Q3")
@@ -55,7 +55,7 @@ def test_phi_of_a_definition_is_that_of_a_sweep_and_of_an_estimate() -> None:
     rows = _rows()
     judge = _judge(rows)
     score = judge.score((1, 1, 0, 1))  # a and b, both of them
-    split = (rows.parts["rival:step|a"] > 0) & (rows.parts["rival:step|b"] > 0)
+    split = (rows.parts["carried:step|a"] > 0) & (rows.parts["carried:step|b"] > 0)
     swept = association(
         CutFamily.of([Candidate("x", ("x",), 30, False, split.astype(np.float64))], rows.block), rows.outcome
     )
@@ -69,7 +69,7 @@ def test_phi_of_a_definition_is_that_of_a_sweep_and_of_an_estimate() -> None:
 
 def test_phi_within_one_stratum_is_phi() -> None:
     rows = _rows()
-    split = rows.parts["rival:step|a"] > 0
+    split = rows.parts["carried:step|a"] > 0
     whole, within = (
         phi(split, rows.outcome),
         stratified_phi(split, rows.outcome, np.zeros(len(rows), np.int64)),
@@ -114,7 +114,7 @@ def test_constraints_are_support_adoption_and_what_the_framework_refuses() -> No
     # Exactly the support that a sweep asks for is enough.
     few = np.zeros(len(rows))
     few[: minimum_support(len(rows))] = 1
-    parts = {**rows.parts, "rival:step|a": few, "rival:step|b": few}
+    parts = {**rows.parts, "carried:step|a": few, "carried:step|b": few}
     edge = _judge(Rows(parts, rows.outcome, rows.block, rows.quarters), limits=(0.0, 1.0)).score((1, 1, 0, 1))
     assert edge.constraints["support"] == 0
     assert edge.feasible
@@ -138,7 +138,7 @@ def test_the_front_holds_what_no_other_beats_in_both() -> None:
 def test_the_corrected_p_answers_for_everything_that_was_tried() -> None:
     rows = _rows(effect=0.0)
     rng = np.random.default_rng(3)
-    noise = {f"rival:step|{i}": (rng.random(len(rows)) < 0.4).astype(np.float64) for i in range(40)}
+    noise = {f"carried:step|{i}": (rng.random(len(rows)) < 0.4).astype(np.float64) for i in range(40)}
     many = Rows(noise, rows.outcome, rows.block, rows.quarters)
     rules = [
         StepsRule(steps=(str(i), str(j)), window_days=30, at_least=2) for i in range(40) for j in range(i)
@@ -225,13 +225,13 @@ def _seen(columns: dict[str, Any], n: int = 400) -> Cohort:
 def test_counts_that_are_each_known_of_most_take_few_accounts_together() -> None:
     rng = np.random.default_rng(0)
     # Each is known of 96 of 100 accounts, all eight together of 72: the rule for one count at a time let them all in.
-    names = [f"rival:{i}" for i in range(8)]
+    names = [f"carried:{i}" for i in range(8)]
     columns = {name: np.where(rng.random(400) < 0.04, np.nan, 1.0) for name in names}
-    seen = _seen({"rival:own": 1.0, **columns})
-    drawn = drawn_rows(seen, ["rival:own", *names], pd.Timestamp("2030-01-01"), rng)
+    seen = _seen({"carried:own": 1.0, **columns})
+    drawn = drawn_rows(seen, ["carried:own", *names], pd.Timestamp("2030-01-01"), rng)
     assert len(drawn.rows) >= 360
     assert 0 < len(drawn.left_out) < 8
-    assert "rival:own" in drawn.rows
+    assert "carried:own" in drawn.rows
     assert not set(drawn.left_out) & set(drawn.rows)
     assert all(0.9 < share < 1 for share in drawn.left_out.values())
     assert drawn.excluded == {"another count is not known": 400 - len(drawn.rows)}

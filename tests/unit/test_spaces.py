@@ -114,23 +114,23 @@ def test_levels_are_tried_from_the_basic_one_on_with_the_one_in_use() -> None:
 def test_who_reaches_a_definition_by_its_parts() -> None:
     nan = np.nan
     steps = {
-        "rival:step|install": np.array([1.0, 1, 0, nan]),
-        "rival:step|connect": np.array([1.0, 0, 0, 1]),
-        "rival:step|invite": np.array([1.0, 1, 1, 1]),
+        "carried:step|install": np.array([1.0, 1, 0, nan]),
+        "carried:step|connect": np.array([1.0, 0, 0, 1]),
+        "carried:step|invite": np.array([1.0, 1, 1, 1]),
     }
     two = StepsRule(steps=("install", "connect", "invite"), window_days=30, at_least=2)
     # What could not be used is not done, and does not stop the others from counting.
     assert reached(two, steps).tolist() == [True, True, False, True]
     levels = {
-        "rival:use|automation|90": np.array([20.0, 19, 30, nan]),
-        "rival:use|reporting|90": np.array([5.0, 9, 9, 9]),
-        "rival:settings|reporting|90": np.array([1.0, 1, 0, 1]),
-        "rival:settings|operations|90": np.array([0.0, 1, 0, 1]),
+        "carried:use|automation|90": np.array([20.0, 19, 30, nan]),
+        "carried:use|reporting|90": np.array([5.0, 9, 9, 9]),
+        "carried:settings|reporting|90": np.array([1.0, 1, 0, 1]),
+        "carried:settings|operations|90": np.array([0.0, 1, 0, 1]),
     }
     # mature:  automation + reporting | reporting + operations | automation | reporting + operations
     assert reached(LEVELS, levels).tolist() == [True, True, False, True]
     count = CountRule(events=("a",), window_days=30, at_least=3)
-    assert reached(count, {"rival:a|30|account": np.array([2.0, 3, nan])}).tolist() == [False, True, False]
+    assert reached(count, {"carried:a|30|account": np.array([2.0, 3, nan])}).tolist() == [False, True, False]
 
 
 def test_the_columns_of_the_parts_are_those_that_are_read() -> None:

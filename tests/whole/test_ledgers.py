@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 120
 
 def _judge() -> Judge:
     rng = np.random.default_rng(0)
-    parts = {f"rival:step|{step}": (rng.random(300) < 0.5).astype(np.float64) for step in "abcd"}
+    parts = {f"carried:step|{step}": (rng.random(300) < 0.5).astype(np.float64) for step in "abcd"}
     rows = Rows(parts, rng.random(300) < 0.5, np.zeros(300, np.int64), ("2024Q1",))
     return Judge(StepsSpace(STEPS), rows, (0.2, 0.6), (0.05, 0.95))
 
