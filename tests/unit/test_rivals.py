@@ -114,6 +114,15 @@ def test_a_loss_that_somebody_tells_counts_no_event() -> None:
     assert framework.counted_by("retained", ["talk", "solve"]) == set()
 
 
+def test_only_what_is_reached_once_counts_over_the_days_of_what_came_before() -> None:
+    leads_on = {**MILESTONES["activation"], "primary_outcome": "use"}
+    framework = FRAMEWORK.model_copy(
+        update={"milestones": {**FRAMEWORK.milestones, "activation": Milestone.model_validate(leads_on)}}
+    )
+    counted = {name: framework.counted_over_the_same_days(name) for name in framework.milestones}
+    assert counted == {"setup": {"talk"}, "activation": set(), "use": set()}
+
+
 def test_the_rule_of_a_rival_is_one_that_a_framework_may_hold() -> None:
     field = field_of(FRAMEWORK, "use", {"solve": ("solve",)}, has_seats=True)
     for rival in field.rivals:
