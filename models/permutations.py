@@ -74,14 +74,14 @@ def permutation_maxima(
 
     H0: within a block the outcome has nothing to do with any candidate. One shuffle serves all candidates, so
     what they share is kept, and the maximum answers for everything tried. Zeros where there is no cut, or the outcome
-    varies in no block. Hothorn & Lausen 2003.
+    varies in no block. Raises ValueError for no permutation. Hothorn & Lausen 2003.
     """
     size = np.bincount(family.block, minlength=family.n_blocks).astype(np.float64)
     rate = np.bincount(family.block, weights=outcome, minlength=family.n_blocks) / np.maximum(size, 1)
     varies = float(size @ (rate * (1 - rate)))
     searches = [_Search.of(family, i, size, rate) for i, cuts in enumerate(family.cuts) if len(cuts)]
     if not searches or varies <= 0:
-        return np.zeros(n_permutations)
+        return np.zeros(sum(turns(n_permutations, 1)))  # none is refused here, too
     shuffles = Shuffles.drawn(outcome, family.block, rng, n_permutations)
 
     def highest(which: slice) -> Floats:
