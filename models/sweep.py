@@ -7,19 +7,17 @@ chosen in sample is judged by a permutation maximum over everything tried, and m
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from features.arrays import Flags, Floats, Integers
-from features.proportions import wilson
 from models import plateau as plateaus
 from models.cutpoints import Association, Candidate, CutFamily, association
 from models.effects import Method, lacking
 from models.estimates import Estimate, risk_difference, stratified_risk_difference
 from models.finding import SweepEffect, SweepResult
+from models.grid import grid_of
 from models.held_out import HeldOut
 from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import CurvePoint, Resamples
@@ -27,7 +25,6 @@ from models.shape import step_or_smooth
 from models.splits import N_FOLDS
 
 _POWER = 0.8
-_LEVEL = 0.95
 _CLEAR = 0.01
 
 
@@ -123,7 +120,7 @@ def sweep(
     """
     task = _checked(candidates, outcome, block, rng, current, band, group, most_cuts)
     seen = association(task.family, task.outcome)
-    grid = _grid(task.family, seen)
+    grid = grid_of(task.family, seen)
     result = SweepResult("insufficient_data", seen.n, task.counted, lacking=_missing(task), grid=grid)
     if result.lacking:
         return result
@@ -204,32 +201,6 @@ def _missing(task: _Task) -> str:
     n = len(task.outcome)
     no_cut = f"no cut of any candidate leaves enough of the {n} accounts on both sides"
     return lacking(task.outcome) or ("" if len(task.family.cut) else no_cut)
-
-
-def _grid(family: CutFamily, seen: Association) -> dict[str, NDArray[Any]]:
-    n_not = seen.n - seen.n_reached
-    rate_reached = seen.good_reached / np.maximum(seen.n_reached, 1)
-    rate_not = (seen.n_good - seen.good_reached) / np.maximum(n_not, 1)
-    value = rate_reached - rate_not
-    (low1, up1), (low0, up0) = (
-        wilson(rate, np.maximum(n, 1), np.inf, _LEVEL)
-        for rate, n in ((rate_reached, seen.n_reached), (rate_not, n_not))
-    )
-    return {
-        "candidate": np.array([one.name for one in family.candidates], dtype=object)[family.owner],
-        "cut": family.cut,
-        "n_reached": seen.n_reached.astype(np.int64),
-        "share_reached": seen.n_reached / max(seen.n, 1),
-        "rate_reached": rate_reached,
-        "rate_not": rate_not,
-        "risk_difference": value,
-        # Newcombe 1998, of one cut alone: the best of many is lifted by having been searched for.
-        "lower": value - np.hypot(rate_reached - low1, up0 - rate_not),
-        "upper": value + np.hypot(up1 - rate_reached, rate_not - low0),
-        "phi": seen.phi,
-        "youden": seen.youden,
-        "p_single": seen.p_single,
-    }
 
 
 def _in_sample(task: _Task, best: int | None) -> list[SweepEffect]:
