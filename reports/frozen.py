@@ -26,6 +26,7 @@ from reports.learned import ModelPart
 from reports.restatement import Restatement
 from reports.review import Reviewer, shown
 
+SCHEMA_VERSION = 1
 SEAL, REVIEW, FRAMEWORK = "frozen.json", "review.json", "framework.json"
 
 
@@ -85,6 +86,7 @@ def freeze(
     known_at, framework = reviewer.proven.known_at(quarter), reviewer.framework
     grounds = reviewer.grounds.until(known_at, reviewer.quarters)
     seal = {
+        "schema_version": SCHEMA_VERSION,
         "quarter": quarter,
         "known_at": known_at.isoformat(),
         "seed": reviewer.seed,
@@ -125,6 +127,8 @@ def _seal(path: Path) -> Seal:
     try:
         with ZipFile(path) as archive:
             content = json.loads(archive.read(SEAL))
+        if content["schema_version"] > SCHEMA_VERSION:
+            raise DataError(f"{path} was frozen by a newer version of this program: update the program")
         return Seal(
             path, content["quarter"], pd.Timestamp(content["known_at"]), content["seed"], content["code_version"],
             content["framework_version"], content["framework_hash"],
@@ -149,6 +153,7 @@ def _tables(grounds: Grounds) -> dict[str, pd.DataFrame]:
         "volumes": grounds.volumes,
         "time_to": pd.concat(days, ignore_index=True) if days else pd.DataFrame({"milestone": []}),
         **{f"cohorts/{name}": cohort.frame for name, cohort in grounds.cohorts.by_name.items()},
+        **{f"traits/{name}": traits for name, traits in grounds.traits.items()},
     }
 
 
@@ -164,6 +169,7 @@ def _grounds(content: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], fra
         pd.Timestamp(content["data_from"]),
         pd.Timestamp(content["data_through"]),
         tables["volumes"],
+        {name: tables[f"traits/{name}"] for name in by_name},
         {
             name: days[days["milestone"] == name].set_index("account")["days"]
             for name in framework.of_kind("once")

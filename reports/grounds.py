@@ -19,6 +19,7 @@ from models.cohorts import Cohorts, build_cohorts
 from models.doubts import rule_doubts
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, CountRule, Milestone, StepsRule
+from models.mix import traits_of
 
 KNOWN_FROM = "known_from"  # of the closes, and after the name of an outcome of the cohorts
 
@@ -28,7 +29,8 @@ class Grounds:
     """What reviews rest on.
 
     account_ids: by account code. Knowledge reaches from `data_from` to just before `data_through`. volumes:
-    `features.volumes.quarterly_volumes`. time_to: days from signup to each once milestone, by name and account code.
+    `features.volumes.quarterly_volumes`. traits: what tells the customers of each cohort apart, by the index of its frame.
+    time_to: days from signup to each once milestone, by name and account code.
     caveats: what to hold against the rows and the rules, in sentences.
     """
 
@@ -37,20 +39,23 @@ class Grounds:
     data_from: pd.Timestamp
     data_through: pd.Timestamp
     volumes: pd.DataFrame
+    traits: dict[str, pd.DataFrame]
     time_to: "dict[str, pd.Series[float]]"
     caveats: tuple[str, ...]
 
     @classmethod
     def of(cls, framework: Framework, log: Log) -> "Grounds":
         """Everything that the reviews of one framework ask of a log. Raises DataError as `build_cohorts` does."""
-        doubts = rule_doubts(framework.milestones, log, framework.data)
+        data, doubts = framework.data, rule_doubts(framework.milestones, log, framework.data)
+        cohorts = build_cohorts(framework, log)
         return cls(
-            build_cohorts(framework, log),
+            cohorts,
             log.accounts["account_id"],
             log.data_from,
             log.data_through,
-            quarterly_volumes(log, framework.data),
-            {name: _time_to(framework.data, log, m) for name, m in framework.of_kind("once").items()},
+            quarterly_volumes(log, data),
+            {name: traits_of(cohort, log, data) for name, cohort in cohorts.by_name.items()},
+            {name: _time_to(data, log, m) for name, m in framework.of_kind("once").items()},
             (*_unusable(log), *(f"{doubt}." for said in doubts.values() for doubt in said)),
         )
 
@@ -58,6 +63,10 @@ class Grounds:
         """The part that a review as known at an instant can ask for: nothing in it is of later than that."""
         by_name = {
             name: replace(cohort, frame=_until(cohort.frame, known_at))
+            for name, cohort in self.cohorts.by_name.items()
+        }
+        traits = {
+            name: self.traits[name][cohort.frame["as_of"] <= known_at].reset_index(drop=True)
             for name, cohort in self.cohorts.by_name.items()
         }
         closes = _until(self.cohorts.closes, known_at)
@@ -69,6 +78,7 @@ class Grounds:
             account_ids=self.account_ids[self.account_ids.index.isin(looked_at)],
             data_through=min(self.data_through, known_at),
             volumes=self.volumes[closed].reset_index(drop=True),
+            traits=traits,
             time_to={
                 n: days[days.index.isin(by_name[n].frame["account"])] for n, days in self.time_to.items()
             },

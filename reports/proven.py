@@ -14,7 +14,6 @@ from models.effects import Effect, difference_in
 from models.estimates import Estimate
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
-from models.mix import traits_of
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
 from reports.grounds import Grounds
 from reports.judgement import Judgement, Settings
@@ -38,7 +37,7 @@ class Proven:
             seed=seed,
             data_through=grounds.data_through,
         )
-        self.judgement, self._traits = cache(self._judge), cache(self._traits_of)
+        self.judgement = cache(self._judge)
 
     def known_at(self, quarter: str) -> pd.Timestamp:
         """The instant a review of a quarter knows of: when it is due, or when it is asked for; no other knows more."""
@@ -61,11 +60,8 @@ class Proven:
         return closed[-2:]
 
     def _judge(self, name: str, quarter: str) -> Judgement:
-        cohort, known_at = self.cohorts.by_name[name], self.known_at(quarter)
-        return Judgement(cohort, known_at, self.settings, partial(self._traits, name))
-
-    def _traits_of(self, name: str) -> pd.DataFrame:
-        return traits_of(self.cohorts.by_name[name], self.log, self.framework.data)
+        cohort, traits = self.cohorts.by_name[name], partial(self.grounds.traits.__getitem__, name)
+        return Judgement(cohort, self.known_at(quarter), self.settings, traits)
 
     def milestone(self, name: str, quarter: str) -> dict[str, Any]:
         """What is proven of a milestone when the review of a quarter is due, and the verdict on it."""

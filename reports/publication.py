@@ -90,13 +90,11 @@ def _chosen(closed: list[str], quarter: str, reviewable: Callable[[], list[str]]
     return [quarter]
 
 
-def _decisions(workspace: Workspace, reviewer: Reviewer) -> dict[str, Any] | None:
-    """What people decided. Raises DataError for a name that is neither a milestone nor a closed quarter."""
-    path, framework = workspace.decisions, reviewer.framework
+def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) -> dict[str, Any] | None:
+    """What people decided. Raises DataError for a name that is neither a milestone nor one of the quarters."""
+    path = workspace.decisions
     if not path.exists():
         return None
-    # A replay knows less than those who decided later.
-    quarters = reviewer.quarters.closed(reviewer.grounds.data_from, clock())
     decided = read_yaml(path, "the meeting writes it") or {}
     nested = [name for key in quarters if isinstance(decided.get(key), dict) for name in decided[key]]
     unknown = [name for name in decided if name not in (*framework.milestones, *quarters, ADOPTIONS)]
@@ -114,7 +112,9 @@ def _publish_one(
 ) -> dict[str, Any]:
     """Write an edition and record it; only the newest of a quarter is part of the milestones' histories."""
     quarter, review, reviewer = edition.quarter, edition.review, edition.reviewer
-    decisions = _decisions(workspace, reviewer)
+    # Up to now: a replay knows less than those who decided later.
+    over = reviewer.quarters.closed(reviewer.grounds.data_from, clock())
+    decisions = _decisions(workspace, reviewer.framework, over)
     _write(folder, edition)
     known_at = shown(edition.known_at)
     tags = {
