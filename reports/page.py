@@ -260,7 +260,12 @@ def _environment() -> Environment:
         )
     }
     made.filters |= {"model_words": glossary.model_words, "model_label": model_label}
-    made.filters |= {"bounds": _bounds, "moved": _moved, "importance": _importance, "share_of_rate": _share_of_rate}
+    made.filters |= {
+        "bounds": _bounds,
+        "moved": _moved,
+        "importance": _importance,
+        "share_of_rate": _share_of_rate,
+    }
     made.tests["known"] = wording.known
     made.globals |= {
         "VERDICT_WORDS": glossary.VERDICT_WORDS,

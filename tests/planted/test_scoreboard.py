@@ -25,7 +25,7 @@ from models.finding import Verdict as SweepVerdict
 from models.late_leaks import late_records
 from models.leak_audit import CHECKS
 from models.shape import Shape
-from reports import scoreboard
+from reports import edition, restatement, scoreboard
 from reports.bars import audits, rankings, reviews
 from reports.bars.bar import Bar, Experiment, Score, Target, score
 from reports.bars.catalogue import BARS, STATIONARY, SWEPT_NULL, SWEPT_STATIONARY, TABLE
@@ -186,7 +186,7 @@ def cheap_seeds(one: Bar) -> range:
     """What takes seconds a company is looked at once or twice."""
     experiment: Any = one.experiment
     name, arguments = getattr(experiment, "func", experiment).__name__, getattr(experiment, "args", ())
-    if name in ("alarms", "replayed") or 20_000 in arguments:
+    if name in ("alarms", "replayed", "reviewed_again") or 20_000 in arguments:
         return FEW[:1]
     return FEW[:1] if name == "ranked" else FEW[:3]
 
@@ -284,6 +284,21 @@ def test_an_engine_that_takes_in_its_cutoff_is_an_alarm_on_the_clean_twin(
 def test_a_backfill_moves_the_past_where_it_is_read_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "open_log", lambda data, folder, known_at=None: open_log(data, folder))
     assert fails("matrix as known then", FEW[:1])
+
+
+def test_a_review_is_not_what_it_was_where_late_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edition, "open_log", lambda data, folder, known_at=None: open_log(data, folder))
+    assert fails("review as known then", FEW[:1])
+
+
+def test_nothing_moved_where_rows_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restatement, "_differing", lambda then, now: then.iloc[:0])
+    assert fails("what moved", FEW[:1])
+
+
+def test_everything_moved_where_what_matured_since_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restatement, "_reaching", lambda reviewer, *rest: reviewer)
+    assert fails("what moved", FEW[:1])
 
 
 def test_quiet_quarters_are_no_hold_without_an_error_budget(monkeypatch: pytest.MonkeyPatch) -> None:
