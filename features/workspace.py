@@ -55,7 +55,7 @@ class Workspace:
 
     @property
     def output(self) -> Path:
-        """Everything in here can be made again."""
+        """Everything in here can be made again, but for what reviews froze."""
         return self.root / "output"
 
     @property
