@@ -12,6 +12,7 @@ import pandas as pd
 from features.intake import open_log
 from features.matrix import Matrix, build_frame
 from features.workspace import Workspace, set_aside
+from models.cohorts import chosen_on
 from models.demonstration import make_company
 from models.framework import Framework, load_framework
 from models.leak_audit import CHECKS, audit
@@ -23,7 +24,7 @@ from reports.review import Reviewer
 AUDITED, REPLAYED = 1000, 250  # accounts
 N_LATE = 500  # rows
 N_RESTATED = 20  # accounts
-SETTLED = pd.Timedelta(days=90)  # after a review, when the backfill is known and another cohort is mature
+SETTLED = pd.Timedelta(days=90)  # after a review the backfill is known, and another cohort is mature
 MILESTONE = "activation"
 PLANTED = frozenset({"cutoff inside a period", "backfilled rows", "set after churn"})
 
@@ -108,11 +109,14 @@ def reviewed_again(seed: int) -> Restated:
     with company("leaky-clean", REPLAYED, seed) as (framework, place):
         path = place.root / str(framework.data.sources.events)
         events = pd.read_parquet(path)
-        quarter = framework.data.calendar.quarters.containing(_middle(events))
+        quarters, milestone = framework.data.calendar.quarters, framework.milestones[MILESTONE]
+        # Long enough ago that another cohort has matured since, late enough that some were not chosen on.
+        quarter = quarters.shift(quarters.containing(events["occurred_at"].max()), -2)
         due = framework.review_due(quarter)
         first = _edition(framework, place, quarter, due, seed)
         rows = first.reviewer.observations(quarter)
-        below = rows.loc[(rows["milestone"] == MILESTONE) & ~rows["reached"], "account_id"].drop_duplicates()
+        rows = rows[(rows["milestone"] == MILESTONE) & ~rows["reached"]]
+        below = rows.loc[~chosen_on(milestone, rows), "account_id"].drop_duplicates()
         late = below.sample(n=min(N_RESTATED, len(below)), random_state=seed)
         with set_aside(path) as aside:
             _over_the_cut(framework, events, late, due).to_parquet(aside, index=False)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import pytest
 from features.errors import DataError, UsageError
 from features.workspace import Workspace
 from models.framework import load_framework
-from reports import edition, frozen
-from reports.frozen import seals
+from reports import edition, frozen, replay, restatement, review
+from reports.frozen import seals, thaw
+from reports.learned import TRAINED_TODAY, Learned
 from reports.review import Reviewer
 from tests.unit.small_log import run, small_log, sources
 
@@ -26,6 +26,9 @@ def made(folder: Path, *, recorded: bool) -> Path:
     """A small product's workspace, up to a trained model."""
     tables = small_log(150, 800)
     if recorded:
+        events, ghost = tables["events"], {"account_id": "ghost", "event": "login"}
+        strays = pd.DataFrame([{**ghost, "occurred_at": events["occurred_at"].min()}] * 3)
+        tables["events"] = pd.concat([events, strays], ignore_index=True)
         tables["events"]["recorded_at"] = tables["events"]["occurred_at"] + pd.Timedelta(hours=1)
     asked = (
         ["init", folder, *sources(folder / "data", tables)],
@@ -71,11 +74,10 @@ def content(folder: Path, quarter: str, known_at: str | None = None) -> list[byt
 
 
 def with_events(folder: Path, change: Any) -> None:
-    """The same workspace after its events were changed, measured and learned from again."""
+    """The same workspace after its events were changed and measured again."""
     path = folder / "data" / "events.parquet"
     change(pd.read_parquet(path)).to_parquet(path, index=False)
-    for command in ("features", "train"):
-        assert run(command, "-w", folder).code == 0
+    assert run("features", "-w", folder).code == 0
 
 
 def without_some(events: pd.DataFrame) -> pd.DataFrame:
@@ -84,11 +86,11 @@ def without_some(events: pd.DataFrame) -> pd.DataFrame:
     return events[~(events["account_id"].isin([f"a{i}" for i in range(40)]) & early)]
 
 
-def backfilled(events: pd.DataFrame) -> pd.DataFrame:
-    """The events of ten accounts once more, which came in after the review was due."""
+def backfilled(events: pd.DataFrame, days: int = 3) -> pd.DataFrame:
+    """The events of ten accounts once more, which came in so many days after the review was due."""
     late = events[events["account_id"].isin([f"a{i}" for i in range(10)])]
-    late = late[late["occurred_at"] < KNOWN].assign(recorded_at=KNOWN + pd.Timedelta(days=3))
-    return pd.concat([events, late], ignore_index=True)
+    late = late[late["occurred_at"] < KNOWN - pd.Timedelta(days=20)]
+    return pd.concat([events, late.assign(recorded_at=KNOWN + pd.Timedelta(days=days))], ignore_index=True)
 
 
 # --- the same bytes ---
@@ -111,6 +113,8 @@ def test_what_was_recorded_later_does_not_move_a_review(recorded: Path, tmp_path
     folder = copied(recorded, tmp_path / "again")
     assert reviewed(folder, "2025Q2")["known_at"] == "2025-07-15"
     before = content(folder, "2025Q2")
+    # Rows that could not be used, of those recorded by then.
+    assert b"3 of 6,520 rows of events" in before[0]
     with_events(folder, backfilled)
     for asked in (("2025Q2",), ("2025Q2", "--known-at", "2025-07-15")):
         again = reviewed(folder, *asked)
@@ -127,6 +131,35 @@ def test_what_was_recorded_later_does_not_move_a_review(recorded: Path, tmp_path
     assert later["restated"]["accounts"] == told["account_id"].nunique() >= 5
 
 
+def test_what_was_recorded_between_two_dates_is_told_by_the_later_review(
+    recorded: Path, tmp_path: Path
+) -> None:
+    folder = copied(recorded, tmp_path / "again")
+    assert reviewed(folder, "2025Q2", "--known-at", "2025-07-03")["restated"]["accounts"] == 0
+    with_events(folder, lambda events: backfilled(events, days=-3))
+    told = reviewed(folder, "2025Q2")["restated"]
+    assert told["accounts"] >= 5
+    # Made once more it says the same: what was first published at its own date stands.
+    before = content(folder, "2025Q2")
+    assert reviewed(folder, "2025Q2")["restated"] == told
+    assert content(folder, "2025Q2") == before
+
+
+def test_of_recorded_rows_the_model_is_that_of_the_first_review(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied(recorded, tmp_path / "again")
+    monkeypatch.setattr(Learned, "_model", lambda *_: {"sentence": "as told then", "overall": {}})
+    assert reviewed(folder, "2025Q2")["notes"] == []
+    before = content(folder, "2025Q2")
+    assert TRAINED_TODAY in json.loads(before[0])["caveats"]
+    monkeypatch.setattr(Learned, "_model", lambda *_: {"sentence": "as trained since", "overall": {}})
+    (note,) = reviewed(folder, "2025Q2")["notes"]
+    assert note == "2025Q2: the model and the ranking are those it was first published with"
+    reviewed(folder, "2025Q2", "--known-at", "2025-07-15")
+    assert content(folder, "2025Q2") == content(folder, "2025Q2", "2025-07-15") == before
+
+
 def test_without_times_of_recording_what_was_frozen_is_replayed(plain: Path, tmp_path: Path) -> None:
     folder = copied(plain, tmp_path / "again")
     with_events(folder, without_some)
@@ -137,9 +170,13 @@ def test_without_times_of_recording_what_was_frozen_is_replayed(plain: Path, tmp
     assert content(folder, "2025Q2") == content(plain, "2025Q2")
     page = Path(again["report"]).read_text()
     assert "known at 15 Jul 2025" in page
+    # It is recorded, and no part of the milestones' histories.
+    assert json.loads((Path(again["report"]).parent / "links.json").read_text())["milestones"] == {}
+    assert "restated.parquet" not in {path.name for path in Path(again["report"]).parent.iterdir()}
     # Neither the tables nor the model are asked.
     shutil.rmtree(folder / "data")
     shutil.rmtree(folder / "output" / "models")
+    (folder / "decisions.yaml").write_text("2025Q4: {utilization: keep}\n")  # decided since
     reviewed(folder, "latest", "--known-at", "2025-07-15")
     assert content(folder, "2025Q2", "2025-07-15") == content(plain, "2025Q2")
 
@@ -157,6 +194,30 @@ def test_what_was_frozen_is_replayed_under_the_framework_it_was_frozen_with(
     # Other definitions are no restatement of rows.
     assert reviewed(folder, "2025Q2")["restated"] == {"accounts": 0, "moved": []}
     assert len(seals(Workspace(folder), "2025Q2")) == 2
+    reviewed(folder, "2025Q2", "--known-at", "2025-07-15")
+    assert content(folder, "2025Q2", "2025-07-15") == content(folder, "2025Q2") != content(plain, "2025Q2")
+
+
+def test_a_program_that_makes_other_numbers_of_the_same_rows_says_so(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied(plain, tmp_path / "again")
+    monkeypatch.setattr(review, "SCHEMA_VERSION", 2)
+    (note,) = reviewed(folder, "2025Q2", "--known-at", "2025-07-15")["notes"]
+    assert "makes other numbers of the same rows than the one that froze them" in note
+    # And that is no restatement.
+    monkeypatch.setattr(restatement, "_moved", lambda *_: ({"milestone": "any", "what": "verdict"},))
+    assert reviewed(folder, "2025Q2")["restated"] == {"accounts": 0, "moved": []}
+
+
+def test_a_day_is_the_one_that_reviews_name_or_begins_where_the_company_is(plain: Path) -> None:
+    utc = load_framework(plain / "framework.yaml")
+    data = utc.data.model_copy(
+        update={"calendar": utc.data.calendar.model_copy(update={"timezone": "Asia/Tokyo"})}
+    )
+    framework = utc.model_copy(update={"data": data})
+    assert replay._occasion(framework, "2025Q2", "2025-07-15") == ("2025Q2", KNOWN)
+    assert replay._occasion(framework, "latest", "2025-07-16") == ("2025Q2", pd.Timestamp("2025-07-15T15:00"))
 
 
 # --- what moved ---
@@ -205,6 +266,7 @@ def test_a_page_says_what_was_restated_and_names_no_account(plain: Path, tmp_pat
     assert "Restated:" not in quiet
     with_events(folder, without_some)
     n = reviewed(folder, "2025Q2")["restated"]["accounts"]
+    assert f"restated: 2025Q2, {n} accounts have other rows" in run("review", "2025Q2", "-w", folder).out
     where = Workspace(folder).review("2025Q2")
     page = (where / "review.html").read_text()
     assert re.search(
@@ -281,10 +343,9 @@ def test_quarters_whose_rows_came_in_too_late_are_left_out_of_all(recorded: Path
 
 
 @pytest.fixture
-def early(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A day on which the review of 2025Q2 is not due yet."""
     monkeypatch.setattr(edition, "clock", lambda: pd.Timestamp("2025-07-10"))
-    return
 
 
 def test_a_review_before_it_is_due_is_not_frozen(plain: Path, tmp_path: Path, early: None) -> None:
@@ -336,8 +397,6 @@ def test_a_damaged_file_is_told_in_words(plain: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_frozen_knows_nothing_from_later(plain: Path) -> None:
-    from reports.frozen import thaw
-
     (seal,) = seals(Workspace(plain), "2025Q2")
     assert seal.framework_hash == load_framework(plain / "framework.yaml").hash
     grounds = thaw(seal).reviewer.grounds
