@@ -1,23 +1,19 @@
 """The features room's command: `features`."""
 
-import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from features.console import Console, JsonOption, WorkspaceOption
 from features.errors import UsageError
+from features.instants import KnownAtOption, instant_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.declaration import Data
     from features.workspace import Workspace
-
-DAY_IN_A_ZONE = re.compile(r"^(\d{4}-\d\d-\d\d)(Z|[+-]\d\d(?::?\d\d)?)$")
 
 
 def mount(app: typer.Typer) -> None:
@@ -31,13 +27,7 @@ def features(
         bool, typer.Option("--list", help="Show every feature with its meaning, and build nothing.")
     ] = False,
     anew: Annotated[bool, typer.Option(help="Count everything again, whatever earlier builds kept.")] = False,
-    known_at: Annotated[
-        str | None,
-        typer.Option(
-            help="As it was knowable when this day began, or at this time (2024-04-01, 2024-04-01T18:00, 2024-04-01Z), not as"
-            " the tables say today."
-        ),
-    ] = None,
+    known_at: KnownAtOption = None,
     adoption: Annotated[
         bool,
         typer.Option("--adoption", help="Show who uses each feature, as counted last, and build nothing."),
@@ -52,7 +42,7 @@ def features(
         raise UsageError("--list and --adoption show different things: give one of them")
     console, place = Console(as_json), Workspace(workspace.resolve())
     data = read_data(place.framework)
-    instant = None if known_at is None else _instant(known_at, data.calendar.timezone)
+    instant = None if known_at is None else instant_of(known_at, data.calendar.timezone)
     if adoption:
         _show_adoption(console, place, data)
     elif listed:
@@ -136,19 +126,3 @@ def _show_adoption(console: Console, place: "Workspace", data: "Data") -> None:
         console.say(line)
     console.table(listing(found), COLUMNS)
     console.result(found)
-
-
-def _instant(text: str, zone: str) -> "pd.Timestamp":
-    """A date or time of an option as naive UTC, in the declared zone where it names none. Raises UsageError."""
-    import pandas as pd
-
-    try:
-        # Python reads a zone after a time of day only.
-        moment = datetime.fromisoformat(DAY_IN_A_ZONE.sub(r"\1T00:00\2", text.strip()))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
-        return pd.Timestamp(moment.astimezone(UTC).replace(tzinfo=None))
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"--known-at {text}: is no date or time: write it as 2024-03-31 or 2024-03-31T18:00, and a zone after it, such"
-            f" as Z or +02:00, where it is not of {zone}"
-        ) from error

@@ -55,7 +55,7 @@ class Workspace:
 
     @property
     def output(self) -> Path:
-        """Everything in here can be made again."""
+        """Everything in here can be made again, but for what reviews froze."""
         return self.root / "output"
 
     @property
@@ -109,6 +109,14 @@ class Workspace:
     def review(self, quarter: str) -> Path:
         """review.html, review.json and observations.parquet of one quarter."""
         return self.output / "reviews" / quarter
+
+    def replay(self, quarter: str, known_at: str) -> Path:
+        """The same of a review as known at another instant."""
+        return self.review(quarter) / "known-at" / known_at
+
+    def frozen(self, quarter: str) -> Path:
+        """What reviews of a quarter rested on when they were first published, a file for each; written once."""
+        return self.review(quarter) / "frozen"
 
     def require(self, path: Path, command: str) -> Path:
         """The path, if an earlier command made it. Raises DataError naming that command."""

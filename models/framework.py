@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from features.declaration import Data
@@ -167,6 +168,11 @@ class Framework(Declared):
     def shortest_quarter_days(self) -> int:
         """Days of the shortest quarter: February to April has 89, every other at least 90."""
         return 89 if self.data.calendar.fiscal_year_starts_in_month % 3 == 2 else 90
+
+    def review_due(self, quarter: str) -> pd.Timestamp:
+        """When the review of a quarter is due: its end plus the settling lag."""
+        lag = pd.Timedelta(days=self.review.settling_lag_days)
+        return self.data.calendar.quarters.end(quarter) + lag
 
     def shares_behaviour(self, name: str, outcome: str | None = None) -> tuple[str, ...]:
         """The events and states that a milestone and an outcome, by default its primary one, both count, in disjoint windows.

@@ -1,12 +1,16 @@
 """The reports room's commands: `review`, `chain`, `demo`, `scoreboard` and the group `framework`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from features.console import Console, JsonOption, WorkspaceOption
+from features.instants import KnownAtOption
 from reports import framework_commands
+
+if TYPE_CHECKING:
+    from features.workspace import Workspace
 
 
 def mount(app: typer.Typer) -> None:
@@ -23,27 +27,56 @@ def review(
         str, typer.Argument(help="A closed quarter such as 2024Q3, `latest`, or `all`.")
     ] = "latest",
     workspace: WorkspaceOption = Path(),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    known_at: KnownAtOption = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of everything random; what was frozen keeps its own.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the framework review of a quarter: what each milestone still predicts, as known at its close."""
+    """Write the framework review of a quarter: what each milestone still predicts, as known at its close.
+
+    With --known-at it is replayed as known then, in a folder of its own.
+    """
     from features.workspace import Workspace
-    from reports.publication import publish
+    from reports.publication import publish, replay
 
     console = Console(as_json)
     place = Workspace(workspace.resolve())
     with console.progress("review") as progress:
-        made = publish(place, quarter, seed, progress)
-    if not made:
+        if known_at is None:
+            every = publish(place, quarter, seed, progress)
+        else:
+            every = [replay(place, quarter, known_at, seed, progress)]
+    made = [item for item in every if "left_out" not in item]
+    _say_reviews(console, place, every, made)
+    console.result({"reviews": every})
+
+
+def _say_reviews(
+    console: Console, place: "Workspace", every: list[dict[str, Any]], made: list[dict[str, Any]]
+) -> None:
+    """What became of each review that was asked for; the newest in words."""
+    for item in every:
+        if "left_out" in item:
+            console.warn(f"left out: {item['left_out']}")
+    if not every:
         console.say("Insufficient data: no quarter of the log has closed yet, so there is nothing to review.")
     for item in made[-1:]:
         console.say(f"{item['quarter']}: {item['headline']}")
+        for note in item["notes"]:
+            console.say(note)
+    for item in made:
+        if n := item["restated"]["accounts"]:
+            moved = len(item["restated"]["moved"])
+            console.say(
+                f"restated: {item['quarter']}, {n:,} accounts have other rows; headline numbers moved: {moved}"
+            )
+    for item in made[-1:]:
         console.say(f"report: {item['report']}")
     if len(made) > 1:
         console.say(
             f"{len(made)} reviews, {made[0]['quarter']} to {made[-1]['quarter']}, in {place.output / 'reviews'}"
         )
-    console.result({"reviews": made})
 
 
 def chain(workspace: WorkspaceOption = Path(), as_json: JsonOption = False) -> None:

@@ -5,7 +5,6 @@ quarters it was chosen on. Those stay in the history, marked.
 """
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,7 +53,7 @@ class Judgement:
         cohort: Cohort,
         known_at: pd.Timestamp,
         settings: Settings,
-        traits: Callable[[], pd.DataFrame] | None = None,
+        traits: pd.DataFrame | None = None,
     ) -> None:
         """traits: what tells the customers apart, by the index of the cohort's frame (`models.mix.traits_of`)."""
         self.cohort, self.settings, self.traits = cohort, settings, traits
@@ -104,7 +103,7 @@ class Judgement:
             return None
         chosen = self.judged[chosen_on(self.milestone, self.judged)]
         expected = self.milestone.expected_interval is not None
-        return mix_shift(self.recent, chosen if expected else self.held_out_before, self.traits())
+        return mix_shift(self.recent, chosen if expected else self.held_out_before, self.traits)
 
     def _cause(self, n_tests: int) -> Cause | None:
         """Of a change: mix where most of it goes with the customers for certain and what is left is not shown; else decay."""

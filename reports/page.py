@@ -212,6 +212,21 @@ def _models(model: Row) -> list[tuple[str, Row]]:
     ]
 
 
+def _moved(row: Row, key: str) -> str:
+    """What a headline number was, or is, in its own unit."""
+    what, value = row["what"], row[key]
+    if what == "verdict":
+        return glossary.VERDICT_WORDS.get(str(value), wording.NOT_ENOUGH)
+    if isinstance(value, list):
+        ends = [wording.number(end) for end in value if wording.known(end)]
+        return " to ".join(dict.fromkeys(ends)) or wording.NOT_DEFINED
+    if not wording.known(value):
+        return wording.NOT_DEFINED if what in ("plateau", "operating cut") else wording.NOT_ENOUGH
+    if what == "adoption":
+        return f"{100 * value:.1f} %"  # with the decimal that may be all that moved
+    return wording.points(value) if str(what).endswith("effect") else wording.number(value)
+
+
 def _bounds(record: Row) -> str:
     """The interval of a difference alone: "(8.1 to 15.6)"."""
     text = wording.difference(record)
@@ -245,7 +260,12 @@ def _environment() -> Environment:
         )
     }
     made.filters |= {"model_words": glossary.model_words, "model_label": model_label}
-    made.filters |= {"bounds": _bounds, "importance": _importance, "share_of_rate": _share_of_rate}
+    made.filters |= {
+        "bounds": _bounds,
+        "moved": _moved,
+        "importance": _importance,
+        "share_of_rate": _share_of_rate,
+    }
     made.tests["known"] = wording.known
     made.globals |= {
         "VERDICT_WORDS": glossary.VERDICT_WORDS,

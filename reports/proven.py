@@ -1,48 +1,56 @@
 """The clock of the proven: what each milestone does, over every cohort whose outcome was known when a review was due."""
 
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from itertools import count
 from typing import Any
 
 import pandas as pd
 
-from features.log import Log
 from features.outcomes import EXPANDED
 from models.chain import basis, link
-from models.cohorts import Cohort, Cohorts
+from models.cohorts import Cohort
 from models.effects import Effect, difference_in
 from models.estimates import Estimate
 from models.framework import Framework
 from models.milestones import DORMANT, RETAINED, Milestone
-from models.mix import traits_of
 from reports.budget import accounts_to_decide, looks_a_year, smallest_detectable
 from reports.effects import effects, history
+from reports.grounds import Grounds
 from reports.judgement import Judgement, Settings
 from reports.verdicts import sentence, verdict
 
 
 class Proven:
-    """Judgements of the milestones of one framework, each made once."""
+    """Judgements of the milestones of one framework, each made once.
 
-    def __init__(self, framework: Framework, log: Log, cohorts: Cohorts, seed: int) -> None:
-        self.framework, self.log, self.cohorts = framework, log, cohorts
+    at: a quarter that is asked for as known at another instant than when its review is due, and that instant.
+    """
+
+    def __init__(
+        self, framework: Framework, grounds: Grounds, seed: int, at: tuple[str, pd.Timestamp] | None = None
+    ) -> None:
+        self.framework, self.grounds, self.cohorts, self.at = framework, grounds, grounds.cohorts, at
         self.quarters = framework.data.calendar.quarters
         self.settings = Settings(
             band=framework.review.adoption_band,
             n_milestones=max(len(framework.milestones), 1),
             seed=seed,
-            data_through=log.data_through,
+            data_through=grounds.data_through,
         )
-        self.judgement, self._traits = cache(self._judge), cache(self._traits_of)
+        self.judgement = cache(self._judge)
 
     def known_at(self, quarter: str) -> pd.Timestamp:
-        """When the review of a quarter is due: its end plus the settling lag."""
-        return self.quarters.end(quarter) + pd.Timedelta(days=self.framework.review.settling_lag_days)
+        """The instant a review of a quarter knows of: when it is due, or when it is asked for; no other knows more."""
+        due = self.framework.review_due(quarter)
+        if self.at is None:
+            return due
+        asked, instant = self.at
+        return instant if quarter == asked else min(due, instant)
 
     def closed(self) -> list[str]:
         """Every quarter of the log that has closed."""
-        return self.quarters.closed(self.log.data_from, self.log.data_through)
+        return self.quarters.closed(self.grounds.data_from, self.grounds.data_through)
 
     def reviewable(self) -> list[str]:
         """The closed quarters from the first with a mature cohort on; the last two where none ever matured."""
@@ -53,11 +61,8 @@ class Proven:
         return closed[-2:]
 
     def _judge(self, name: str, quarter: str) -> Judgement:
-        cohort, known_at = self.cohorts.by_name[name], self.known_at(quarter)
-        return Judgement(cohort, known_at, self.settings, partial(self._traits, name))
-
-    def _traits_of(self, name: str) -> pd.DataFrame:
-        return traits_of(self.cohorts.by_name[name], self.log, self.framework.data)
+        cohort = self.cohorts.by_name[name]
+        return Judgement(cohort, self.known_at(quarter), self.settings, self.grounds.traits[name])
 
     def milestone(self, name: str, quarter: str) -> dict[str, Any]:
         """What is proven of a milestone when the review of a quarter is due, and the verdict on it."""
@@ -133,13 +138,13 @@ class Proven:
         }
 
     def _quarters_until(self, quarter: str) -> list[str]:
-        first = self.quarters.containing(self.log.data_from)
+        first = self.quarters.containing(self.grounds.data_from)
         return [self.quarters.shift(first, i) for i in range(self.quarters.distance(first, quarter) + 1)]
 
     def _next_matures(self, cohort: Cohort, quarter: str) -> str:
         """The date on which the next cohort quarter is known as a whole."""
         known_at = self.known_at(quarter)
-        first = self.quarters.containing(self.log.data_from)
+        first = self.quarters.containing(self.grounds.data_from)
         dates = (cohort.matures_at(self.quarters.shift(first, i), "primary") for i in count())
         return next(date for date in dates if date > known_at).date().isoformat()
 

@@ -1,6 +1,8 @@
 """Publish reviews: compute, freeze, render and record them, one folder per quarter."""
 
 import json
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +10,17 @@ from experiments.tracking import Store
 from features.document import read_yaml
 from features.errors import DataError, UsageError
 from features.intake import open_log
-from features.matrix import read_matrix
 from features.progress import ProgressCallback
 from features.version import code_version
-from features.workspace import Workspace, set_aside, write_text
-from models.cohorts import build_cohorts
+from features.workspace import Workspace, discard, set_aside, write_text
 from models.decisions import ADOPTIONS
 from models.framework import Framework, load_framework
+from reports.edition import Edition, clock, closed, grounds_then, is_recorded, made_anew
+from reports.grounds import Grounds
+from reports.learned import Learned
 from reports.page import render
-from reports.review import Learned, Reviewer
+from reports.replay import replayed
+from reports.review import Reviewer, shown
 
 if TYPE_CHECKING:
     from experiments.recorded_run import Run
@@ -25,25 +29,50 @@ if TYPE_CHECKING:
 def publish(
     workspace: Workspace, quarter: str, seed: int, progress: ProgressCallback
 ) -> list[dict[str, Any]]:
-    """Write the review of a quarter, of the latest closed one, or of all. Raises UsageError for one not closed."""
+    """Write the review of a quarter, of the latest closed one, or of all, each as known when it was due.
+
+    Raises UsageError for one not closed.
+    """
     framework = load_framework(workspace.framework)
     progress("reading the events", 0.02)
     log = open_log(framework.data, workspace.root)
-    learned = _learned(workspace, framework)
-    cohorts = build_cohorts(framework, log)
-    reviewer = Reviewer(framework, log, cohorts, learned, seed)
-    chosen = _chosen(reviewer, quarter)
+    recorded, learned = is_recorded(framework.data), cache(partial(Learned.of, workspace, framework))
+    today = cache(lambda: Reviewer(framework, Grounds.of(framework, log), seed))
+    chosen = _chosen(closed(framework, log), quarter, lambda: today().proven.reviewable())
     store = Store.of(workspace.root, framework.name)
-    decisions = _decisions(workspace, framework, reviewer.proven.closed())
-    made = []
+    made: list[dict[str, Any]] = []
     for i, name in enumerate(chosen):
         progress(f"reviewing {name}", 0.1 + 0.9 * i / len(chosen))
-        made.append(_publish_one(workspace, store, reviewer, name, decisions))
+        try:
+            reviewer = _then(workspace, framework, name, seed) if recorded else today()
+        except (DataError, UsageError) as error:
+            if quarter != "all":
+                raise
+            made.append({"quarter": name, "left_out": str(error)})
+            continue
+        edition = made_anew(workspace, reviewer, name, learned, recorded=recorded)
+        made.append(_publish_one(workspace, store, edition, workspace.review(name), newest=True))
     return made
 
 
-def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
-    closed, reviewable = reviewer.proven.closed(), reviewer.proven.reviewable()
+def replay(
+    workspace: Workspace, quarter: str, known_at: str, seed: int, progress: ProgressCallback
+) -> dict[str, Any]:
+    """Write the review of a quarter as known at another instant, beside the newest one. Raises UsageError as `replayed`."""
+    progress("looking for what was frozen", 0.02)
+    edition = replayed(workspace, quarter, known_at, seed)
+    store = Store.of(workspace.root, edition.reviewer.framework.name)
+    folder = workspace.replay(edition.quarter, shown(edition.known_at).replace(":", ""))
+    return _publish_one(workspace, store, edition, folder, newest=False)
+
+
+def _then(workspace: Workspace, framework: Framework, quarter: str, seed: int) -> Reviewer:
+    """The reviewer of what had been recorded when the review of a quarter was due."""
+    due = framework.review_due(quarter)
+    return Reviewer(framework, grounds_then(workspace, framework, quarter, due), seed)
+
+
+def _chosen(closed: list[str], quarter: str, reviewable: Callable[[], list[str]]) -> list[str]:
     if not closed and quarter in ("all", "latest"):
         return []
     if not closed:
@@ -51,7 +80,7 @@ def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
             f"{quarter} has not closed: no quarter of the log has, and a review needs a whole one"
         )
     if quarter == "all":
-        return reviewable
+        return reviewable()
     if quarter == "latest":
         return closed[-1:]
     if quarter not in closed:
@@ -61,14 +90,8 @@ def _chosen(reviewer: Reviewer, quarter: str) -> list[str]:
     return [quarter]
 
 
-def _learned(workspace: Workspace, framework: Framework) -> Learned:
-    matrix = read_matrix(workspace, framework.data)
-    record = workspace.read_json(workspace.models / "model.json", "train")
-    predictions = workspace.read_table(workspace.models / "predictions.parquet", "train")
-    return Learned(record, predictions, matrix)
-
-
 def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) -> dict[str, Any] | None:
+    """What people decided. Raises DataError for a name that is neither a milestone nor one of the quarters."""
     path = workspace.decisions
     if not path.exists():
         return None
@@ -85,38 +108,58 @@ def _decisions(workspace: Workspace, framework: Framework, quarters: list[str]) 
 
 
 def _publish_one(
-    workspace: Workspace, store: Store, reviewer: Reviewer, quarter: str, decisions: dict[str, Any] | None
+    workspace: Workspace, store: Store, edition: Edition, folder: Path, *, newest: bool
 ) -> dict[str, Any]:
-    review = reviewer.review(quarter)
-    folder = workspace.review(quarter)
-    tables = {"observations": reviewer.observations(quarter), "accounts": reviewer.accounts(quarter)}
-    for name, table in tables.items():
-        with set_aside(folder / f"{name}.parquet") as path:
-            table.to_parquet(path, index=False)
-    write_text(
-        folder / "review.json", json.dumps(review, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    """Write an edition and record it; only the newest of a quarter is part of the milestones' histories."""
+    quarter, review, reviewer = edition.quarter, edition.review, edition.reviewer
+    # Up to now: a replay knows less than those who decided later.
+    over = reviewer.quarters.closed(reviewer.grounds.data_from, clock())
+    decisions = _decisions(workspace, reviewer.framework, over)
+    _write(folder, edition)
+    known_at = shown(edition.known_at)
     tags = {
         "quarter": quarter,
+        "known_at": known_at,
         "framework.version": reviewer.framework.version,
         "framework.hash": reviewer.framework.hash,
         "framework.proposed": reviewer.framework.proposed,
         "code_version": code_version(),
         "seed": reviewer.seed,
     }
-    with store.run(f"review {quarter}", "review", note=_note(review), tags=tags) as run:
+    name = f"review {quarter}" if newest else f"review {quarter} as known at {known_at}"
+    with store.run(name, "review", note=_note(review), tags=tags) as run:
         links: dict[str, Any] = {"review": run.links(), "milestones": {}}
-        for milestone in review["milestones"]:
+        for milestone in review["milestones"] if newest else ():
             links["milestones"][milestone["name"]] = _record_history(store, reviewer, milestone, tags)
         write_text(folder / "links.json", json.dumps(links, indent=1) + "\n")
         write_text(folder / "review.html", render(review, decisions, links))
         _record(run, review, folder)
     return {
         "quarter": quarter,
+        "known_at": known_at,
         "headline": review["headline"],
+        "restated": review["restated"],
+        "notes": list(edition.notes),
         "report": str(folder / "review.html"),
         "run": links["review"],
     }
+
+
+def _write(folder: Path, edition: Edition) -> None:
+    """The tables, and review.json."""
+    tables = {
+        "observations": edition.reviewer.observations(edition.quarter),
+        "accounts": edition.reviewer.accounts(edition.quarter),
+        "restated": edition.restatement.rows,
+    }
+    for name, table in tables.items():
+        path = folder / f"{name}.parquet"
+        if name == "restated" and not edition.restatement.accounts:
+            discard(path)  # of an earlier edition
+            continue
+        with set_aside(path) as aside:
+            table.to_parquet(aside, index=False)
+    write_text(folder / "review.json", edition.text)
 
 
 def _record(run: "Run", review: dict[str, Any], folder: Path) -> None:
@@ -142,7 +185,7 @@ def _record_history(
     identity = {"milestone": name, "milestone.version": reviewer.framework.version}
     store.supersede("milestones", identity)
     identity["superseded"] = "false"
-    origin = reviewer.quarters.containing(reviewer.log.data_from)
+    origin = reviewer.quarters.containing(reviewer.grounds.data_from)
     note = f"**{milestone['verdict']}** as of the review of {tags['quarter']}. {milestone['sentence']}\n\nStep 0 is {origin}."
     params = {
         "rule": milestone["rule"],

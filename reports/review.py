@@ -5,58 +5,50 @@ the review was due. `Reviewer` holds what all quarters share, so that any number
 data.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from features.adoption import recent_adoption
-from features.log import Log
-from features.matrix import Matrix
 from features.phrases import listing
-from models.cohorts import Cohorts
-from models.doubts import rule_doubts
-from models.evaluation import evaluate
 from models.framework import Framework
+from reports.grounds import Grounds
+from reports.learned import ModelPart
 from reports.proven import Proven
 from reports.snapshot import Snapshots
 from reports.verdicts import Verdict
 
 SCHEMA_VERSION = 1
-RANKED = 40
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What `milestones train` left in the workspace; empty where it found too little."""
-
-    record: dict[str, Any]
-    predictions: pd.DataFrame
-    matrix: Matrix
 
 
 class Reviewer:
-    """Everything that the reviews of one framework share."""
+    """Everything that the reviews of one framework share.
 
-    def __init__(self, framework: Framework, log: Log, cohorts: Cohorts, learned: Learned, seed: int) -> None:
-        self.framework, self.log, self.cohorts = framework, log, cohorts
-        self.learned, self.seed = learned, seed
+    at: a quarter whose review is asked for as known at another instant than when it is due, and that instant.
+    """
+
+    def __init__(
+        self, framework: Framework, grounds: Grounds, seed: int, at: tuple[str, pd.Timestamp] | None = None
+    ) -> None:
+        self.framework, self.grounds, self.seed = framework, grounds, seed
+        self.cohorts = grounds.cohorts
         self.quarters = framework.data.calendar.quarters
-        self.doubts = rule_doubts(framework.milestones, log, framework.data)
-        self.proven = Proven(framework, log, cohorts, seed)
-        self.snapshots = Snapshots(framework, log, cohorts)
+        self.proven = Proven(framework, grounds, seed, at)
+        self.snapshots = Snapshots(framework, grounds)
 
-    def review(self, quarter: str) -> dict[str, Any]:
-        """review.json of one quarter."""
-        framework = self.framework
-        milestones = [self._milestone(name, quarter) for name in framework.milestones]
-        model, ranking = self._model(quarter), self._ranking(quarter)
+    def milestones(self, quarter: str) -> list[dict[str, Any]]:
+        """What is known of each milestone, in the order of the framework."""
+        return [self._milestone(name, quarter) for name in self.framework.milestones]
+
+    def review(self, quarter: str, said: ModelPart) -> dict[str, Any]:
+        """review.json of one quarter, but for what was restated; `said` is what it says of the model."""
+        framework, milestones = self.framework, self.milestones(quarter)
+        known_at = self.proven.known_at(quarter)
         return {
             "schema_version": SCHEMA_VERSION,
             "product": framework.name,
             "quarter": quarter,
-            "known_at": self.proven.known_at(quarter).date().isoformat(),
-            "data_through": min(self.log.data_through, self.proven.known_at(quarter)).isoformat(),
+            "known_at": shown(known_at),
+            "data_through": min(self.grounds.data_through, known_at).isoformat(),
             "framework": {
                 "name": framework.name,
                 "version": framework.version,
@@ -72,11 +64,11 @@ class Reviewer:
             "funnel": self.snapshots.funnel(quarter),
             "volumes": self.snapshots.volumes(quarter),
             "volumes_history": self.snapshots.volumes_history(quarter),
-            "model": model,
-            "ranking": ranking,
+            "model": said.model,
+            "ranking": said.ranking,
             "segments": [],
             "annotations": self._annotations(quarter),
-            "caveats": self._caveats(),
+            "caveats": [*self._caveats(), *said.caveats],
         }  # fmt: skip
 
     def _milestone(self, name: str, quarter: str) -> dict[str, Any]:
@@ -102,34 +94,8 @@ class Reviewer:
 
     def _with_ids(self, frame: pd.DataFrame) -> pd.DataFrame:
         named = frame.drop(columns="account")
-        named.insert(
-            0, "account_id", self.log.accounts["account_id"].to_numpy()[frame["account"].to_numpy(int)]
-        )
+        named.insert(0, "account_id", self.grounds.account_ids.loc[frame["account"].to_numpy(int)].to_numpy())
         return named
-
-    # The model.
-
-    def _model(self, quarter: str) -> dict[str, Any] | None:
-        main = self.learned.record.get("name")
-        known_at = self.proven.known_at(quarter)
-        predictions = self.learned.predictions
-        if main is None or not len(predictions) or not (predictions["known_from"] <= known_at).any():
-            return None
-        return evaluate(predictions, main, self.seed, known_at).as_dict()
-
-    def _ranking(self, quarter: str) -> list[dict[str, Any]]:
-        """Importance from the newest block of predictions whose outcomes were all known by then, with adoption then."""
-        known_at = self.proven.known_at(quarter)
-        blocks = [
-            b for b in self.learned.record.get("importance", []) if pd.Timestamp(b["known_from"]) <= known_at
-        ]
-        if not blocks:
-            return []
-        rows = sorted(blocks[-1]["features"], key=lambda row: -row["importance"])[:RANKED]
-        frame, words = self.learned.matrix.frame, self.learned.matrix.described()
-        features = [words[row["feature"]] for row in rows]
-        shares = recent_adoption(frame[frame["as_of"] <= known_at], features, self.framework.data.features)
-        return [{**row, **shares[row["feature"]]} for row in rows]
 
     # Words.
 
@@ -187,17 +153,9 @@ class Reviewer:
         return found
 
     def _caveats(self) -> list[str]:
-        said = []
-        for table, reasons in self.log.quarantined.items():
-            n, read = sum(reasons.values()), self.log.read.get(table, 0)
-            if n:
-                worst = max(reasons, key=lambda reason: reasons[reason])
-                said.append(
-                    f"{n:,} of {read:,} rows of {table} ({n / read:.1%}) could not be used, most of them: {worst}."
-                )
+        said = list(self.grounds.caveats)
         if self.framework.data.outcomes.kind == "silent":
             said.append("Nobody records who was lost: silence stands for it, and an account may come back.")
-        said += [f"{doubt}." for doubts in self.doubts.values() for doubt in doubts]
         for name in self.framework.milestones:
             shared = self.framework.shares_behaviour(name)
             if shared:
@@ -210,6 +168,11 @@ class Reviewer:
                 "The framework is proposed: nobody has adopted it, and its cuts came from the shaded quarters."
             )
         return said
+
+
+def shown(instant: pd.Timestamp) -> str:
+    """An instant as reviews name it: the day that began then, or day and time."""
+    return instant.date().isoformat() if instant == instant.normalize() else instant.isoformat()
 
 
 _VERDICT_WORDS = {

@@ -73,14 +73,13 @@ def run_scoreboard(
     """Run every experiment of the bars on every seed, in as many processes as there are cores, and score them."""
     started = time.monotonic()
     table = TABLE if any(bar.number == TABLE_BAR for bar in bars) else {}
-    asked = [bar.experiment for bar in bars if bar.experiment is not None] + list(table.values())
-    experiments = list(dict.fromkeys(asked))
+    experiments = list(dict.fromkeys([*(bar.experiment for bar in bars), *table.values()]))
     found: dict[Experiment, list[Any]] = {one: [None] * len(seeds) for one in experiments}
     tasks = [(i, seed) for seed in seeds for i in range(len(experiments))]
     for done, (i, seed, seen) in enumerate(_run(experiments, tasks, n_jobs), 1):
         found[experiments[i]][seeds.index(seed)] = seen
         progress(f"seed {seed}", done / len(tasks))
-    scores = tuple(score(bar, found.get(bar.experiment, []) if bar.experiment else []) for bar in bars)
+    scores = tuple(score(bar, found[bar.experiment]) for bar in bars)
     counted = {cell: verdicts(found[experiment]) for cell, experiment in table.items()}
     return Scoreboard(seeds, scores, counted, time.monotonic() - started)
 
@@ -118,7 +117,7 @@ def _row(one: Score) -> dict[str, str]:
         "measured": "-" if rate is None else f"{100 * rate.value:.1f} %",
         "interval": "-" if rate is None else f"{100 * rate.lower:.1f} to {100 * rate.upper:.1f} %",
         "seeds": str(one.n_seeds),
-        "outcome": f"not built yet: {one.bar.not_built}" if one.bar.not_built else one.outcome,
+        "outcome": one.outcome,
     }
 
 
@@ -161,8 +160,7 @@ def _record(one: Score) -> dict[str, Any]:
         "rate": None if rate is None else rate.brief(),
         "n_seeds": one.n_seeds,
         "n_trials": 0 if rate is None else rate.n_observations,
-        "outcome": one.outcome.replace(" ", "_"),
-        "not_built": bar.not_built or None,
+        "outcome": one.outcome,
     }
 
 

@@ -149,6 +149,7 @@ REVIEW: Parts = {
     "segments": [None],
     "annotations": [{"date": None, "quarter": None, "share": None, "text": None, "affects": None}],
     "caveats": [None],
+    "restated": {"accounts": None, "moved": [{"milestone": None, "what": None, "was": None, "is": None}]},
     "headline": None,
 }
 

@@ -5,28 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from features.declaration import Data
-from features.log import Log
-from features.states import States, holdings
-from features.volumes import days_to_count, days_to_steps, quarterly_volumes
-from models.cohorts import Cohort, Cohorts
+from models.cohorts import Cohort
 from models.estimates import proportion
 from models.framework import Framework
-from models.milestones import CountRule, LevelsRule, Milestone, StepsRule
+from models.milestones import LevelsRule
 from models.parts import LEVELS
 from models.standing import STATUSES
+from reports.grounds import Grounds
 
 
 class Snapshots:
     """Adoption, movement, funnel, maturity and volumes of any closed quarter."""
 
-    def __init__(self, framework: Framework, log: Log, cohorts: Cohorts) -> None:
-        self.framework, self.cohorts = framework, cohorts
+    def __init__(self, framework: Framework, grounds: Grounds) -> None:
+        self.framework, self.cohorts = framework, grounds.cohorts
         self.quarters = framework.data.calendar.quarters
-        self._volumes = quarterly_volumes(log, framework.data)
-        self._time_to = {
-            name: _time_to(framework.data, log, m) for name, m in framework.of_kind("once").items()
-        }
+        self._volumes, self._time_to = grounds.volumes, grounds.time_to
 
     def reached(self, cohort: Cohort, quarter: str) -> dict[str, Any]:
         """Adoption, who could not be asked, time to the milestone or movement, in the quarter just closed."""
@@ -145,13 +139,3 @@ class Snapshots:
         """The same volumes of every quarter up to this one, without the accounts alive."""
         rows = self._volumes[self._volumes["quarter"] <= quarter]
         return json.loads(rows.to_json(orient="records"))  # type: ignore[no-any-return]
-
-
-def _time_to(data: Data, log: Log, milestone: Milestone) -> "pd.Series[float]":
-    rule = milestone.rule
-    if isinstance(rule, StepsRule):
-        held = holdings(States.of(log, data), rule.state_tests, "a step") if rule.state_tests else {}
-        return days_to_steps(log, rule.all_events, held.values(), rule.at_least, rule.window_days)
-    if isinstance(rule, CountRule):
-        return days_to_count(log, rule.events, rule.at_least, rule.window_days)
-    return pd.Series(dtype=float)

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.estimates import Estimate, proportion
 
-Outcome: TypeAlias = Literal["pass", "fail", "undecided", "not measured"]
+Outcome: TypeAlias = Literal["pass", "fail", "undecided"]
 Experiment: TypeAlias = Callable[[int], Any]  # a seed -> what the platform made of the world it draws
 
 
@@ -36,24 +36,15 @@ class Bar:
     """One line of the scoreboard.
 
     experiment: lines may share one, which is then run once a seed. judge: of what it gave, one or more trials, true
-    where that happened which the target counts. not_built: why nothing can be measured yet; there is no experiment.
+    where that happened which the target counts.
     """
 
     number: int
     name: str
     words: str
     target: Target
-    experiment: Experiment | None = None
-    judge: Callable[[Any], Sequence[bool]] | None = None
-    not_built: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.experiment is None) != (self.judge is None) or (self.experiment is None) != bool(
-            self.not_built
-        ):
-            raise ValueError(
-                f"bar {self.number}, {self.name}: give experiment and judge, or say what is not built"
-            )
+    experiment: Experiment
+    judge: Callable[[Any], Sequence[bool]]
 
 
 @dataclass(frozen=True)
@@ -67,8 +58,6 @@ class Score:
     @property
     def outcome(self) -> Outcome:
         """What the interval says of the target."""
-        if self.bar.not_built:
-            return "not measured"
         return "undecided" if self.rate is None else self.bar.target.judged(self.rate.lower, self.rate.upper)
 
 
@@ -77,8 +66,6 @@ def score(bar: Bar, observations: Sequence[Any]) -> Score:
 
     The Wilson interval is on the effective number of trials: those of one seed are as alike as rows of one account.
     """
-    if bar.judge is None:
-        return Score(bar, 0, None)
     trials = [np.asarray(bar.judge(one), dtype=bool) for one in observations]
     seed = np.repeat(np.arange(len(trials)), [len(one) for one in trials])
     return Score(bar, len(trials), proportion(np.concatenate([np.zeros(0, bool), *trials]), seed))

@@ -1,8 +1,6 @@
 """Bars of the quarterly verdict: a company reviewed quarter after quarter, each time as known then."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -88,7 +86,7 @@ def reviewed_after_sweep(scenario: str, seed: int) -> History:
 
 def _reviews(world: World, cohort: Cohort, seed: int) -> tuple[Reviewed, ...]:
     """Every review that has a quarter to judge by, each as known when it was due."""
-    traits = cache(partial(traits_of, cohort, world.log, world.framework.data))
+    traits = traits_of(cohort, world.log, world.framework.data)
     quarters, lag = Quarters(), pd.Timedelta(days=world.framework.review.settling_lag_days)
     made, before = [], None
     for quarter in quarters.closed(world.scenario.start, world.end):
@@ -105,7 +103,7 @@ def _judgement(
     cohort: Cohort,
     known_at: pd.Timestamp,
     seed: int,
-    traits: Callable[[], pd.DataFrame] | None = None,
+    traits: pd.DataFrame | None = None,
 ) -> Judgement:
     settings = Settings(world.framework.review.adoption_band, 1, seed, world.end)
     return Judgement(cohort, known_at, settings, traits)

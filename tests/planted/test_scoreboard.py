@@ -25,7 +25,7 @@ from models.finding import Verdict as SweepVerdict
 from models.late_leaks import late_records
 from models.leak_audit import CHECKS
 from models.shape import Shape
-from reports import scoreboard
+from reports import edition, restatement, scoreboard
 from reports.bars import audits, rankings, reviews
 from reports.bars.bar import Bar, Experiment, Score, Target, score
 from reports.bars.catalogue import BARS, STATIONARY, SWEPT_NULL, SWEPT_STATIONARY, TABLE
@@ -85,34 +85,21 @@ def test_trials_of_one_seed_are_not_as_many_seeds() -> None:
 
 
 def run_bar(bar: Bar, seeds: range) -> Score:
-    return score(bar, [] if bar.experiment is None else [bar.experiment(seed) for seed in seeds])
+    return score(bar, [bar.experiment(seed) for seed in seeds])
 
 
-def test_no_trial_decides_nothing_and_what_is_not_built_is_never_passed() -> None:
+def test_no_trial_decides_nothing() -> None:
     assert trials([], []).outcome == "undecided"
-    missing = Bar(7, "any", "any", Target("at least", 0.5), not_built="nobody built it")
-    assert run_bar(missing, FEW) == Score(missing, 0, None)
-    assert run_bar(missing, FEW).outcome == "not measured"
-    for wrong in (
-        {"experiment": int},
-        {"judge": list},
-        {},
-        {"experiment": int, "judge": list, "not_built": "x"},
-    ):
-        with pytest.raises(
-            ValueError, match="bar 7, any: give experiment and judge, or say what is not built"
-        ):
-            Bar(7, "any", "any", Target("at least", 0.5), **wrong)
 
 
 # --- the command ---
 
 
 def few_bars(monkeypatch: pytest.MonkeyPatch, *, good: bool) -> None:
-    """Two bars that cost nothing: one that is right on every seed or on none, one that is not built."""
+    """Two bars that cost nothing: one that is right on every seed or on none, one that gives no trial."""
     made = (
         Bar(1, "even", "seeds", Target("at least", 0.5), int, lambda seed: [good]),
-        Bar(2, "odd", "seeds", Target("at most", 0.5), not_built="nobody built it"),
+        Bar(2, "odd", "seeds", Target("at most", 0.5), int, lambda seed: []),
     )
     monkeypatch.setattr(scoreboard, "BARS", made)
 
@@ -129,10 +116,10 @@ def test_only_a_bar_that_fails_is_an_exit_code(
     assert (found["first_seed"], found["n_seeds"]) == (70, 8)
     even, odd = found["bars"]
     assert (even["outcome"], even["n_trials"], even["target"]) == (outcome, 8, {"at_least": 0.5})
-    assert (odd["outcome"], odd["rate"], odd["not_built"]) == ("not_measured", None, "nobody built it")
+    assert (odd["outcome"], odd["rate"], odd["n_seeds"]) == ("undecided", None, 8)
 
 
-def test_undecided_is_no_failure_and_the_page_says_what_is_not_built(
+def test_undecided_is_no_failure_and_the_page_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     few_bars(monkeypatch, good=False)
@@ -140,9 +127,8 @@ def test_undecided_is_no_failure_and_the_page_says_what_is_not_built(
     assert said.code == 0
     page = (tmp_path / "board.md").read_text()
     assert "| 1 even | seeds | at least 50 % | 0.0 % | 0.0 to 79.3 % | 1 | undecided |" in page
-    assert "| 2 odd | seeds | at most 50 % | - | - | 0 | not built yet: nobody built it |" in page
-    assert "0 pass, 0 fail, 1 undecided, 1 not measured on 1 seed." in page
-    assert "not built yet: nobody built it" in said.out
+    assert "| 2 odd | seeds | at most 50 % | - | - | 1 | undecided |" in page
+    assert "0 pass, 0 fail, 2 undecided on 1 seed." in page
 
 
 @pytest.mark.parametrize(
@@ -186,14 +172,13 @@ def cheap_seeds(one: Bar) -> range:
     """What takes seconds a company is looked at once or twice."""
     experiment: Any = one.experiment
     name, arguments = getattr(experiment, "func", experiment).__name__, getattr(experiment, "args", ())
-    if name in ("alarms", "replayed") or 20_000 in arguments:
+    if name in ("alarms", "replayed", "reviewed_again") or 20_000 in arguments:
         return FEW[:1]
     return FEW[:1] if name == "ranked" else FEW[:3]
 
 
-@pytest.mark.parametrize("one", [one for one in BARS if one.experiment], ids=lambda one: one.name)
+@pytest.mark.parametrize("one", BARS, ids=lambda one: one.name)
 def test_a_bar_does_not_fail(one: Bar) -> None:
-    assert one.experiment is not None
     found = score(one, seen(one.experiment, cheap_seeds(one)))
     assert found.outcome != "fail", found.rate
     assert found.rate is not None
@@ -286,6 +271,21 @@ def test_a_backfill_moves_the_past_where_it_is_read_as_of_now(monkeypatch: pytes
     assert fails("matrix as known then", FEW[:1])
 
 
+def test_a_review_is_not_what_it_was_where_late_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edition, "open_log", lambda data, folder, known_at=None: open_log(data, folder))
+    assert fails("review as known then", FEW[:1])
+
+
+def test_nothing_moved_where_rows_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restatement, "_differing", lambda then, now: then.iloc[:0])
+    assert fails("what moved", FEW[:1])
+
+
+def test_everything_moved_where_what_matured_since_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restatement, "_reaching", lambda reviewer, *rest: reviewer)
+    assert fails("what moved", FEW[:1])
+
+
 def test_quiet_quarters_are_no_hold_without_an_error_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reports.budget.critical_value", lambda n_tests: 0.3)
     assert fails("stationary, HOLD")
@@ -337,7 +337,6 @@ def test_a_review_that_always_says_one_thing_fails(monkeypatch: pytest.MonkeyPat
     asked = [one for one in BARS if one.number == 8 and one.judge in of_verdicts]
     found = []
     for one in asked:
-        assert one.experiment is not None
         histories = seen(one.experiment, cheap_seeds(one))
         said = [replace(h, reviews=tuple(replace(r, verdict=always) for r in h.reviews)) for h in histories]
         found.append(score(one, said).outcome)

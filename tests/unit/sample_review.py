@@ -479,6 +479,16 @@ def rich() -> dict[str, Any]:
             "1,204 of 14,310,991 events (0.0 %) could not be used, most of them: before signup.",
             "Nobody records who was lost: silence stands for it, and an account may come back.",
         ],
+        "restated": {
+            "accounts": 1204,
+            "moved": [
+                {"milestone": "Setup", "what": "verdict", "was": "hold", "is": "watch"},
+                {"milestone": "Setup", "what": "realised effect", "was": 0.1187, "is": None},
+                {"milestone": "Setup", "what": "adoption", "was": 0.621, "is": 0.624},
+                {"milestone": "Activation", "what": "plateau", "was": [4.0, 7.0], "is": [6.0, 6.0]},
+                {"milestone": "Activation", "what": "operating cut", "was": None, "is": 6.0},
+            ],
+        },
         "headline": "Of 5 milestones: 1 hold, 1 to watch, 1 to re-tune, 1 to retire, 1 without enough data.",
     }
 

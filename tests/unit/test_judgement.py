@@ -112,7 +112,7 @@ def test_a_change_is_mix_where_the_customers_make_it_and_decay_where_they_do_not
     effect = np.where(small, 0.6 - within * late, 0.0 - within * late)
     rows["retained"] = rng.random(len(rows)) < 0.35 + effect * (rows["score"] >= 3)
     found = judgement(rows, None)
-    found.traits = lambda: pd.DataFrame({"plan": np.where(small, "small", "large")}, index=rows.index)
+    found.traits = pd.DataFrame({"plan": np.where(small, "small", "large")}, index=rows.index)
     evidence = found.evidence(None)
     assert (evidence.changed, evidence.cause) == ("shown", cause)
     found = judgement(rows, None)

@@ -389,3 +389,32 @@ def test_an_effect_by_revenue_says_so() -> None:
     first = review["milestones"][0]["effects"][1]
     review["milestones"][0]["effects"].append({**first, "weighted_by": "revenue"})
     assert render(review).count("difference of the rates, by revenue") == 1
+
+
+def restated_words(accounts: int, moved: list[dict[str, Any]]) -> str:
+    review = {**sample_review.rich(), "restated": {"accounts": accounts, "moved": moved}}
+    found = re.search(r"Restated: .*?\.(?= )", Page(render(review)).text)
+    return found.group() if found else ""
+
+
+def test_page_one_says_what_was_restated_and_in_which_units_it_moved() -> None:
+    moved = sample_review.rich()["restated"]["moved"]
+    since = "other rows than when this quarter was first reviewed"
+    assert restated_words(0, []) == ""
+    assert restated_words(1, []) == f"Restated: 1 account has {since}; no headline number moved."
+    assert (
+        restated_words(12, moved[:1]) == f"Restated: 12 accounts have {since}, and 1 headline number moved ."
+    )
+    assert (
+        restated_words(1204, moved)
+        == f"Restated: 1,204 accounts have {since}, and 5 headline numbers moved ."
+    )
+    text = Page(render(sample_review.rich())).text
+    for row in (
+        "Setup verdict Hold Watch",
+        "Setup realised effect +11.9 points not enough data yet",
+        "Setup adoption 62.1 % 62.4 %",
+        "Activation plateau 4 to 7 6",
+        "Activation operating cut not defined 6",
+    ):
+        assert row in text

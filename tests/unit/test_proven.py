@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pandas as pd
 
-from features.log import Log
 from models.chain import link
 from models.cohorts import Cohorts
+from reports.grounds import Grounds
 from reports.proven import Proven
 from tests.unit.test_chain import cohort, framework, rows
 
@@ -15,8 +15,10 @@ from tests.unit.test_chain import cohort, framework, rows
 def proven(defined_on: list[str] | None = None) -> Proven:
     made = framework(activation={"defined_on": defined_on} if defined_on else {})
     whole = Cohorts({"activation": cohort(made, "activation", rows(1200))}, pd.DataFrame())
-    log = SimpleNamespace(data_from=pd.Timestamp("2024-01-01"), data_through=pd.Timestamp("2026-01-01"))
-    return Proven(made, cast("Log", log), whole, 0)
+    grounds = SimpleNamespace(
+        cohorts=whole, data_from=pd.Timestamp("2024-01-01"), data_through=pd.Timestamp("2026-01-01")
+    )
+    return Proven(made, cast("Grounds", grounds), 0)
 
 
 def row(found: Proven, quarter: str = "2025Q2") -> dict[str, Any]:
