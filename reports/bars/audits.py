@@ -18,6 +18,7 @@ from models.cohorts import chosen_on
 from models.demonstration import adopted_framework
 from models.framework import Framework
 from models.leak_audit import CHECKS, audit
+from models.milestones import RETAINED, Milestone
 from reports.edition import Edition, again, grounds_then, made_anew
 from reports.frozen import seals, thaw
 from reports.learned import Learned
@@ -108,7 +109,8 @@ class Restated:
 
 def reviewed_again(seed: int) -> Restated:
     """Review a quarter, backfill rows that take some accounts over the cut of a milestone, and review it again."""
-    with company("leaky-clean", REPLAYED, seed) as (framework, place):
+    with company("leaky-clean", REPLAYED, seed) as (whole, place):
+        framework = _of_one(whole)
         path = place.root / str(framework.data.sources.events)
         events = pd.read_parquet(path)
         quarters, milestone = framework.data.calendar.quarters, framework.milestones[MILESTONE]
@@ -133,6 +135,14 @@ def reviewed_again(seed: int) -> Restated:
         late=len(late),
         moved=tuple(dict.fromkeys(number["milestone"] for number in told.moved)),
     )
+
+
+def _of_one(framework: Framework) -> Framework:
+    """The milestone alone, judged by retention: a review of all of them takes three times as long."""
+    milestone: Milestone = framework.milestones[MILESTONE].model_copy(update={"primary_outcome": RETAINED})
+    events = framework.data.events.model_copy(update={"success_metrics": {}})  # they are of maturity
+    data = framework.data.model_copy(update={"events": events})
+    return framework.model_copy(update={"data": data, "milestones": {MILESTONE: milestone}})
 
 
 def _edition(
