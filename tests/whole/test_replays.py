@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -334,7 +333,8 @@ def test_quarters_whose_rows_came_in_too_late_are_left_out_of_all(recorded: Path
     folder = copied(recorded, tmp_path / "late")
 
     def loaded(events: pd.DataFrame) -> pd.DataFrame:
-        return events.assign(recorded_at=np.maximum(events["recorded_at"], pd.Timestamp("2025-09-01")))
+        late = pd.Timestamp("2025-09-01")
+        return events.assign(recorded_at=events["recorded_at"].where(events["recorded_at"] > late, late))
 
     with_events(folder, loaded)
     said = run("review", "all", "-w", folder, "--json")
