@@ -77,12 +77,13 @@ def _rows(reviewer: Reviewer, quarter: str) -> pd.DataFrame:
 
 
 def _differing(then: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """The rows of which anything is another; one that is not there has nothing."""
     both = then.merge(now, on=KEYS, how="outer", suffixes=("_was", "_is"), indicator="there")
     both["there"] = both["there"].map({"both": "both", "left_only": "was", "right_only": "is"}).astype(str)
-    other = both["there"] != "both"
+    other = pd.Series(False, index=both.index)
     for name in COMPARED:
-        was, now_is = both[f"{name}_was"], both[f"{name}_is"]
-        other |= ~((was == now_is) | (was.isna() & now_is.isna())).fillna(False).astype(bool)
+        before, after = both[f"{name}_was"], both[f"{name}_is"]
+        other |= ~((before == after) | (before.isna() & after.isna())).fillna(False).astype(bool)
     return both[other].reset_index(drop=True)
 
 

@@ -205,9 +205,13 @@ def test_a_program_that_makes_other_numbers_of_the_same_rows_says_so(
     monkeypatch.setattr(review, "SCHEMA_VERSION", 2)
     (note,) = reviewed(folder, "2025Q2", "--known-at", "2025-07-15")["notes"]
     assert "makes other numbers of the same rows than the one that froze them" in note
-    # And that is no restatement.
-    monkeypatch.setattr(restatement, "_moved", lambda *_: ({"milestone": "any", "what": "verdict"},))
-    assert reviewed(folder, "2025Q2")["restated"] == {"accounts": 0, "moved": []}
+    # And that is no restatement: no row is another.
+    found = thaw(seals(Workspace(folder), "2025Q2")[0])
+    published = json.loads(found.text)
+    for milestone in published["milestones"]:
+        milestone["verdict"] = "retire"
+    same = restatement.restated(found.reviewer, published, found.reviewer, "2025Q2")
+    assert same.as_dict() == {"accounts": 0, "moved": []}
 
 
 def test_a_day_is_the_one_that_reviews_name_or_begins_where_the_company_is(plain: Path) -> None:
@@ -329,8 +333,8 @@ def test_quarters_whose_rows_came_in_too_late_are_left_out_of_all(recorded: Path
     folder = copied(recorded, tmp_path / "late")
 
     def loaded(events: pd.DataFrame) -> pd.DataFrame:
-        first = pd.Timestamp("2025-09-01")
-        return events.assign(recorded_at=events["recorded_at"].where(events["recorded_at"] > first, first))
+        late = pd.Timestamp("2025-09-01")
+        return events.assign(recorded_at=events["recorded_at"].where(events["recorded_at"] > late, late))
 
     with_events(folder, loaded)
     said = run("review", "all", "-w", folder, "--json")
