@@ -16,7 +16,10 @@ def proven(defined_on: list[str] | None = None) -> Proven:
     made = framework(activation={"defined_on": defined_on} if defined_on else {})
     whole = Cohorts({"activation": cohort(made, "activation", rows(1200))}, pd.DataFrame())
     grounds = SimpleNamespace(
-        cohorts=whole, data_from=pd.Timestamp("2024-01-01"), data_through=pd.Timestamp("2026-01-01")
+        cohorts=whole,
+        traits={"activation": pd.DataFrame()},
+        data_from=pd.Timestamp("2024-01-01"),
+        data_through=pd.Timestamp("2026-01-01"),
     )
     return Proven(made, cast("Grounds", grounds), 0)
 
