@@ -28,6 +28,9 @@ CUSTOMERS = (
     "seats",
     TENURE,
 )  # what tells customers apart wherever it is known, beside data.adjust_for
+LEAST_EFFECTIVE = (
+    30  # accounts, by what their weights leave of them (Kish 1965): below, one may be the whole rate
+)
 _LEVEL = 0.95
 _ROUNDS = 200
 _CLOSE = 1e-6
@@ -57,7 +60,7 @@ def mix_shift(recent: pd.DataFrame, before: pd.DataFrame, traits: pd.DataFrame) 
     recent, before: account, reached, outcome; traits: of the rows of both, by index. Each period is raked to the mix of the
     other (Deming & Stephan 1940), and the two answers are averaged, so that what has changed within a kind of customer is
     not taken for mix. The interval is Wald's by account, the mix itself taken as it is. None where nothing tells customers
-    apart, or where there is no effect.
+    apart, where a group has too few like those of the other period, and where no weights bring all dimensions there.
     """
     rows = pd.concat([before, recent])
     now = np.arange(len(rows)) >= len(before)
@@ -67,8 +70,9 @@ def mix_shift(recent: pd.DataFrame, before: pd.DataFrame, traits: pd.DataFrame) 
         return None
     value, error = 0.0, np.zeros(len(rows))
     for period, sign in ((now, 0.5), (~now, -0.5)):
+        weight = raked(parted, period, ~period)
         as_it_is = _effect(rows, period.astype(np.float64))
-        as_the_other = _effect(rows, raked(parted, period, ~period))
+        as_the_other = None if weight is None else _effect(rows, weight)
         if as_it_is is None or as_the_other is None:
             return None
         value += sign * (as_it_is.value - as_the_other.value)
@@ -96,6 +100,8 @@ def _effect(rows: pd.DataFrame, weight: Floats) -> _Effect | None:
         if not share.any():
             return None
         share = share / share.sum()
+        if 1 / float(share @ share) < LEAST_EFFECTIVE:
+            return None
         rate = float(share @ outcome)
         value += sign * rate
         error += sign * share * (outcome - rate)
@@ -113,10 +119,11 @@ def _parted(name: str, column: "pd.Series[Any]", then: Flags) -> Segmentation | 
     return Segmentation(name, found.labels, found.code)
 
 
-def raked(parted: Sequence[Segmentation], of: Flags, to: Flags) -> Floats:
+def raked(parted: Sequence[Segmentation], of: Flags, to: Flags) -> Floats | None:
     """Weights, (n,), 0 but for the rows `of`, with which every part of every dimension has its share among the rows `to`.
 
-    A part of which there are no rows has no share either: the others stand for it.
+    A part of which there are no rows has no share either: the others stand for it. None where nobody is left, or where no
+    weights give every dimension its shares.
     """
     wanted = [np.bincount(one.code[to], minlength=len(one.labels)).astype(np.float64) for one in parted]
     weight = of.astype(np.float64)
@@ -126,10 +133,10 @@ def raked(parted: Sequence[Segmentation], of: Flags, to: Flags) -> Floats:
             have = np.bincount(one.code, weights=weight, minlength=len(count))
             share = np.where(have > 0, count, 0.0)
             if not share.any():
-                return np.zeros(len(of))  # nobody of before has a like any more
+                return None
             factor = np.divide(share / share.sum(), have / have.sum(), out=np.ones_like(have), where=have > 0)
             weight = weight * factor[one.code]
             furthest = max(furthest, float(np.abs(factor - 1).max()))
         if furthest < _CLOSE:
-            break
-    return weight
+            return weight
+    return None

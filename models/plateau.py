@@ -190,7 +190,7 @@ def operating_cut(
             f"no cut of the plateau lies in the band of {low:.0%} to {high:.0%}; this is nearest: {reach}"
         )
     else:
-        reason = f"no round number inside the plateau says nearly as much; {reach}"
+        reason = f"no round number inside the plateau and the band says nearly as much; {reach}"
     return OperatingCut(value, reason + ending)
 
 

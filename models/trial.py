@@ -89,7 +89,9 @@ def build_trial(
 
 
 def little_known(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
-    """The columns to leave out, with the share of accounts of which each is known at some date: the best known stay.
+    """The columns to leave out, with the share of which each is known: the best known stay.
+
+    The share is that of the accounts, at some date, or that of the observations, whichever is smaller.
 
     rows: account, and the columns, missing where they are not known.
     """
@@ -103,7 +105,7 @@ def little_known(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]
     for column in sorted(known, key=lambda one: -known[one].sum()):
         with_it = together & known[column]
         if accounts(with_it) < LEAST_ACCOUNTS or with_it.sum() < LEAST_OBSERVATIONS * len(rows):
-            left_out[column] = accounts(known[column])
+            left_out[column] = min(accounts(known[column]), float(known[column].mean()))
         else:
             together = with_it
     return left_out

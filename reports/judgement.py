@@ -79,11 +79,16 @@ class Judgement:
     @cached_property
     def baseline(self) -> Interval | None:
         """What was expected at adoption, with its interval; else the held-out quarters before the newest two."""
-        expected, interval = self.milestone.expected_effect, self.milestone.expected_interval
-        if expected is not None and interval is not None:
-            return Interval(expected, *interval)
+        if self.expected is not None:
+            return self.expected
         found = difference_in(self.held_out_before)
         return None if found is None else Interval(found.value, found.lower, found.upper)
+
+    @property
+    def expected(self) -> Interval | None:
+        """What was expected at adoption; None where that, or how sure it was, is not known."""
+        expected, interval = self.milestone.expected_effect, self.milestone.expected_interval
+        return None if expected is None or interval is None else Interval(expected, *interval)
 
     @property
     def held_out_before(self) -> pd.DataFrame:
@@ -102,11 +107,11 @@ class Judgement:
         if self.traits is None or self.recent_effect is None:
             return None
         chosen = self.judged[chosen_on(self.milestone, self.judged)]
-        expected = self.milestone.expected_interval is not None
-        return mix_shift(self.recent, chosen if expected else self.held_out_before, self.traits)
+        before = self.held_out_before if self.expected is None else chosen
+        return mix_shift(self.recent, before, self.traits)
 
     def _cause(self, n_tests: int) -> Cause | None:
-        """Of a change: mix where most of it goes with the customers for certain and what is left is not shown; else decay."""
+        """Of a change: mix where a part told from zero, over half of it, goes with the customers and no rest is shown."""
         if self.mix is None or self.baseline is None or self.recent_effect is None:
             return None
         made, whole = self.mix.change, self.recent_effect.value - self.baseline.value
@@ -161,8 +166,8 @@ class Judgement:
 
     @property
     def cut(self) -> Cut:
-        """Where the current cut stands against the plateau."""
-        if self.plateau is None:
+        """Where the current cut stands against the plateau of quarters it was not chosen on."""
+        if self.plateau is None or self.held_out.empty:
             return "unknown"
         low, high = self.plateau
         return "inside" if low <= float(self.milestone.rule.at_least) <= high else "outside"

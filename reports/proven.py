@@ -1,6 +1,6 @@
 """The clock of the proven: what each milestone does, over every cohort whose outcome was known when a review was due."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from itertools import count
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.outcomes import EXPANDED
 from models.chain import basis, link
-from models.cohorts import Cohort
+from models.cohorts import Asked, Cohort
 from models.effects import Effect, difference_in
 from models.estimates import Estimate
 from models.framework import Framework
@@ -61,8 +61,16 @@ class Proven:
         return closed[-2:]
 
     def _judge(self, name: str, quarter: str) -> Judgement:
-        cohort = self.cohorts.by_name[name]
+        cohort = self._cohort(name, quarter)
         return Judgement(cohort, self.known_at(quarter), self.settings, self.grounds.traits[name])
+
+    def _cohort(self, name: str, quarter: str) -> Cohort:
+        """The cohort up to a quarter: of one that is asked for late, later ones are mature by then, and no part of it."""
+        cohort, following = self.cohorts.by_name[name], self.quarters.shift(quarter, 1)
+        asked: tuple[Asked, ...] = ("primary", "retained")
+        if all(cohort.matures_at(following, one) > self.known_at(quarter) for one in asked):
+            return cohort
+        return replace(cohort, frame=cohort.frame[cohort.frame["quarter"] <= quarter])
 
     def milestone(self, name: str, quarter: str) -> dict[str, Any]:
         """What is proven of a milestone when the review of a quarter is due, and the verdict on it."""
@@ -110,7 +118,7 @@ class Proven:
 
         `by_revenue` holds the same differences with accounts weighted by what they paid.
         """
-        known_at, cohort = self.judgement(name, quarter).known_at, self.cohorts.by_name[name]
+        known_at, cohort = self.judgement(name, quarter).known_at, self.judgement(name, quarter).cohort
         milestone = cohort.milestone
         found, (rows, in_definition) = (
             link(self.framework, cohort, known_at),

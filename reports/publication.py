@@ -116,6 +116,9 @@ def _publish_one(
     over = reviewer.quarters.closed(reviewer.grounds.data_from, clock())
     decisions = _decisions(workspace, reviewer.framework, over)
     _write(folder, edition)
+    # Where the store is away, the page is there all the same, and of these numbers.
+    write_text(folder / "links.json", "{}\n")
+    write_text(folder / "review.html", render(review, decisions, {}))
     known_at = shown(edition.known_at)
     tags = {
         "quarter": quarter,

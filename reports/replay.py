@@ -17,6 +17,8 @@ from reports.frozen import Seal, seals, thaw
 from reports.learned import Learned
 from reports.review import Reviewer, shown
 
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+
 
 def replayed(workspace: Workspace, quarter: str, asked: str, seed: int) -> Edition:
     """The edition of a quarter as known at `asked` (a date or time as text).
@@ -25,7 +27,7 @@ def replayed(workspace: Workspace, quarter: str, asked: str, seed: int) -> Editi
     recorded.
     """
     framework = load_framework(workspace.framework)
-    quarter, known_at = _occasion(framework, quarter, asked)
+    quarter, known_at = _occasion(workspace, framework, quarter, asked)
     kept = [seal for seal in seals(workspace, quarter) if seal.known_at == known_at]
     if kept:
         # Under the framework in force, where it was; else under the last one that was.
@@ -44,21 +46,28 @@ def replayed(workspace: Workspace, quarter: str, asked: str, seed: int) -> Editi
     )
 
 
-def _occasion(framework: Framework, quarter: str, asked: str) -> tuple[str, pd.Timestamp]:
+def _occasion(
+    workspace: Workspace, framework: Framework, quarter: str, asked: str
+) -> tuple[str, pd.Timestamp]:
     """Which quarter, and the instant. Raises UsageError where the one had not closed at the other."""
     quarters = framework.data.calendar.quarters
     known_at = instant_of(asked, framework.data.calendar.timezone)
     if quarter == "all":
         raise UsageError("--known-at is for one quarter: `review all` makes each as known at its own close")
+    for year in (str(known_at.year), quarter[:4]):
+        if year.isdigit() and not FIRST_YEAR <= int(year) <= LAST_YEAR:
+            raise UsageError(
+                f"{quarter} as known at {asked}: years go from {FIRST_YEAR} to {LAST_YEAR}, correct the date"
+            )
     if quarter == "latest":
         quarter = quarters.shift(quarters.containing(known_at), -1)
-    due = framework.review_due(quarter)
-    if asked.strip() == shown(due):  # the day that reviews name, which begins in UTC
-        known_at = due
+    # Reviews name the day of an instant, which begins in UTC.
+    instants = (framework.review_due(quarter), *(seal.known_at for seal in seals(workspace, quarter)))
+    known_at = next((one for one in instants if shown(one) == asked.strip()), known_at)
     if known_at < quarters.end(quarter):
         raise UsageError(
             f"{quarter} had not closed at {shown(known_at)}: it is over on {quarters.end(quarter).date()}, and its review"
-            f" is due on {shown(due)}; give a date from the one on"
+            f" is due on {shown(framework.review_due(quarter))}; give a date from the one on"
         )
     return quarter, known_at
 

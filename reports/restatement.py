@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.review import Reviewer
+from reports.review import AT_BEGIN, Reviewer
 
 KEYS = ["milestone", "account_id", "as_of", "clock"]
-COMPARED = ("status", "score", "outcome")
+COMPARED = ("status", "score", "outcome", "customer")
 SHOWN_DIGITS = 3  # of shares and differences: a page prints tenths of points
 NUMBERS = {
     "verdict": ("verdict",),
@@ -54,7 +54,7 @@ def restated(then: Reviewer, published: dict[str, Any], now: Reviewer, quarter: 
     now = _reaching(now, quarter, pd.Timestamp(published["data_through"]), then.seed)
     rows = _differing(_rows(then, quarter), _rows(now, quarter))
     accounts = int(rows["account_id"].nunique())
-    # Where every row is the same, a number is another because of the program or the seed, and not of the data.
+    # Where every row is the same, a number is another because of the program, and not of the data.
     moved = _moved(published["milestones"], now.milestones(quarter)) if accounts else ()
     return Restatement(accounts, moved, rows)
 
@@ -72,6 +72,11 @@ def _rows(reviewer: Reviewer, quarter: str) -> pd.DataFrame:
     proven = reviewer.observations(quarter).assign(clock="proven")
     if "reached" in proven:
         proven["status"] = proven.pop("reached").map({True: "reached", False: "not_reached"})
+    # Who the customers are decides what of a change is mix.
+    told_apart = [proven[column] for column in proven if str(column).startswith(AT_BEGIN)]
+    if told_apart:
+        words = pd.DataFrame({i: column.astype("string") for i, column in enumerate(told_apart)}).fillna("")
+        proven["customer"] = words[0].str.cat(words.drop(columns=0), sep=" | ")
     both = pd.concat([reviewer.accounts(quarter).assign(clock="now"), proven], ignore_index=True)
     return both.reindex(columns=[*KEYS, *COMPARED])
 

@@ -18,6 +18,7 @@ from reports.snapshot import Snapshots
 from reports.verdicts import Verdict
 
 SCHEMA_VERSION = 1
+AT_BEGIN = "at_begin_"  # before the names of what told customers apart when the window of a row began
 
 
 class Reviewer:
@@ -80,7 +81,8 @@ class Reviewer:
         parts = []
         for name in self.framework.milestones:
             rows = self.proven.judgement(name, quarter).judged.drop(columns="fold")
-            parts.append(rows.assign(milestone=name))
+            customers = self.grounds.traits[name].loc[rows.index].add_prefix(AT_BEGIN)
+            parts.append(rows.assign(milestone=name).join(customers))
         frame = (
             pd.concat(parts, ignore_index=True)
             if parts
@@ -172,7 +174,7 @@ class Reviewer:
 
 def shown(instant: pd.Timestamp) -> str:
     """An instant as reviews name it: the day that began then, or day and time."""
-    return instant.date().isoformat() if instant == instant.normalize() else instant.isoformat()
+    return instant.date().isoformat() if instant == instant.normalize() else f"{instant.isoformat()}Z"
 
 
 _VERDICT_WORDS = {

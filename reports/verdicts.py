@@ -230,7 +230,9 @@ def _re_tune_sentence(milestone: Mapping[str, Any]) -> str:
 def _retire_sentence(milestone: Mapping[str, Any]) -> str:
     minimum = wording.size(milestone.get("minimum_effect"), "its minimum")
     now = _recent(milestone)
-    return f"in two reviews running its effect was below {minimum}: now {now}. No other cut is supported."
+    return (
+        f"in two reviews running its effect was below {minimum}: now {now}. No other cut says clearly more."
+    )
 
 
 def _insufficient_sentence(milestone: Mapping[str, Any]) -> str:

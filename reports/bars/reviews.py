@@ -150,6 +150,5 @@ def _shown(history: History) -> list[Reviewed]:
 
 
 def called_mix(history: History) -> list[bool]:
-    """Of every review that shows a change, whether it is called one of mix; no such review counts as one not."""
-    causes = [one.evidence.cause for one in _shown(history)]
-    return [cause == "mix" for cause in causes] or [False]
+    """Of every review that shows a change, whether it is called one of mix."""
+    return [one.evidence.cause == "mix" for one in _shown(history)]

@@ -100,6 +100,13 @@ def test_too_few_of_a_class_are_no_basis_for_a_verdict(lost: int, *, judged: boo
     assert (found.predicts != "unknown") is judged
 
 
+def test_without_quarters_of_its_own_a_cut_is_neither_inside_nor_outside() -> None:
+    rows = world(400)
+    rows["retained"] = rows["score"] >= 6
+    assert judgement(rows, None, at_least=2).cut == "outside"
+    assert judgement(rows, ("2024Q1", "2025Q1"), at_least=2).cut == "unknown"
+
+
 @pytest.mark.parametrize(("within", "cause"), [(0.0, "mix"), (0.3, "decay")])
 def test_a_change_is_mix_where_the_customers_make_it_and_decay_where_they_do_not(
     within: float, cause: str

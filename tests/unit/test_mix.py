@@ -81,6 +81,7 @@ def test_raked_rows_have_the_shares_of_one_side_in_every_dimension() -> None:
     side = np.arange(900) < 300
     parted = [Segmentation(str(i), ("a", "b", "c")[: code.max() + 1], code) for i, code in enumerate(codes)]
     weight = raked(parted, ~side, side)
+    assert weight is not None
     assert (weight[side] == 0).all()
     for one in parted:
         assert _shares(one, weight) == pytest.approx(_shares(one, side.astype(float)), abs=1e-5)
@@ -91,8 +92,28 @@ def test_a_kind_of_customer_that_is_gone_is_stood_for_by_the_others() -> None:
     code = np.array([0, 0, 1, 2, 1, 2, 2, 2, 2, 2])
     side = np.arange(10) < 4
     weight = raked([Segmentation("plan", ("a", "b", "c"), code)], ~side, side)
+    assert weight is not None
     assert weight[4] == pytest.approx(weight[5:].sum())
-    assert not raked([Segmentation("plan", ("a", "b"), (~side).astype(np.intp))], ~side, side).any()
+    assert raked([Segmentation("plan", ("a", "b"), (~side).astype(np.intp))], ~side, side) is None
+
+
+def test_dimensions_that_no_weights_bring_to_their_shares_are_told() -> None:
+    # Plan and size are one in the rows `of`, and are not in `to`.
+    side = np.arange(400) < 200
+    plan = np.arange(400) % 2
+    size = np.where(side, np.arange(400) % 4 > 0, plan).astype(np.intp)
+    parted = [Segmentation("plan", ("a", "b"), plan), Segmentation("size", ("s", "l"), size)]
+    assert raked(parted, ~side, side) is None
+    assert raked(parted[:1], ~side, side) is not None
+
+
+def test_a_few_accounts_do_not_speak_for_a_kind_that_is_many_now() -> None:
+    effect = {SMALL: 0.0, LARGE: 0.0}
+    few, some = ({SMALL: 396, LARGE: 4}, {SMALL: 340, LARGE: 60})
+    now, trait_now = period({SMALL: 200, LARGE: 200}, effect, 5000)
+    for shares, known in ((few, False), (some, True)):
+        before, traits = period(shares, effect, 0)
+        assert (mix_shift(now, before, pd.concat([traits, trait_now])) is not None) is known
 
 
 def _shares(parts: Segmentation, weight: Floats) -> list[float]:

@@ -24,6 +24,16 @@ def proven(defined_on: list[str] | None = None) -> Proven:
     return Proven(made, cast("Grounds", grounds), 0)
 
 
+def test_a_review_that_is_asked_for_late_is_of_no_later_quarter() -> None:
+    usual = proven()
+    assert set(usual.judgement("activation", "2025Q2").judged["quarter"]) == {"2024Q1", "2024Q2"}
+    late = Proven(usual.framework, usual.grounds, 0, ("2024Q1", pd.Timestamp("2025-12-31")))
+    assert set(late.judgement("activation", "2024Q1").judged["quarter"]) == {"2024Q1"}
+    made = late.link("activation", "2024Q1")
+    assert made is not None
+    assert made["n_reached"] + made["n_not"] < 1200
+
+
 def row(found: Proven, quarter: str = "2025Q2") -> dict[str, Any]:
     made = found.link("activation", quarter)
     assert made is not None

@@ -326,7 +326,7 @@ def test_a_change_says_what_other_customers_alone_would_have_moved() -> None:
 def test_a_retirement_says_twice_and_how_little_is_left() -> None:
     assert sample_review.rich()["milestones"][3]["sentence"] == (
         "In two reviews running its effect was below 4.0 points: now +0.2 points (−1.9 to 2.3) "
-        "in 2023Q3 and 2023Q4, n = 1,640 accounts. No other cut is supported."
+        "in 2023Q3 and 2023Q4, n = 1,640 accounts. No other cut says clearly more."
     )
 
 

@@ -122,7 +122,7 @@ def test_what_was_recorded_later_does_not_move_a_review(recorded: Path, tmp_path
     assert content(folder, "2025Q2") == content(folder, "2025Q2", "2025-07-15") == before
     # As known a week later it is another review, which says so; and it stays what it was first published as.
     later = reviewed(folder, "2025Q2", "--known-at", "2025-07-22T12:00")
-    assert "known-at/2025-07-22T120000/" in later["report"]
+    assert "known-at/2025-07-22T120000Z/" in later["report"]
     first = content(folder, "2025Q2", "2025-07-22T120000")
     assert reviewed(folder, "2025Q2", "--known-at", "2025-07-22T12:00Z")["restated"] == later["restated"]
     assert content(folder, "2025Q2", "2025-07-22T120000") == first
@@ -220,8 +220,29 @@ def test_a_day_is_the_one_that_reviews_name_or_begins_where_the_company_is(plain
         update={"calendar": utc.data.calendar.model_copy(update={"timezone": "Asia/Tokyo"})}
     )
     framework = utc.model_copy(update={"data": data})
-    assert replay._occasion(framework, "2025Q2", "2025-07-15") == ("2025Q2", KNOWN)
-    assert replay._occasion(framework, "latest", "2025-07-16") == ("2025Q2", pd.Timestamp("2025-07-15T15:00"))
+    place = Workspace(plain)
+    assert replay._occasion(place, framework, "2025Q2", "2025-07-15") == ("2025Q2", KNOWN)
+    later = pd.Timestamp("2025-07-15T15:00")
+    assert replay._occasion(place, framework, "latest", "2025-07-16") == ("2025Q2", later)
+    # What was frozen bears its name, when reviews are due on another day since.
+    patient = framework.model_copy(
+        update={"review": framework.review.model_copy(update={"settling_lag_days": 20})}
+    )
+    assert replay._occasion(place, patient, "2025Q2", "2025-07-15") == ("2025Q2", KNOWN)
+
+
+def test_customers_of_another_kind_are_restated_though_they_did_the_same(plain: Path, tmp_path: Path) -> None:
+    folder = copied(plain, tmp_path / "seats")
+    path = folder / "data" / "subscriptions.parquet"
+    spells = pd.read_parquet(path)
+    ours = spells["account_id"].isin([f"a{i}" for i in range(20)])
+    spells.assign(seats=spells["seats"].where(~ours, 50.0)).to_parquet(path, index=False)
+    assert run("features", "-w", folder).code == 0
+    told = reviewed(folder, "2025Q2")["restated"]
+    rows = pd.read_parquet(Workspace(folder).review("2025Q2") / "restated.parquet")
+    assert set(rows["account_id"]) <= {f"a{i}" for i in range(20)}
+    assert told["accounts"] == rows["account_id"].nunique() >= 5
+    assert rows["customer_is"].str.contains("50.0").any()
 
 
 # --- what moved ---
@@ -302,6 +323,8 @@ def test_a_page_says_what_was_restated_and_names_no_account(plain: Path, tmp_pat
         (("2025Q2", "soon"), "--known-at soon: is no date or time"),
         (("2025-06", "2025-08-01"), "'2025-06' is not a quarter: write it as 2024Q3"),
         (("all", "2025-08-01"), "--known-at is for one quarter"),
+        (("9999Q4", "2025-08-01"), "9999Q4 as known at 2025-08-01: years go from 1970 to 2200"),
+        (("latest", "0001-01-01"), "latest as known at 0001-01-01: years go from 1970 to 2200"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_in_words(plain: Path, asked: tuple[str, str], words: str) -> None:
@@ -313,7 +336,7 @@ def test_what_cannot_be_replayed_is_refused_in_words(plain: Path, asked: tuple[s
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("2025Q2", "2999-01-01"), "nobody knows yet what will be known at 2999-01-01"),
+        (("2025Q2", "2199-01-01"), "nobody knows yet what will be known at 2199-01-01"),
         (("2023Q3", "2024-01-20"), "what had been recorded by then ends on 2024-01-"),
         (
             ("2026Q1", "2026-04-15"),
