@@ -123,9 +123,9 @@ def test_what_was_recorded_later_does_not_move_a_review(recorded: Path, tmp_path
     # As known a week later it is another review, which says so; and it stays what it was first published as.
     later = reviewed(folder, "2025Q2", "--known-at", "2025-07-22T12:00")
     assert "known-at/2025-07-22T120000Z/" in later["report"]
-    first = content(folder, "2025Q2", "2025-07-22T120000")
+    first = content(folder, "2025Q2", "2025-07-22T120000Z")
     assert reviewed(folder, "2025Q2", "--known-at", "2025-07-22T12:00Z")["restated"] == later["restated"]
-    assert content(folder, "2025Q2", "2025-07-22T120000") == first
+    assert content(folder, "2025Q2", "2025-07-22T120000Z") == first
     told = pd.read_parquet(Path(later["report"]).parent / "restated.parquet")
     assert set(told["account_id"]) <= {f"a{i}" for i in range(10)}
     assert later["restated"]["accounts"] == told["account_id"].nunique() >= 5
