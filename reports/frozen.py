@@ -169,7 +169,8 @@ def _grounds(content: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], fra
         pd.Timestamp(content["data_from"]),
         pd.Timestamp(content["data_through"]),
         tables["volumes"],
-        {name: tables[f"traits/{name}"] for name in by_name},
+        # A table without columns comes back without rows, too.
+        {name: tables[f"traits/{name}"].reindex(cohort.frame.index) for name, cohort in by_name.items()},
         {
             name: days[days["milestone"] == name].set_index("account")["days"]
             for name in framework.of_kind("once")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,19 @@ def test_a_day_is_the_one_that_reviews_name_or_begins_where_the_company_is(plain
         update={"review": framework.review.model_copy(update={"settling_lag_days": 20})}
     )
     assert replay._occasion(place, patient, "2025Q2", "2025-07-15") == ("2025Q2", KNOWN)
+
+
+def test_where_nothing_tells_customers_apart_a_review_is_replayed_as_well(
+    plain: Path, tmp_path: Path
+) -> None:
+    kept, place = thaw(seals(Workspace(plain), "2025Q2")[0]), Workspace(tmp_path)
+    whole = kept.reviewer.grounds
+    nothing = replace(whole, traits={name: traits[[]] for name, traits in whole.traits.items()})
+    reviewer = Reviewer(kept.reviewer.framework, nothing, 0, ("2025Q2", KNOWN))
+    frozen.freeze(place, reviewer, "2025Q2", kept.text, kept.restated_rows)
+    again = thaw(seals(place, "2025Q2")[0]).reviewer
+    assert again.observations("2025Q2").equals(reviewer.observations("2025Q2"))
+    assert len(again.observations("2025Q2")) > 0
 
 
 def test_customers_of_another_kind_are_restated_though_they_did_the_same(plain: Path, tmp_path: Path) -> None:
