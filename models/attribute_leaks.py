@@ -19,6 +19,7 @@ from features.log import Log
 from features.matrix import attributes_at
 from models.contrast import Shares, Strata, shares
 from models.leaks import Checked, Finding, Material, strictness, too_few
+from models.strata import is_amount
 
 TIMES = 5.0  # as frequent among the lost as among the kept, beyond chance; or the other way round
 HIGHEST_AUC = 0.85  # a whole model of a year's usage reaches that on real logs; nothing known at signup does
@@ -124,7 +125,7 @@ def _tests(column: "pd.Series[Any]") -> Iterator[Trait | Order]:
     if pd.api.types.is_datetime64_any_dtype(column):
         yield Order(np.where(given, column.astype("int64").to_numpy(np.float64), np.nan))
         return
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_amount(column):
         yield Order(column.to_numpy(np.float64, na_value=np.nan))
     text = column.astype("string").str.strip()
     counts = text.value_counts()

@@ -19,7 +19,7 @@ from features.validators import SPELLED, TENURE
 from features.windows import EVER, ONE_DAY, Window, last
 from models.carried import carried
 from models.milestones import Milestone
-from models.strata import FEWEST_IN_A_STRATUM, in_parts
+from models.strata import FEWEST_IN_A_STRATUM, in_parts, is_amount
 
 TENTHS = 10
 # `in_force` asks for what was so before an instant; what is so at the one at which a window begins counts too.
@@ -76,7 +76,7 @@ def known_before(log: Log, data: Data, kind: Literal["once", "state"]) -> tuple[
 def strata_at_begin(rows: pd.DataFrame, log: Log, window_days: int, name: str) -> Integers:
     """(n,): the stratum of each row by one covariate as the window began: tenths of a number, each value of a text."""
     column = at_begin(rows, log, window_days, [name])[name]
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_amount(column):
         return in_parts(column.to_numpy(np.float64, na_value=np.nan), TENTHS, FEWEST_IN_A_STRATUM)
     return pd.factorize(column.astype("string"), sort=True)[0].astype(np.int64)
 

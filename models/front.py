@@ -41,7 +41,8 @@ class Placed:
 class Front:
     """What a search found. `recommended` is a place on the front, None where nothing is supported.
 
-    current: the definition in use; None where too few accounts can choose, and nothing was measured. gain: phi of the recommended definition less that of the one in use, on fresh accounts.
+    current: the definition in use; None where too few accounts can choose, and nothing was measured. gain: phi of the
+    recommended definition less that of the one in use, on fresh accounts.
     """
 
     verdict: Verdict

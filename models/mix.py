@@ -22,6 +22,7 @@ from features.validators import TENURE
 from models.cohorts import Cohort
 from models.covariates import at_begin, known_before
 from models.estimates import Estimate, account_codes
+from models.strata import is_amount
 
 CUSTOMERS = (
     "plan",
@@ -110,7 +111,7 @@ def _effect(rows: pd.DataFrame, weight: Floats) -> _Effect | None:
 
 def _parted(name: str, column: "pd.Series[Any]", then: Flags) -> Segmentation | None:
     """One dimension of both periods in parts, numbers in thirds of before; None where all are alike."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_amount(column):
         found = by_size(column.to_numpy(np.float64, na_value=np.nan).astype(np.float64), then, name)
     else:
         found = by_plan(column)

@@ -12,6 +12,7 @@ from models.comparison import Comparison
 from models.effects import difference_in, enough
 from models.estimates import Estimate, in_points
 from models.milestones import number
+from models.strata import is_amount
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def placebos(comparison: Comparison) -> tuple[Placebo, ...]:
 
 
 def _asked(name: str, column: "pd.Series[Any]") -> tuple[str, Flags]:
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_amount(column):
         median = float(np.median(column))
         unit = {"seats": " seats", "mrr": " of recurring revenue", "tenure": " days of tenure"}.get(
             name, f" {name}"

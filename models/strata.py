@@ -1,5 +1,7 @@
 """Strata: observations of about equal size or habit together, so that they are compared with their like."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -18,6 +20,11 @@ def by_quarter(rows: pd.DataFrame) -> tuple[tuple[str, ...], Integers]:
 def quarter_codes(rows: pd.DataFrame) -> Integers:
     """(n,): the cohort quarter of each row, as a stratum."""
     return by_quarter(rows)[1]
+
+
+def is_amount(column: "pd.Series[Any]") -> bool:
+    """Whether a column holds amounts, which have an order; true and false are two names."""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def in_parts(values: Floats, n_parts: int, fewest: int) -> Integers:

@@ -28,8 +28,8 @@ class Swept:
     """Everything that a sweep says of one milestone.
 
     The search has one date per account; what is measured at a cut has every observation, as a review has. current: the
-    effect of the cut in use, and whether it was chosen on some of these observations; others: other explanations of the effect at `shown_cut`. exploration: None where there is
-    no rival.
+    effect of the cut in use, and whether it was chosen on some of these observations; others: other
+    explanations of the effect at `shown_cut`. exploration: None where there is no rival.
     """
 
     cohort: Cohort

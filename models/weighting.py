@@ -16,6 +16,7 @@ from features.arrays import Flags, Floats, Integers
 from features.proportions import kish
 from features.windows import ONE_DAY
 from models.estimates import Estimate, account_codes
+from models.strata import is_amount
 
 EXTREME = (0.05, 0.95)  # propensities beyond are told: whoever is there has hardly a counterpart
 NEVER = (0.01, 0.99)  # propensities beyond are as good as certain; statsmodels takes them for these
@@ -102,7 +103,7 @@ def design(covariates: pd.DataFrame) -> Floats:
     parts = [np.ones((len(covariates), 1))]
     for name in covariates:
         column = _as_number_of_days(covariates[name])
-        numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        numeric = is_amount(column)
         parts.append(_number(column) if numeric else _dummies(column))
     return _independent(np.hstack(parts))
 
