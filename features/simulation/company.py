@@ -211,10 +211,11 @@ class _Accounts:
     def _setup_steps(self, month: int) -> Flags:
         """Steps done in this month, (n, steps): most in the first, some late, now and then one again."""
         base = np.array([step.share for step in self.scenario.setup.steps.values()])
-        odds = log_odds(base) + self.population.readiness[:, None]
-        late = np.minimum(base, LATE_STEP_CHANCE) * (month < 3)
-        chance = 1 / (1 + np.exp(-odds)) if month == 0 else late
-        return np.asarray(self.rng.random(odds.shape) < chance)
+        drawn = self.rng.random((self.n, len(base)))
+        if month == 0:
+            odds = log_odds(base) + self.population.readiness[:, None]
+            return np.asarray(drawn < 1 / (1 + np.exp(-odds)))
+        return np.asarray(drawn < np.minimum(base, LATE_STEP_CHANCE) * (month < 3))
 
     def _conversations(
         self, month: int, reached: Standing, volume: Floats, counts: Counts

@@ -36,15 +36,23 @@ def draw_matrix(
     Test accounts are left out, as the company's framework does. Raises UsageError for a feature that is no count, rate
     per seat or count of groups, or that looks at an event which not everybody could use; and for a scenario with leaks.
     """
+    frame, _ = draw_matrix_and_log(scenario, seed, specs, grid, horizon_days)
+    return frame
+
+
+def draw_matrix_and_log(
+    scenario: Scenario, seed: int, specs: Sequence[FeatureSpec], grid: Grid, horizon_days: int = 180
+) -> tuple[pd.DataFrame, Log]:
+    """What `draw_matrix` and `draw_log` give, of a company that lives once for both."""
     _refuse(scenario, specs)
     monthly = grid.origin == "tenure" and scenario.changes.outage is None and _by_months(specs, grid)
-    frames, first = [], 0
+    frames, tables = [], _Tables()
     for block in blocks(scenario, seed, with_records=not monthly):
         frame = _observed(block, specs, grid, horizon_days)
-        frame["account"] += first
-        first += int((~block.history.population.is_test).sum())
+        frame["account"] += tables.n_accounts
         frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+        tables.add(block)
+    return pd.concat(frames, ignore_index=True), tables.log(scenario.end)
 
 
 def draw_log(scenario: Scenario, seed: int) -> Log:
@@ -52,24 +60,39 @@ def draw_log(scenario: Scenario, seed: int) -> Log:
 
     The accounts have the codes of `draw_matrix`. Whatever asks for the events fails.
     """
-    accounts, spells, first = [], [], 0
+    tables = _Tables()
     for block in blocks(scenario, seed, with_records=False):
+        tables.add(block)
+    return tables.log(scenario.end)
+
+
+class _Tables:
+    """The accounts and subscriptions of one block after the other; test accounts are left out."""
+
+    def __init__(self) -> None:
+        self.accounts: list[pd.DataFrame] = []
+        self.subscriptions: list[pd.DataFrame] = []
+        self.n_accounts = 0
+
+    def add(self, block: Block) -> None:
         people = block.history.population
         real = ~people.is_test
-        accounts.append(
+        self.accounts.append(
             pd.DataFrame(
                 {"account_id": block.ids[real], "signed_up_at": people.signed_up[real].view("M8[us]")}
             )
         )
-        spells.append(_subscriptions(block, np.cumsum(real) - 1 + first))
-        first += int(real.sum())
-    found = pd.concat(accounts, ignore_index=True)
-    return Log(
-        events=None, accounts=found,
-        subscriptions=pd.concat(spells, ignore_index=True), states=None, outcomes=None, eligibility=None,
-        data_from=found["signed_up_at"].min().floor("D"), data_through=scenario.end, known_at=None, n_events=0, read={}, quarantined={},
-        excluded={}, withheld={}, notes=(), outages=(), rejected={},
-    )  # fmt: skip
+        self.subscriptions.append(_subscriptions(block, np.cumsum(real) - 1 + self.n_accounts))
+        self.n_accounts += int(real.sum())
+
+    def log(self, end: pd.Timestamp) -> Log:
+        found = pd.concat(self.accounts, ignore_index=True)
+        return Log(
+            events=None, accounts=found,
+            subscriptions=pd.concat(self.subscriptions, ignore_index=True), states=None, outcomes=None, eligibility=None,
+            data_from=found["signed_up_at"].min().floor("D"), data_through=end, known_at=None, n_events=0, read={}, quarantined={},
+            excluded={}, withheld={}, notes=(), outages=(), rejected={},
+        )  # fmt: skip
 
 
 def _subscriptions(block: Block, code: Integers) -> pd.DataFrame:

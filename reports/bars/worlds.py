@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.log import Log
 from features.observations import quarterly
-from features.simulation.direct import draw_log, draw_matrix
+from features.simulation.direct import draw_log, draw_matrix, draw_matrix_and_log
 from features.simulation.scenario import Scenario, load_scenario
 from features.simulation.simulator import draw_company
 from models.cohorts import Cohort, once_cohort, state_cohort, tenure_question
@@ -80,8 +80,8 @@ def draw(
     )
     question = tenure_question(framework, (one.spec for one in rivals))
     assert question is not None  # activation is reached once
-    frame = draw_matrix(sized, seed, question.specs, question.grid, horizon_days)
-    return World(NAME, sized, framework, draw_log(sized, seed), frame, rivals)
+    frame, log = draw_matrix_and_log(sized, seed, question.specs, question.grid, horizon_days)
+    return World(NAME, sized, framework, log, frame, rivals)
 
 
 def draw_closes(scenario: str, seed: int, name: str, accounts: int) -> World:
