@@ -12,6 +12,7 @@ from scipy.stats import t
 
 from features.arrays import Flags, Floats, Integers
 from features.proportions import effective, kish, wilson
+from models.influence import correlation, mover
 
 
 @dataclass(frozen=True)
@@ -128,17 +129,6 @@ def _sound(weight: Floats, n: int) -> Floats:
     return weight
 
 
-def _correlation(one: _Rate, other: _Rate) -> float:
-    """How the errors of the two rates move together; 0 where no account is in both groups."""
-    scale = math.sqrt(float((one.scores**2).sum()) * float((other.scores**2).sum()))
-    return float(one.scores @ other.scores) / scale if scale > 0 else 0.0
-
-
-def _combined(one: float, other: float, correlation: float) -> float:
-    """Length of the difference of two correlated errors (MOVER)."""
-    return math.sqrt(max(one * one - 2 * correlation * one * other + other * other, 0.0))
-
-
 def proportion(outcome: Flags, account: Integers | None = None, level: float = 0.95) -> Estimate | None:
     """Share of true outcomes with a Wilson interval on the effective number of rows; None without rows."""
     codes, n_accounts = account_codes(account, len(outcome))
@@ -172,10 +162,10 @@ def risk_difference(
     if one is None or other is None:
         return None
     (low1, up1), (low0, up0) = one.wilson(level), other.wilson(level)
-    correlation = _correlation(one, other)
+    r = correlation(one.scores, other.scores)
     value = one.value - other.value
-    lower = value - _combined(one.value - low1, up0 - other.value, correlation)
-    upper = value + _combined(up1 - one.value, other.value - low0, correlation)
+    lower = value - mover(one.value - low1, up0 - other.value, r)
+    upper = value + mover(up1 - one.value, other.value - low0, r)
     return Estimate("risk_difference", value, max(lower, -1.0), min(upper, 1.0), len(good), n_accounts, level)
 
 
@@ -193,10 +183,10 @@ def risk_ratio(
     if one is None or other is None or one.value == 0.0 or other.value == 0.0:
         return None
     (low1, up1), (low0, up0) = one.wilson(level), other.wilson(level)
-    correlation = _correlation(one, other)
+    r = correlation(one.scores, other.scores)
     value = math.log(one.value / other.value)
-    lower = value - _combined(math.log(one.value / low1), math.log(up0 / other.value), correlation)
-    upper = value + _combined(math.log(up1 / one.value), math.log(other.value / low0), correlation)
+    lower = value - mover(math.log(one.value / low1), math.log(up0 / other.value), r)
+    upper = value + mover(math.log(up1 / one.value), math.log(other.value / low0), r)
     return Estimate(
         "risk_ratio", math.exp(value), math.exp(lower), math.exp(upper), len(good), n_accounts, level
     )

@@ -14,24 +14,22 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from features.arrays import Flags, Floats
+from features.arrays import Flags, Floats, Integers
 from features.declaration import Data
 from features.log import Log
+from features.proportions import kish
 from features.segments import Segmentation, by_plan, by_size
 from features.validators import TENURE
 from models.cohorts import Cohort
 from models.covariates import at_begin, known_before
 from models.estimates import Estimate, account_codes
+from models.influence import by_account, weighted_difference
 from models.strata import is_amount
 
-CUSTOMERS = (
-    "plan",
-    "seats",
-    TENURE,
-)  # what tells customers apart wherever it is known, beside data.adjust_for
-LEAST_EFFECTIVE = (
-    30  # accounts, by what their weights leave of them (Kish 1965): below, one may be the whole rate
-)
+# What tells customers apart wherever it is known, beside data.adjust_for.
+CUSTOMERS = ("plan", "seats", TENURE)
+# Accounts on either side, by what their weights leave of them: below, one may be the whole rate.
+LEAST_EFFECTIVE = 30
 _LEVEL = 0.95
 _ROUNDS = 200
 _CLOSE = 1e-6
@@ -69,44 +67,29 @@ def mix_shift(recent: pd.DataFrame, before: pd.DataFrame, traits: pd.DataFrame) 
     parted = [one for one in found if one is not None]
     if not parted or now.all() or not now.any():
         return None
-    value, error = 0.0, np.zeros(len(rows))
-    for period, sign in ((now, 0.5), (~now, -0.5)):
-        weight = raked(parted, period, ~period)
-        as_it_is = _effect(rows, period.astype(np.float64))
-        as_the_other = None if weight is None else _effect(rows, weight)
-        if as_it_is is None or as_the_other is None:
-            return None
-        value += sign * (as_it_is.value - as_the_other.value)
-        error += sign * (as_it_is.error - as_the_other.error)
+    reached, outcome = rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(bool)
     codes, n_accounts = account_codes(rows["account"].to_numpy(np.int64), len(rows))
-    by_account = np.bincount(codes, weights=error, minlength=n_accounts)
-    half = float(norm.ppf((1 + _LEVEL) / 2)) * math.sqrt(float((by_account**2).sum()))
+    value, influence = 0.0, np.zeros(len(rows))
+    for period, sign in ((now, 0.5), (~now, -0.5)):
+        as_it_is, as_the_other = period.astype(np.float64), raked(parted, period, ~period)
+        if as_the_other is None:
+            return None
+        for weight, of in ((as_it_is, sign), (as_the_other, -sign)):
+            if any(_left(weight[group], codes[group]) < LEAST_EFFECTIVE for group in (reached, ~reached)):
+                return None
+            effect, error = weighted_difference(reached, outcome, weight)
+            value += of * effect
+            influence += of * error
+    spread = float((by_account(influence, codes, n_accounts) ** 2).sum())
+    half = float(norm.ppf((1 + _LEVEL) / 2)) * math.sqrt(spread)
     change = Estimate("risk_difference", value, value - half, value + half, len(rows), n_accounts, _LEVEL)
     return MixShift(tuple(one.dimension for one in parted), change)
 
 
-@dataclass(frozen=True, eq=False)
-class _Effect:
-    """A risk difference of weighted rows, and each row's part in its error, (n,)."""
-
-    value: float
-    error: Floats
-
-
-def _effect(rows: pd.DataFrame, weight: Floats) -> _Effect | None:
-    reached, outcome = rows["reached"].to_numpy(bool), rows["outcome"].to_numpy(np.float64)
-    value, error = 0.0, np.zeros(len(rows))
-    for group, sign in ((reached, 1.0), (~reached, -1.0)):
-        share = np.where(group, weight, 0.0)
-        if not share.any():
-            return None
-        share = share / share.sum()
-        if 1 / float(share @ share) < LEAST_EFFECTIVE:
-            return None
-        rate = float(share @ outcome)
-        value += sign * rate
-        error += sign * share * (outcome - rate)
-    return _Effect(value, error)
+def _left(weight: Floats, account: Integers) -> float:
+    """How many accounts are left of rows with weights; 0 of none."""
+    each = np.bincount(account, weights=weight)
+    return kish(each) if each.any() else 0.0
 
 
 def _parted(name: str, column: "pd.Series[Any]", then: Flags) -> Segmentation | None:

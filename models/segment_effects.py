@@ -4,7 +4,6 @@ An effect that one segment shows and another does not is no difference between t
 its own, which allows for as many segments as were looked at.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.arrays import Flags, Floats, Integers
+from features.arrays import Flags
 from features.segments import UNKNOWN, Segmentation, by_plan, by_size
 from models.comparison import Comparison
 from models.cutpoints import Candidate, CutFamily, association
 from models.effects import difference_in, enough
 from models.estimates import Estimate, account_codes, risk_difference
+from models.influence import by_account, correlation, mover, weighted_difference
 from models.milestones import number
 from models.permutations import ALPHA, corrected, permutation_maxima
 from models.plateau import phi_gain, plateau
@@ -113,33 +113,17 @@ def _interaction(seen: Comparison, here: Flags, looks: int) -> Estimate | None:
     if one is None or other is None or not enough(seen.rows[~here]):
         return None
     codes, n_accounts = account_codes(seen.account, len(here))
-    errors = [_errors(seen, of, codes, n_accounts) for of in (here, ~here)]
-    scale = math.sqrt(float((errors[0] ** 2).sum() * (errors[1] ** 2).sum()))
-    r = float(errors[0] @ errors[1]) / scale if scale > 0 else 0.0
+    added = (weighted_difference(seen.reached, seen.outcome, of.astype(float))[1] for of in (here, ~here))
+    r = correlation(*(by_account(influence, codes, n_accounts) for influence in added))
     value = one.value - other.value
     below, above = one.value - one.lower, one.upper - one.value
-    lower = value - _length(below, other.upper - other.value, r)
-    upper = value + _length(above, other.value - other.lower, r)
+    lower = value - mover(below, other.upper - other.value, r)
+    upper = value + mover(above, other.value - other.lower, r)
     return Estimate("risk_difference", value, lower, upper, len(here), n_accounts, level)
 
 
 def _at_level(seen: Comparison, of: Flags, level: float) -> Estimate | None:
     return risk_difference(seen.reached[of], seen.outcome[of], seen.account[of], level)
-
-
-def _errors(seen: Comparison, of: Flags, codes: Integers, n_accounts: int) -> Floats:
-    """(accounts,): each account's part in the error of the risk difference of some rows."""
-    total = np.zeros(n_accounts)
-    for group, sign in ((seen.reached & of, 1.0), (~seen.reached & of, -1.0)):
-        good = seen.outcome[group].astype(np.float64)
-        total += sign * np.bincount(
-            codes[group], weights=(good - good.mean()) / len(good), minlength=n_accounts
-        )
-    return total
-
-
-def _length(one: float, other: float, r: float) -> float:
-    return math.sqrt(max(one * one - 2 * r * one * other + other * other, 0.0))
 
 
 @dataclass(frozen=True)
