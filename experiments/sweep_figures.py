@@ -21,6 +21,8 @@ MOST_MARKED = 60  # cuts that get a dot each
 # How each effect is called beside the others, from the least to be trusted on.
 METHODS = {
     "naive": "naive: counts who left early as not reached\n(immortal time, do not use)",
+    "at_landmark": "from the landmark on",
+    "later_landmark": "the same quarters, from a later landmark on",
     "best": "best cut, on the accounts that chose it",
     "crude": "at the landmark, as it is",
     "stratified": "within accounts of the same size",

@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
-from features.arrays import Flags, Floats, Integers
+from features.arrays import Integers
 from models.comparison import Comparison
 from models.effects import Effect, Method, difference_in, enough
-from models.estimates import Estimate, account_codes, in_points, risk_ratio, stratified_risk_difference
-from models.replicates import turns
+from models.estimates import Estimate, in_points, risk_ratio, stratified_risk_difference
+from models.explained import surely_taken
+from models.lifetimes import Lifetimes, hazard_ratio
 from models.sensitivity import EValue, Placebo, e_value, placebos
 from models.strata import FEWEST_IN_A_STRATUM, UNKNOWN, in_parts
 from models.weighting import Overlap, Weighted, design, weighted_risk_difference
@@ -24,18 +24,19 @@ from models.weighting import Overlap, Weighted, design, weighted_risk_difference
 # prior volume is too much.
 SIZES, VOLUMES, RECENCIES = 10, 10, 5
 HALF, HARDLY = 0.5, 0.1  # what is left of a crude effect that size explains, and of one that is persistence
-N_RESAMPLES = 500
-SURE = 0.99  # one-sided, of the crude effect being larger than the one within strata
 
 # What a sentence is about: an effect by its method, or what it comes to.
 Kind: TypeAlias = Literal[
-    "nothing", "naive", "stratified", "explained_by_size", "weighted", "after_prior_use", "persistence", "not_given",
+    "nothing", "naive", "landmark", "over_time", "stratified", "explained_by_size", "weighted", "after_prior_use", "persistence", "not_given",
     "e_value", "placebo",
 ]  # fmt: skip
 
 METHODS: dict[str, Method] = {
     "naive": "naive",
     "naive_ratio": "naive",
+    "at_landmark": "crude",
+    "later_landmark": "crude",
+    "over_time": "time_dependent",
     "crude": "crude",
     "crude_ratio": "crude",
     "stratified": "stratified",
@@ -101,6 +102,7 @@ def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bo
     weighted = _weighted(seen)
     found: dict[str, Estimate | str] = {
         **_naive(seen),
+        **_landmarks(seen),
         "crude": crude,
         "crude_ratio": ratio or "a rate is zero",
         "stratified": _by_size(seen, size),
@@ -110,7 +112,7 @@ def confounding(seen: Comparison, rng: np.random.Generator, *, in_definition: bo
     within, after = found["stratified"], found["after_prior_use"]
     return Confounding(
         effects={
-            name: seen.recorded(one, METHODS[name], in_definition=in_definition)
+            name: seen.recorded(one, name, METHODS[name], in_definition=in_definition)
             for name, one in found.items()
             if isinstance(one, Estimate)
         },
@@ -133,6 +135,20 @@ def _naive(seen: Comparison) -> dict[str, Estimate | str]:
         "naive": difference_in(seen.naive) or "a group is empty",
         "naive_ratio": ratio or "a rate is zero",
     }
+
+
+def _landmarks(seen: Comparison) -> dict[str, Estimate | str]:
+    """What the landmark has to do with it: the same effect from a later one on, and without any, over time."""
+    found: dict[str, Estimate | str] = {}
+    for name, rows in (("at_landmark", seen.at_landmark), ("later_landmark", seen.later_landmark)):
+        if rows is not None:
+            effect = difference_in(rows) if enough(rows) else None
+            found[name] = effect or "too few accounts of one outcome, or on one side of the cut"
+    if isinstance(seen.lifetimes, Lifetimes):
+        found["over_time"] = hazard_ratio(seen.lifetimes) or "too few leave, or all on one side of the cut"
+    elif seen.lifetimes is not None:
+        found["over_time"] = seen.lifetimes
+    return found
 
 
 def _by_size(seen: Comparison, size: Integers) -> Estimate | str:
@@ -189,7 +205,7 @@ def _persists(seen: Comparison, crude: Estimate, after: Estimate, rng: np.random
     hardly = _may_be_nothing(crude, after) or after.value < HARDLY * crude.value
     if seen.prior is None or crude.lower <= 0 or not hardly:
         return False
-    return _surely_taken(_habits(seen.prior), seen.reached, seen.outcome, seen.account, rng)
+    return surely_taken(_habits(seen.prior), seen.reached, seen.outcome, seen.account, rng)
 
 
 def _may_be_nothing(crude: Estimate, left: Estimate) -> bool:
@@ -206,39 +222,7 @@ def _explained(seen: Comparison, size: Integers, within: Estimate, rng: np.rando
     crude = difference_in(seen.rows[known])
     if crude is None or crude.lower <= 0 or not _may_be_nothing(crude, within):
         return False
-    return _surely_taken(size[known], seen.reached[known], seen.outcome[known], seen.account[known], rng)
-
-
-def _surely_taken(
-    stratum: Integers, reached: Flags, outcome: Flags, account: Integers, rng: np.random.Generator
-) -> bool:
-    """Whether strata take something of the effect for certain, or only lose precision."""
-    taken = _taken_by_strata(stratum, reached, outcome, account, rng)
-    return bool(np.quantile(taken, 1 - SURE) > 0)
-
-
-def _taken_by_strata(
-    stratum: Integers, reached: Flags, outcome: Flags, account: Integers, rng: np.random.Generator
-) -> Floats:
-    """(resamples,): the crude risk difference minus the one within strata, over resamples of the accounts."""
-    codes, n_accounts = account_codes(account, len(stratum))
-    shape = (int(stratum.max()) + 1, 2, 2)
-    cells = np.ravel_multi_index((stratum, reached, outcome), shape)
-    of_account = csr_array((np.ones(len(cells)), (codes, cells)), shape=(n_accounts, int(np.prod(shape))))
-    even = np.full(n_accounts, 1 / n_accounts)
-    draws = [rng.multinomial(n_accounts, even, size=n) @ of_account for n in turns(N_RESAMPLES, n_accounts)]
-    table = np.concatenate(draws).reshape(-1, *shape)
-    n, good = table.sum(axis=3), table[..., 1]  # (resamples, strata, reached or not)
-    crude = _rates(good.sum(axis=1), n.sum(axis=1))
-    shared = n[..., 0] * n[..., 1] / np.maximum(n.sum(axis=2), 1)
-    rates = good / np.maximum(n, 1)
-    weight = np.maximum(shared.sum(axis=1), 1e-300)
-    within = (shared * (rates[..., 1] - rates[..., 0])).sum(axis=1) / weight
-    return np.asarray(crude[:, 1] - crude[:, 0] - within)
-
-
-def _rates(good: Floats, n: Floats) -> Floats:
-    return good / np.maximum(n, 1)
+    return surely_taken(size[known], seen.reached[known], seen.outcome[known], seen.account[known], rng)
 
 
 def _said(found: Confounding) -> Iterator[Remark]:
@@ -246,7 +230,7 @@ def _said(found: Confounding) -> Iterator[Remark]:
         yield Remark("nothing", f"Nothing can be said of other explanations: {found.not_given['crude']}.")
         return
     yield from _of_effects(found)
-    for name in ("stratified", "weighted", "after_prior_use"):
+    for name in ("over_time", "stratified", "weighted", "after_prior_use"):
         if name in found.not_given:
             yield Remark("not_given", f"No effect {name.replace('_', ' ')}: {found.not_given[name]}.")
     if found.e_value is not None and found.e_value.limit > 1:
@@ -264,6 +248,20 @@ def _of_effects(found: Confounding) -> Iterator[Remark]:
             "naive",
             f"Naively, with everybody who signed up, {_points(effects['naive'])} on being retained: whoever leaves early"
             " cannot reach it (immortal time). Distrust it; what counts is who is there at the landmark.",
+        )
+    if "at_landmark" in effects and "later_landmark" in effects:
+        now, later = effects["at_landmark"], effects["later_landmark"]
+        yield Remark(
+            "landmark",
+            f"On being retained: {_points(now)} from day {now.landmark_day} on, {_points(later)} from day"
+            f" {later.landmark_day} on, among accounts of the same quarters that are there then.",
+        )
+    if "over_time" in effects:
+        ratio = effects["over_time"]
+        yield Remark(
+            "over_time",
+            f"Over time from signup on (Cox), accounts leave {ratio.value:.2f} times as often ({ratio.lower:.2f} to"
+            f" {ratio.upper:.2f}) once they have reached it as those who have not, or not yet.",
         )
     if "stratified" in effects:
         within = f"{_points(effects['crude'])} as it is, {_points(effects['stratified'])} among accounts of about one size"

@@ -33,6 +33,7 @@ from models.standing import STATUSES, standing
 from models.success import metric_specs
 
 Asked: TypeAlias = Literal["primary", "retained", "expanded", "dormant"]
+LATER = ["account", "alive", "at_risk", "retained"]  # columns of the look at a later landmark
 STRATUM = "stratum"  # column of the stratum within which accounts are compared, beside the quarter
 
 
@@ -45,12 +46,16 @@ class Cohort:
     where not observable).
     Of a once milestone also dormant + dormant_known_from and, of steps, a carried column of each; where the subscriptions
     say so expanded + expanded_known_from, and mrr. What else was asked for is carried along (`models.carried`).
+
+    later: of a once milestone the same accounts LINK_DAYS after the landmark, with the columns of LATER; None of a state, and
+    where nobody looked.
     """
 
     name: str
     milestone: Milestone
     frame: pd.DataFrame
     clock: LabelClock
+    later: pd.DataFrame | None = None
 
     def column(self, outcome: Asked) -> str:
         """The column that holds an outcome; of `expanded` and `dormant` it may not be there."""
@@ -181,8 +186,9 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
         result = result.assign(**{STEP + step: frame[spec.name] for step, spec in steps.items()})
     target = framework.milestones.get(milestone.primary_outcome)
     clock = LabelClock.of(framework, milestone)
+    seen_again = landmarks.loc[tenure == days + pd.Timedelta(days=LINK_DAYS), LATER]
     if target is None:
-        return Cohort(name, milestone, result, clock)
+        return Cohort(name, milestone, result, clock, seen_again)
     later_days = milestone.rule.window_days + link_days(milestone, target)
     later = landmarks[tenure == pd.Timedelta(days=later_days)].set_index("account")
     then = later.reindex(frame["account"])
@@ -201,7 +207,7 @@ def once_cohort(framework: Framework, name: str, landmarks: pd.DataFrame, log: L
     result["outcome"] = pd.array(met, dtype="boolean")
     result.loc[~(observable & result["alive"].to_numpy()), "outcome"] = pd.NA
     result["outcome_known_from"] = frame["signed_up_at"] + pd.Timedelta(days=later_days)
-    return Cohort(name, milestone, result, clock)
+    return Cohort(name, milestone, result, clock, seen_again)
 
 
 def _score_then(

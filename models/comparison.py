@@ -13,7 +13,10 @@ from models.covariates import at_begin, prior_use, seats_at_begin
 from models.effects import Effect, Method, occasion, population
 from models.estimates import Estimate
 from models.framework import Framework
-from models.milestones import RETAINED
+from models.lifetimes import Lifetimes, days_to_reach, lifetimes_of
+from models.milestones import LINK_DAYS, RETAINED
+
+LATER_BY = pd.Timedelta(days=LINK_DAYS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +25,10 @@ class Comparison:
 
     rows: account, as_of, quarter, score, reached, outcome. seats: when the window began, NaN where unknown. adjust_for:
     the declared adjustment set at that moment. prior: recency and volume, None where they were not looked up. naive:
-    account, reached, outcome of everybody who signed up, None of a state. shared: what the milestone and its outcome both
-    count. context: what an effect record says of all of them.
+    account, reached, outcome of everybody who signed up, None of a state. at_landmark, later_landmark: the same of who was
+    there at the landmark, and LINK_DAYS later, of the cohort quarters that can be judged by both; None of a state.
+    lifetimes: when these accounts reached it and left, or why that is not known; None of a state. shared: what the milestone
+    and its outcome both count. context: what an effect record says; contexts: of single effects, by name.
     """
 
     cut: float
@@ -34,7 +39,10 @@ class Comparison:
     naive: pd.DataFrame | None
     shared: tuple[str, ...]
     context: dict[str, Any]
-    naive_context: dict[str, Any]
+    contexts: dict[str, dict[str, Any]]
+    at_landmark: pd.DataFrame | None = None
+    later_landmark: pd.DataFrame | None = None
+    lifetimes: Lifetimes | str | None = None
 
     @classmethod
     def of(
@@ -54,17 +62,21 @@ class Comparison:
         cut = float(milestone.rule.at_least) if cut is None else cut
         days = milestone.rule.window_days
         rows = _at_cut(cohort.judged("primary", known_at), cut)
-        once = milestone.kind == "once"
+        naive = naive_rows(cohort, known_at) if milestone.kind == "once" else None
+        landmarks = _landmarks(cohort, known_at, cut)
         return cls(
             cut=cut,
             rows=rows,
             seats=seats_at_begin(rows, log, days),
             adjust_for=at_begin(rows, log, days, framework.data.adjust_for),
             prior=prior_use(rows, cohort.name),
-            naive=_at_cut(naive_rows(cohort, known_at), cut) if once else None,
+            naive=None if naive is None else _at_cut(naive, cut),
             shared=framework.shares_behaviour(cohort.name),
             context=_context(cohort, "primary", milestone.primary_outcome),
-            naive_context=_context(cohort, "retained", RETAINED) | {"population": "every sign-up"},
+            contexts=_contexts(cohort),
+            at_landmark=landmarks and landmarks[0],
+            later_landmark=landmarks and landmarks[1],
+            lifetimes=None if naive is None else _lifetimes(cohort, naive, framework, log, cut),
         )
 
     @property
@@ -82,9 +94,9 @@ class Comparison:
         """Whose row it is, (n,)."""
         return self.rows["account"].to_numpy(np.int64)
 
-    def recorded(self, estimate: Estimate, method: Method, *, in_definition: bool) -> Effect:
+    def recorded(self, estimate: Estimate, name: str, method: Method, *, in_definition: bool) -> Effect:
         """The record of an effect in every file."""
-        context = self.naive_context if method == "naive" else self.context
+        context = self.contexts.get(name, self.context)
         return Effect.of(estimate, method=method, in_definition=in_definition, **context)
 
 
@@ -107,6 +119,59 @@ def naive_rows(cohort: Cohort, known_at: pd.Timestamp) -> pd.DataFrame:
 
 def _at_cut(rows: pd.DataFrame, cut: float) -> pd.DataFrame:
     return rows.assign(reached=rows["score"] >= cut)
+
+
+def _landmarks(
+    cohort: Cohort, known_at: pd.Timestamp, cut: float
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Who is retained from the landmark on, and from LINK_DAYS later on: the rows of both, of the same cohort quarters."""
+    if cohort.later is None:
+        return None
+    again = (
+        cohort.frame[["account"]].merge(cohort.later, on="account", how="left").set_axis(cohort.frame.index)
+    )
+    quarters = cohort.frame["quarter"].unique()
+    matures = cohort.frame["quarter"].map({q: cohort.matures_at(q, "retained") + LATER_BY for q in quarters})
+    asked = _at_cut(cohort.frame[cohort.asked & (matures <= known_at)], cut)
+    now, later = (
+        asked.assign(outcome=seen["retained"])[
+            seen["alive"].eq(True) & seen["at_risk"].eq(True) & seen["retained"].notna()
+        ]
+        for seen in (asked, again.loc[asked.index])
+    )
+    return now, later
+
+
+def _lifetimes(
+    cohort: Cohort, rows: pd.DataFrame, framework: Framework, log: Log, cut: float
+) -> Lifetimes | str:
+    if framework.data.outcomes.kind == "silent":
+        return "only silence says who left, and nobody reaches anything in silence"
+    if log.events is None:
+        return "the log has no events"
+    days = cohort.milestone.rule.window_days + framework.data.outcomes.horizon_days
+    reached = days_to_reach(framework.data, log, cohort.milestone, cut)
+    return lifetimes_of(rows, reached, log, framework.data, days)
+
+
+def _contexts(cohort: Cohort) -> dict[str, dict[str, Any]]:
+    """What is said of the effects that are not of the primary outcome at the landmark, by name."""
+    retained = _context(cohort, "retained", RETAINED)
+    naive = retained | {"population": "every sign-up"}
+    days = cohort.milestone.rule.window_days
+    over_time = {
+        "landmark_day": None,
+        "as_of": "every day from signup on",
+        "horizon_days": days + cohort.horizon_days("retained"),
+        "population": "every sign-up that became a customer",
+    }
+    return {
+        "naive": naive,
+        "naive_ratio": naive,
+        "at_landmark": retained,
+        "later_landmark": retained | {"landmark_day": days + LINK_DAYS},
+        "over_time": naive | over_time,
+    }
 
 
 def _context(cohort: Cohort, outcome: Asked, of: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from models.milestones import RETAINED, Milestone
 FEWEST_ACCOUNTS = 60  # below which nothing is searched for
 FEWEST_OF_A_CLASS = 30  # accounts with the rarer outcome, below which nothing is judged
 
-Method: TypeAlias = Literal["naive", "crude", "stratified", "weighted", "after_prior_use", "out_of_sample"]
+Method: TypeAlias = Literal[
+    "naive", "crude", "time_dependent", "stratified", "weighted", "after_prior_use", "out_of_sample"
+]
 Measure: TypeAlias = Literal["risk_difference", "risk_ratio", "odds_ratio", "phi", "auc", "hazard_ratio"]
 
 

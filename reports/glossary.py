@@ -19,6 +19,7 @@ METHODS: Mapping[str, tuple[str, str]] = {
         "everybody who ever reached it against everybody else; flatters it, as leavers had less time",
     ),
     "crude": ("Fair start", "only accounts that were still there when reaching it had to be decided"),
+    "time_dependent": ("Day by day", "who has not reached it yet counts as not having reached it (Cox)"),
     "stratified": ("Like with like", "compared within groups of similar accounts"),
     "weighted": ("Like with like, weighted", "accounts weighted so that both groups are alike beforehand"),
     "after_prior_use": ("Beyond earlier use", "what is left after recency and the volume of earlier use"),

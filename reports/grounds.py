@@ -9,16 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from features.declaration import Data
 from features.log import Log
 from features.outcomes import EXPANDED
 from features.quarters import Quarters
-from features.states import States, holdings
-from features.volumes import days_to_count, days_to_steps, quarterly_volumes
+from features.volumes import quarterly_volumes
 from models.cohorts import Cohorts, build_cohorts
 from models.doubts import rule_doubts
 from models.framework import Framework
-from models.milestones import DORMANT, RETAINED, CountRule, Milestone, StepsRule
+from models.lifetimes import days_to_reach
+from models.milestones import DORMANT, RETAINED
 from models.mix import traits_of
 
 KNOWN_FROM = "known_from"  # of the closes, and after the name of an outcome of the cohorts
@@ -55,7 +54,10 @@ class Grounds:
             log.data_through,
             quarterly_volumes(log, data),
             {name: traits_of(cohort, log, data) for name, cohort in cohorts.by_name.items()},
-            {name: _time_to(data, log, m) for name, m in framework.of_kind("once").items()},
+            {
+                name: days_to_reach(data, log, m, m.rule.at_least)
+                for name, m in framework.of_kind("once").items()
+            },
             (*_unusable(log), *(f"{doubt}." for said in doubts.values() for doubt in said)),
         )
 
@@ -107,13 +109,3 @@ def _unusable(log: Log) -> list[str]:
                 f"{n:,} of {read:,} rows of {table} ({n / read:.1%}) could not be used, most of them: {worst}."
             )
     return said
-
-
-def _time_to(data: Data, log: Log, milestone: Milestone) -> "pd.Series[float]":
-    rule = milestone.rule
-    if isinstance(rule, StepsRule):
-        held = holdings(States.of(log, data), rule.state_tests, "a step") if rule.state_tests else {}
-        return days_to_steps(log, rule.all_events, held.values(), rule.at_least, rule.window_days)
-    if isinstance(rule, CountRule):
-        return days_to_count(log, rule.events, rule.at_least, rule.window_days)
-    return pd.Series(dtype=float)

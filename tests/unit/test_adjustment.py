@@ -10,6 +10,7 @@ from features.arrays import Flags, Floats
 from models.adjustment import METHODS, confounding
 from models.comparison import Comparison
 from models.estimates import Estimate
+from models.lifetimes import Lifetimes
 from models.sensitivity import e_value, placebos
 from models.strata import UNKNOWN, in_parts
 
@@ -35,7 +36,7 @@ def compared(reached: Flags, outcome: Flags, **changes: Any) -> Comparison:
         "naive": None,
         "shared": (),
     }
-    return Comparison(1.0, rows, **{**parts, **changes}, context=CONTEXT, naive_context=CONTEXT)
+    return Comparison(1.0, rows, **{**parts, **changes}, context=CONTEXT, contexts={})
 
 
 def by_size(rng: np.random.Generator, n: int, effect: float = 0.0) -> tuple[Flags, Flags, Floats]:
@@ -153,9 +154,14 @@ def test_every_effect_is_told_apart_by_its_method() -> None:
     reached, outcome, seats = by_size(np.random.default_rng(0), 1000, 0.1)
     prior = pd.DataFrame({"recency": np.arange(1000) % 30, "volume": np.arange(1000) % 7})
     rows = pd.DataFrame({"account": np.arange(1000), "reached": reached, "outcome": outcome})
-    seen = compared(
-        reached, outcome, seats=seats, adjust_for=pd.DataFrame({"seats": seats}), prior=prior, naive=rows
+    ends = np.where(outcome, np.inf, np.arange(1000) % 200)
+    over_time = Lifetimes(
+        np.zeros(1000), np.where(reached, 10.0, np.inf), ends, np.zeros(1000, np.int64), 270
     )
+    seen = compared(
+        reached, outcome, seats=seats, adjust_for=pd.DataFrame({"seats": seats}), prior=prior, naive=rows,
+        at_landmark=rows, later_landmark=rows, lifetimes=over_time,
+    )  # fmt: skip
     found = confounding(seen, np.random.default_rng(0), in_definition=True)
     assert {name: effect.method for name, effect in found.effects.items()} == METHODS
     assert all(effect.in_definition for effect in found.effects.values())
