@@ -26,12 +26,15 @@ from models.late_leaks import late_records
 from models.leak_audit import CHECKS
 from models.shape import Shape
 from reports import edition, restatement, scoreboard
-from reports.bars import audits, rankings, reviews
+from reports.bars import audits, rankings, reviews, thresholds
 from reports.bars.bar import Bar, Experiment, Score, Target, score
 from reports.bars.catalogue import BARS, STATIONARY, SWEPT_NULL, SWEPT_STATIONARY, TABLE
+from reports.bars.confounding import covers_one, naive_is_labelled
+from reports.bars.reviews import History, Reviewed
+from reports.budget import Interval
 from reports.judgement import Judgement
 from reports.scoreboard import Scoreboard
-from reports.verdicts import Verdict
+from reports.verdicts import Evidence, Verdict
 from tests.unit.small_log import run
 
 FEW = range(40, 44)
@@ -90,6 +93,117 @@ def run_bar(bar: Bar, seeds: range) -> Score:
 
 def test_no_trial_decides_nothing() -> None:
     assert trials([], []).outcome == "undecided"
+
+
+# --- how one trial is judged ---
+
+
+def noticed(changed: Sequence[int], n: int = 8, **of: Any) -> History:
+    """So many reviews, a quarter each; some show a change, which is one of mix in the first half of them."""
+    quarters = [f"{2023 + i // 4}Q{1 + i % 4}" for i in range(n)]
+    made = [
+        Evidence("yes", "shown" if i in changed else "not_shown", "mix" if 2 * i < n else "decay", "inside",
+                 better_cut_supported=False, no_twice=False, powered=True)
+        for i in range(n)
+    ]  # fmt: skip
+    reviewed = zip(quarters, made, strict=True)
+    return History(tuple(Reviewed(q, q, one, Verdict.HOLD) for q, one in reviewed), **of)
+
+
+@pytest.mark.parametrize(
+    ("best", "cut", "found"),
+    [("activation", 7.0, True), ("activation", 5.0, True), ("activation", 8.0, False), ("other", 6.0, False)],
+)
+def test_a_cut_is_found_at_most_one_beside_the_planted_one(best: str, cut: float, found: bool) -> None:
+    result = SweepResult("threshold", 2000, {}, best=best, best_cut=cut)
+    assert thresholds.found_within_one(6.0, result) == [found]
+
+
+def test_a_curve_needs_a_plateau_of_more_than_one_cut() -> None:
+    result = SweepResult("gradual", 2000, {}, plateau=(4.0, 9.0))
+    assert thresholds.is_gradual_with_plateau(result) == [True]
+    assert thresholds.is_gradual_with_plateau(replace(result, plateau=(4.0, 4.0))) == [False]
+    assert thresholds.is_gradual_with_plateau(replace(result, verdict="threshold")) == [False]
+
+
+def test_what_is_just_below_one_in_twenty_is_supported() -> None:
+    result = SweepResult("threshold", 2000, {}, p_corrected=0.049)
+    assert thresholds.significant(result) == [True]
+    assert thresholds.significant(replace(result, p_corrected=0.05)) == [False]
+
+
+def test_that_nothing_is_supported_is_not_enough_without_what_could_have_been_seen() -> None:
+    nothing = SweepResult("none", 500, {})
+    assert thresholds.says_what_could_be_seen(nothing) == [False]
+    assert thresholds.says_what_could_be_seen(replace(nothing, smallest_detectable=0.2)) == [True]
+    lacking = SweepResult("insufficient_data", 50, {})
+    assert thresholds.says_what_could_be_seen(lacking) == [False]
+    assert thresholds.says_what_could_be_seen(replace(lacking, lacking="accounts")) == [True]
+
+
+@pytest.mark.parametrize(("changed", "within"), [([0], True), ([3], True), ([4], False), ([], False)])
+def test_a_year_is_four_reviews(changed: list[int], within: bool) -> None:
+    assert reviews.changed_within_a_year(noticed(changed)) == [within]
+
+
+@pytest.mark.parametrize(
+    ("changed", "in_time"), [([4], True), ([5, 6], True), ([6, 7], False), ([3], False), ([], False)]
+)
+def test_a_change_is_shown_in_time_in_the_first_two_quarters_in_which_it_is_true(
+    changed: list[int], in_time: bool
+) -> None:
+    history = noticed(changed, changed_from="2024Q1")
+    assert reviews.shown_by_the_second_quarter(history) == [in_time]
+
+
+def test_only_a_change_that_is_shown_can_be_called_one_of_mix() -> None:
+    assert reviews.called_mix(noticed([3, 4])) == [True, False]
+    assert reviews.called_mix(noticed([])) == []
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "alike"), [(-0.1, 0.1, True), (0.01, 0.1, False), (-0.2, -0.1, False)]
+)
+def test_more_than_was_expected_is_not_as_expected_either(lower: float, upper: float, alike: bool) -> None:
+    gap = Interval((lower + upper) / 2, lower, upper)
+    assert reviews.as_expected(noticed([], gap=gap)) == [alike]
+    assert reviews.as_expected(noticed([])) == []
+
+
+def test_a_replay_is_the_same_then_and_another_now() -> None:
+    pairs = [(then, now) for then in (True, False) for now in (True, False)]
+    assert [audits.replays(audits.Replay(*one)) for one in pairs] == [[False], [True], [False], [False]]
+    made = audits.Restated(then=True, frozen=True, now=False, accounts=20, late=20, moved=("activation",))
+    assert audits.same_as_then(made) == audits.says_what_moved(made) == [True]
+    assert audits.same_as_then(replace(made, then=False)) == [False]
+    assert audits.same_as_then(replace(made, frozen=False)) == [False]
+    for other in (replace(made, now=True), replace(made, accounts=19), replace(made, moved=())):
+        assert audits.says_what_moved(other) == [False]
+
+
+def test_two_leaks_of_three_are_not_all() -> None:
+    planted = sorted(audits.PLANTED)
+    assert audits.all_found((*planted, "another")) == [True]
+    assert audits.all_found((*planted[:2], "another")) == [False]
+
+
+def test_time_must_flatter_and_the_fair_ratio_hold_one() -> None:
+    def shown(naive: float, lower: float, upper: float) -> list[dict[str, Any]]:
+        early = {"method": "naive", "population": "every sign-up", "value": naive}
+        fair = {"method": "crude", "population": "alive at the landmark", "value": 0.1}
+        ratio = {**fair, "measure": "risk_ratio", "lower": lower, "upper": upper}
+        return [{**one, "measure": "risk_difference"} for one in (early, fair)] + [ratio]
+
+    assert [naive_is_labelled(shown(value, 0.9, 1.1)) for value in (0.2, 0.05)] == [[True], [False]]
+    ends = ((0.9, 1.1), (1.01, 1.1), (0.8, 0.99))
+    assert [covers_one(shown(0.2, *one)) for one in ends] == [[True], [False], [False]]
+
+
+def test_a_driver_leads_among_the_first_three_and_is_no_feature_of_a_few() -> None:
+    names, classes = ("a", "b", rankings.DRIVER, "c"), {rankings.DRIVER: "representative"}
+    assert rankings.driver_leads(rankings.Ranked(names, classes)) == [True]
+    assert rankings.driver_leads(rankings.Ranked(("z", *names), classes)) == [False]
+    assert rankings.driver_leads(rankings.Ranked(names, {rankings.DRIVER: "niche"})) == [False]
 
 
 # --- the command ---

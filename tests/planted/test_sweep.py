@@ -192,6 +192,19 @@ def test_a_single_bad_cut_between_good_ones_does_not_end_the_plateau() -> None:
         plateau(seen, np.arange(5.0), np.arange(3, 5), 1)
 
 
+def test_as_good_is_what_hansen_allows_with_support_and_a_rise() -> None:
+    # n phi^2 within 7.35 of the best, 12.6: from 5.25 on
+    n_phi2 = np.array([5.1, 5.3, 12.6, 5.3, 5.1])
+    phi, some = np.sqrt(n_phi2 / 1000), np.full(5, 500.0)
+    seen = Association(some, some, phi, phi, np.ones(5, bool), 1000, 500)
+    assert plateau(seen, np.arange(5.0), np.arange(5), 2) == (1, 3)
+    few = Association(some, some, phi, phi, np.array([True, False, True, True, True]), 1000, 500)
+    assert plateau(few, np.arange(5.0), np.arange(5), 2) == (2, 3)
+    weak = np.array([-0.04, 0.01, 0.07, 0.01, -0.04])
+    rise = Association(some, some, weak, weak, np.ones(5, bool), 1000, 500)
+    assert plateau(rise, np.arange(5.0), np.arange(5), 2) == (1, 3)
+
+
 def test_few_cuts_are_never_made_coarse() -> None:
     family = CutFamily.of([_candidate(_counts(np.random.default_rng(0), 2000))], _blocks(2000))
     assert family.coarse(3).cut.tolist() == family.cut.tolist()
@@ -497,6 +510,24 @@ def test_two_values_leave_nothing_but_a_step() -> None:
     outcome = rng.random(1500) < np.where(connected, 0.85, 0.7)
     result = sweep([_candidate(connected.astype(float))], outcome, _blocks(1500), rng, n_permutations=100)
     assert (result.verdict, result.threshold) == ("threshold", 1.0)
+
+
+def test_a_drift_of_usage_and_of_the_base_rate_is_no_curve() -> None:
+    # The second block does more and stays more often; within either nothing rises.
+    size = np.array([[400.0, 100], [300, 200], [200, 300], [100, 400]])
+    level, good = np.arange(4.0), size * np.array([0.4, 0.8])
+    shape = step_or_smooth(level, size, good, np.random.default_rng(0), n_replicates=19)
+    assert shape.difference == pytest.approx(0, abs=1e-6)
+    # Where both are refused and neither is clearly nearer it cannot be told.
+    both = step_or_smooth(level, size, good, np.random.default_rng(0), alpha=1.0, n_replicates=19)
+    assert both.verdict == "cannot_tell"
+
+
+def test_a_shape_that_no_world_shows_is_not_impossible() -> None:
+    size = np.full((8, 1), 500.0)
+    good = np.where(np.arange(8) >= 4, 450.0, 250.0)[:, None]
+    shape = step_or_smooth(np.arange(8.0), size, good, np.random.default_rng(0), n_replicates=19)
+    assert shape.p_smooth == 1 / 20
 
 
 def test_shape_tests_keep_their_level() -> None:

@@ -457,6 +457,18 @@ def test_another_cut_shares_of_the_best_ones_optimism_what_the_splits_share(cut:
     stretch = 1 + alike * (0.24 / (best.upper - best.lower) - 1)
     assert stretch != pytest.approx(1)
     assert expected.upper - expected.value == pytest.approx(stretch * (here.upper - here.value))
+    assert expected.value - expected.lower == pytest.approx(stretch * (here.value - here.lower))
+
+
+def test_what_was_held_out_is_never_surer_than_what_is_expected_of_another_cut() -> None:
+    best = risk_difference(scores >= 20, OUTCOME)
+    here = risk_difference(scores >= 30, OUTCOME)
+    assert best is not None
+    assert here is not None
+    sure = [effect("out_of_sample", 0.3, 0.01), {**effect("best", best.value, 0), **best.brief()}]
+    expected = expected_at(Sweep.model_validate(record(effects=sure)), grid(), 30.0)
+    assert expected is not None
+    assert expected.upper - expected.lower == pytest.approx(here.upper - here.lower)
 
 
 def test_a_cut_that_stays_keeps_the_quarters_it_was_chosen_on(place: Workspace) -> None:

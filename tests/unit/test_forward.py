@@ -80,6 +80,18 @@ def test_every_observation_of_the_fresh_quarters_counts() -> None:
     assert made.estimate.value == pytest.approx(value)
 
 
+def test_of_a_state_the_cut_for_an_account_is_chosen_by_the_others() -> None:
+    # A fifth of the accounts say 7 very clearly, the others 3 and hardly: with that fifth it is 7, for it 3.
+    rows = world(0, STATE, n=1000)
+    loud = rows["account"] % 5 == 0
+    chance = np.where(loud, np.where(rows["score"] >= 7, 1.0, 0.0), 0.5 + 0.06 * (rows["score"] >= 3))
+    rows["retained"] = np.random.default_rng(1).random(len(rows)) < chance
+    made = found(rows, STATE)
+    low, high = made.cuts["2024Q1"]
+    assert low <= 3
+    assert high == 7
+
+
 def test_without_enough_before_it_no_quarter_is_fresh() -> None:
     rows = world(0, STATE)
     assert found(rows[rows["as_of"] <= "2023-04-01"], STATE) is None

@@ -74,6 +74,20 @@ def test_a_belief_about_several_features_needs_all_of_them_to_be_refuted() -> No
     assert "noise refuted" in said[0].sentence
 
 
+def test_what_cannot_be_asked_keeps_a_belief_from_being_refuted() -> None:
+    refuted, undecided = held(world(0), belief("bots"), belief("bots", "flat"))
+    assert (refuted.answer, undecided.answer) == ("refuted", "undecided")
+
+
+def test_more_of_it_is_more_than_half_of_the_same_quarter() -> None:
+    rows = world(0)
+    grown = rows.assign(
+        **{"carried:apps": rows["carried:apps"] * np.where(rows["quarter"] == "2024Q2", 10, 1)}
+    )
+    (before,), (after,) = held(rows, belief("apps")), held(grown, belief("apps"))
+    assert before.asked == after.asked
+
+
 def test_a_pattern_means_every_feature_that_it_matches_and_each_once() -> None:
     by_pattern, by_name, again = held(world(0), belief("ap*", "*ps"), belief("apps"), belief("zz*"))
     assert [one.feature for one in by_pattern.asked] == ["apps"]

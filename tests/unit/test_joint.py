@@ -1,5 +1,6 @@
 """Joint definitions scored: phi within quarters, balance, constraints, the front, and what chance would reach."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from features.document import parse_yaml
 from features.quarters import Quarters
 from models.cohorts import Cohort
 from models.cutpoints import Candidate, CutFamily, association, minimum_support
-from models.estimates import phi, stratified_phi
+from models.definitions import reached
+from models.estimates import phi, stratified_phi, stratified_risk_difference
 from models.framework import Framework
-from models.front import pareto
+from models.front import Front, front_of, pareto
 from models.joint import (
     Judge,
     Rows,
@@ -108,6 +110,10 @@ def test_constraints_are_support_adoption_and_what_the_framework_refuses() -> No
     assert common.constraints["adoption"] > 0
     assert common.constraints["support"] > 0
     assert not common.feasible
+    # Fewer than the framework lets a milestone be of are too few, though they are enough to be told apart.
+    niche = _judge(rows, limits=(0.5, 0.95)).score((1, 1, 0, 1))
+    assert niche.constraints["adoption"] == pytest.approx(0.5 - able.adoption)
+    assert not niche.feasible
     refused = _judge(rows, refused=frozenset({counted(RULE.model_copy(update={"steps": ("a", "b")}))}))
     assert refused.score((1, 1, 0, 1)).constraints["refused"] > 0
     assert refused.score((0, 1, 1, 1)).constraints["refused"] <= 0
@@ -149,6 +155,62 @@ def test_the_corrected_p_answers_for_everything_that_was_tried() -> None:
     among = corrected_p(rules, many, np.random.default_rng(0), 400)
     assert alone < 0.05 < among
     assert corrected_p([RULE], _rows(effect=0.4), np.random.default_rng(0), 400) == pytest.approx(1 / 401)
+
+
+def _set(*steps: str) -> StepsRule:
+    return StepsRule(steps=steps, window_days=30, at_least=2)
+
+
+def _front(fresh: Rows, current: StepsRule, *, adoption: float = 0.3) -> Front:
+    """Of two definitions the one that says more is reached by nearly everybody, the other one by so many."""
+    rows, fine = _rows(effect=0.4), {"support": -1.0}
+    tried = [(_set("a", "c"), Score(0.5, 0.9, 0.2, fine)), (_set("a", "b"), Score(0.4, adoption, 0.9, fine))]
+    return front_of(_judge(rows), tried, current, fresh, np.random.default_rng(0))
+
+
+def test_of_the_front_the_best_within_the_band_is_recommended() -> None:
+    fresh = _rows(seed=1, effect=0.4)
+    found = _front(fresh, RULE)
+    assert (found.verdict, found.recommended) == ("supported", 1)
+    assert "useful adoption" not in found.sentence
+    outside = _front(fresh, RULE, adoption=0.61)
+    assert outside.recommended == 0
+    assert "No definition on the front has useful adoption." in outside.sentence
+
+
+def test_on_fresh_accounts_a_definition_is_measured_within_quarters_and_against_the_one_in_use() -> None:
+    fresh = _rows(seed=1, effect=0.4)
+    found = _front(fresh, _set("a", "c"))
+    assert found.current is not None
+    split = reached(_set("a", "b"), fresh.parts)
+    assert found.placed[1].effect_fresh == stratified_risk_difference(split, fresh.outcome, fresh.block)
+    assert found.gain is not None
+    phis = [one.phi_fresh.value for one in (found.placed[1], found.current) if one.phi_fresh is not None]
+    assert found.gain.value == pytest.approx(phis[0] - phis[1], abs=1e-6)
+    assert found.gain.lower > 0
+    assert found.sentence.endswith(": better.")
+
+
+def test_a_gain_on_fresh_accounts_that_may_be_none_is_not_told_apart() -> None:
+    found = _front(_rows(n=200, seed=5, effect=0.1), _set("a", "c"))
+    assert found.gain is not None
+    assert found.gain.lower < 0 < found.gain.value
+    assert found.sentence.endswith(": not told apart.")
+
+
+def test_the_best_of_many_definitions_is_not_supported_for_being_the_best() -> None:
+    rows, rng = _rows(effect=0.0), np.random.default_rng(3)
+    names = [str(i) for i in range(16)]
+    noise = {f"carried:step|{i}": (rng.random(len(rows)) < 0.4).astype(np.float64) for i in names}
+    many = Rows(noise, rows.outcome, rows.block, rows.quarters)
+    judge = _judge(many, limits=(0.0, 1.0))
+    tried = [(rule, judge.score_of(rule)) for rule in (_set(i, j) for i in names for j in names if i < j)]
+    best = max(tried, key=lambda one: one[1].phi)[0]
+    assert corrected_p([best], many, np.random.default_rng(0)) < 0.05
+    found = front_of(judge, tried, best, many, np.random.default_rng(0))
+    assert (found.verdict, found.recommended) == ("none", None)
+    assert found.p_corrected is not None
+    assert found.p_corrected > 0.05
 
 
 def test_memory_changes_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,8 +262,10 @@ def test_what_counts_in_its_own_outcome_is_refused() -> None:
     talk = CountRule(events=("talk",), window_days=14, at_least=1)
     long = CountRule(events=("install",), window_days=30, at_least=1)
     fine = CountRule(events=("invite",), window_days=7, at_least=1)
-    found = refusals(framework, "first", [talk, long, fine])
+    short = CountRule(events=("install",), window_days=14, at_least=1)
+    found = refusals(framework, "first", [talk, long, short, fine])
     assert set(found) == {counted(talk), counted(long)}
+    assert counted(short) not in found
     assert found[counted(talk)].startswith(
         "milestones.first: talk would be counted in its window and in the window of"
     )
@@ -220,6 +284,16 @@ def _seen(columns: dict[str, Any], n: int = 400) -> Cohort:
         {"kind": "state", "rule": {"events": ["use"], "window_days": 30, "at_least": 1}}
     )
     return Cohort("use", milestone, frame, LabelClock(Quarters(), {"retained": pd.Timedelta(0)}))
+
+
+def test_an_account_gives_one_date_drawn_at_random() -> None:
+    seen = _seen({"carried:own": 1.0})
+    later = seen.frame.assign(as_of=pd.Timestamp("2024-07-01"), quarter="2024Q2")
+    both = replace(seen, frame=pd.concat([seen.frame, later], ignore_index=True))
+    drawn = drawn_rows(both, ["carried:own"], pd.Timestamp("2030-01-01"), np.random.default_rng(0))
+    assert len(drawn.rows) == 400
+    assert 150 < (drawn.rows["quarter"] == "2024Q1").sum() < 250
+    assert drawn.excluded == {"another date of the same account was drawn": 400}
 
 
 def test_counts_that_are_each_known_of_most_take_few_accounts_together() -> None:

@@ -74,6 +74,29 @@ def test_the_interval_holds_what_this_mix_would_change_in_most_samples() -> None
     assert 0.92 <= held / n_samples <= 0.98
 
 
+def test_rows_of_one_account_are_one_draw() -> None:
+    effect = {SMALL: 0.2, LARGE: 0.0}
+    then, now = period({SMALL: 200, LARGE: 200}, effect, 0), period({SMALL: 100, LARGE: 300}, effect, 5000)
+
+    def twice(part: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([part, part.set_index(part.index + 10_000)])
+
+    again = [(twice(rows), twice(traits)) for rows, traits in (then, now)]
+    assert shift(*again) == pytest.approx(shift(then, now), abs=1e-9)
+
+
+def test_numbers_are_parted_in_thirds_of_before() -> None:
+    # By thirds of both periods together, of whom most have three seats, one and two would be as one.
+    seats, effect = {"one": 1.0, "two": 2.0, "three": 3.0}, {"one": 0.3, "two": 0.1, "three": 0.0}
+    before, then = period({"one": 100, "two": 100, "three": 100}, effect, 0)
+    recent, now = period({"one": 30, "two": 10, "three": 260}, effect, 1000)
+    traits = pd.concat([then, now])["plan"].map(seats).astype(float).to_frame("seats")
+    found = mix_shift(recent, before, traits)
+    assert found is not None
+    assert found.dimensions == ("seats",)
+    assert found.change.value == pytest.approx((30 * 0.3 + 10 * 0.1) / 300 - 0.4 / 3, abs=1e-6)
+
+
 def test_raked_rows_have_the_shares_of_one_side_in_every_dimension() -> None:
     rng = np.random.default_rng(1)
     codes = [rng.choice(3, 900, p=(0.6, 0.2, 0.2)), rng.integers(0, 2, 900)]
@@ -86,6 +109,20 @@ def test_raked_rows_have_the_shares_of_one_side_in_every_dimension() -> None:
     for one in parted:
         assert _shares(one, weight) == pytest.approx(_shares(one, side.astype(float)), abs=1e-5)
         assert _shares(one, weight) != pytest.approx(_shares(one, (~side).astype(float)), abs=0.05)
+
+
+def test_no_dimension_is_left_behind_by_one_that_needs_no_weights() -> None:
+    # Plan and size go together among the rows `of`; where they are from is alike on both sides.
+    side = np.arange(400) < 200
+    plan = np.arange(400) % 2
+    size = np.where(side | (np.arange(400) % 6 < 2), np.arange(400) // 2 % 2, plan).astype(np.intp)
+    codes = {"plan": np.where(side, (np.arange(400) % 10 < 3), plan).astype(np.intp), "size": size}
+    parted = [Segmentation(name, ("a", "b"), code) for name, code in codes.items()]
+    parted.append(Segmentation("country", ("a",), np.zeros(400, np.intp)))
+    weight = raked(parted, ~side, side)
+    assert weight is not None
+    assert _shares(parted[0], weight) == pytest.approx([0.7, 0.3], abs=1e-5)
+    assert _shares(parted[1], weight) == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_a_kind_of_customer_that_is_gone_is_stood_for_by_the_others() -> None:

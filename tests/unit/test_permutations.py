@@ -5,7 +5,7 @@ import pytest
 
 from features.arrays import Flags, Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
-from models.permutations import Shuffles, permutation_maxima
+from models.permutations import Shuffles, corrected, permutation_maxima
 from models.plateau import Resamples
 from models.replicates import turns
 from models.shape import Shape, step_or_smooth
@@ -70,6 +70,12 @@ def test_a_shuffle_keeps_what_each_block_holds_and_another_is_another() -> None:
     assert drawn.mean(axis=1) == pytest.approx(np.where(block == 2, 1 / 4, 2 / 7), abs=0.08)
     with pytest.raises(ValueError, match="0 replicates cannot be drawn"):
         Shuffles.drawn(outcome, block, np.random.default_rng(0), 0)
+
+
+def test_a_shuffle_that_does_as_well_counts_in_spite_of_rounding() -> None:
+    maxima = np.array([0.3, 0.1, 0.2])
+    phi = np.array([0.3, 0.2 + 1e-8, 0.2 - 1e-8, 0.25, 0.4])
+    assert corrected(maxima, phi).tolist() == [2 / 4, 3 / 4, 3 / 4, 2 / 4, 1 / 4]
 
 
 def test_where_nothing_varies_noise_reaches_nothing() -> None:

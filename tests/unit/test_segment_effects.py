@@ -1,11 +1,14 @@
 """Effects by segment: an interaction is a difference of effects with an interval of its own."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from features.arrays import Flags
 from models.comparison import Comparison
+from models.estimates import risk_difference
 from models.segment_effects import SegmentEffect, by_segment, one_cut_for_all
 from tests.unit.test_adjustment import compared
 
@@ -57,6 +60,48 @@ def test_a_difference_between_sizes_is_found_and_told() -> None:
     sentence = one_cut_for_all(list(found.values()), 10)
     assert "what it goes with differs (up to 1 seat: " in sentence
     assert "points less" in sentence
+
+
+def test_a_difference_allows_for_every_look_and_for_the_longer_side_of_either_effect() -> None:
+    # Nearly everybody stays: an effect can be too high by more than it can be too low, or the other way round.
+    i = np.arange(600)
+    score, size = 10.0 + 10 * (i % 3 == 0), np.where(i < 200, 0, np.where(i < 400, 1, 2))
+    seen = seen_at(20, score, i % 200 >= np.where(i % 3 == 0, 6, 60), size)
+    small = found_in(seen)["up to 1 seat"]
+    level = 1 - 0.05 / 3
+    one, other = (
+        risk_difference(seen.reached[of], seen.outcome[of], seen.account[of], level)
+        for of in (i < 200, i >= 200)
+    )
+    assert one is not None
+    assert other is not None
+    below = math.hypot(one.value - one.lower, other.upper - other.value)
+    above = math.hypot(one.upper - one.value, other.value - other.lower)
+    assert below != pytest.approx(above, rel=0.02)
+    assert small.interaction is not None
+    value = one.value - other.value
+    assert (small.interaction.lower, small.interaction.upper) == pytest.approx((value - below, value + above))
+    assert small.interaction.level == pytest.approx(level)
+    plan = found_in(seen)["small"].interaction
+    assert plan is not None
+    assert plan.level == pytest.approx(0.95)  # of two parts the one comparison is made twice
+
+
+def test_a_cut_of_its_own_is_looked_for_where_accounts_are_seen_once() -> None:
+    seen = company(2, 1200, (0.4, 0.4, 0.4), (10, 10, 22))
+    assert found_in(seen)["over 5 seats"].own_cut is not None
+    few = by_segment(seen, seen.rows.index[:60], np.random.default_rng(0))
+    assert all(one.own_cut is None for one in few)
+
+
+def test_a_drift_of_usage_and_of_the_outcome_supports_no_cut_of_a_segment() -> None:
+    i = np.arange(1200)
+    later = i >= 600
+    seen = seen_at(10, i % 10 + 10.0 * later, i // 10 % 10 < np.where(later, 8, 4), i // 100 % 2)
+    rows = seen.rows.assign(quarter=np.where(later, "2024Q2", "2024Q1"))
+    drifted = found_in(Comparison(**{**seen.__dict__, "rows": rows}))
+    assert all(one.own_cut is not None for one in found_in(seen).values())
+    assert all(one.own_cut is None for one in drifted.values())
 
 
 def test_no_difference_is_called_one_in_few_worlds() -> None:
@@ -133,6 +178,14 @@ def test_too_few_accounts_are_told_and_not_judged() -> None:
     found = by_segment(company(3, 90, (0.2, 0.2, 0.2), (10, 10, 10)), pd.Index([]), np.random.default_rng(0))
     assert all(one.effect is None and one.interaction is None and one.own_cut is None for one in found[:3])
     assert "cannot be told: too few accounts" in one_cut_for_all(found, 10)
+
+
+def test_nothing_is_compared_with_the_others_where_they_are_too_few() -> None:
+    i = np.arange(340)
+    seen = seen_at(10, i % 20.0, i // 2 % 2 == 0, (i >= 300).astype(int))
+    many = found_in(seen)["up to 1 seat"]
+    assert many.effect is not None
+    assert many.interaction is None
 
 
 def test_one_size_and_one_plan_are_no_segments() -> None:

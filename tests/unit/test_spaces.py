@@ -111,6 +111,15 @@ def test_levels_are_tried_from_the_basic_one_on_with_the_one_in_use() -> None:
     assert len({full_words(rule) for rule in found}) == len(found)
 
 
+def test_no_level_is_below_the_basic_one_though_half_do_less() -> None:
+    milestone = Milestone(kind="state", rule=LEVELS)
+    some = np.repeat([0.0, 1, 3, 9], [200, 100, 90, 10])
+    parts = dict.fromkeys(_parts(milestone), some)
+    space = space_of(milestone, measures(milestone, (), has_seats=True), parts, 20)
+    assert isinstance(space, LevelsSpace)
+    assert [automation for automation, _, _ in space.levels] == [(3.0,), (3.0,), (3.0, 20.0)]
+
+
 def test_who_reaches_a_definition_by_its_parts() -> None:
     nan = np.nan
     steps = {

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from features.arrays import Floats, Integers
 from models.cutpoints import Candidate, CutFamily, association
 from models.finding import SweepResult
+from models.held_out import HeldOut
 from models.sweep import sweep
 
 N = 400
@@ -211,6 +213,40 @@ def test_a_family_keeps_so_many_cuts_of_each_candidate_about_equally_many_accoun
     assert np.ptp(np.diff(n_reached)) <= 1  # 4,800 accounts between the first and the last, over 49 steps
     with pytest.raises(ValueError, match="most_cuts 0 leaves no cut"):
         CutFamily.of([], block, most_cuts=0)
+
+
+# --- what is said of it ---
+
+
+def test_what_could_be_seen_and_what_is_excluded_are_of_cuts_within_the_band() -> None:
+    outcome = np.random.default_rng(3).random(N) < 0.6
+    rare = float(np.quantile(_usage(), 0.95))
+    result = _swept([_usage()], outcome, np.zeros(N, np.int64), ("column 0", rare))
+    assert result.null is not None
+    noise, base = float(np.quantile(result.null, 0.95)), outcome.mean()
+
+    def points(share: Any) -> Any:
+        return np.sqrt(base * (1 - base) / (share * (1 - share)))
+
+    share, phi = result.grid["share_reached"], result.grid["phi"]
+    inside = (share >= 0.2) & (share <= 0.6)
+    assert 0 < inside.sum() < len(share)
+    assert result.excluded_above == pytest.approx(((phi + noise) * points(share))[inside].max())
+    assert result.smallest_detectable == pytest.approx((noise + norm.ppf(0.8) / np.sqrt(N)) * points(0.2))
+
+
+@pytest.mark.parametrize(("rise", "clear"), [(0.22, False), (0.35, True)])
+def test_where_the_choice_may_be_noise_what_was_held_out_is_less_sure(rise: float, clear: bool) -> None:
+    outcome = np.random.default_rng(3).random(N) < 0.5 + rise * (_usage() >= 7)
+    fold, block = np.arange(N) % 5, np.zeros(N, np.int64)
+    result = sweep(
+        [_candidate(_usage())], outcome, block, np.random.default_rng(1), n_permutations=200, group=fold
+    )
+    assert result.p_corrected is not None
+    assert (result.p_corrected < 0.01) is clear
+    assert result.p_corrected < 0.05
+    held_out = HeldOut.of(CutFamily.of([_candidate(_usage())], block), outcome, fold)
+    assert result.effect("out_of_sample") == held_out.effects(clear=clear)[0].estimate
 
 
 def test_youden_is_taken_over_all_accounts(monkeypatch: pytest.MonkeyPatch) -> None:

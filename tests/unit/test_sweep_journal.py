@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from experiments.sweep_journal import Journal
 
 
@@ -63,6 +65,40 @@ def test_results_that_are_not_what_was_written_are_computed_again(tmp_path: Path
     (tmp_path / "activation" / "grid.parquet").write_text("of another sweep")
     again = Journal.open(tmp_path, ["same"])
     assert (again.states, again.runs, again.results) == ({}, {}, {})
+
+
+def test_what_was_explored_is_a_result_too(tmp_path: Path) -> None:
+    left_behind(tmp_path, ["same"], gone())
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup" / "explored.parquet").write_text("of another sweep")
+    assert Journal.open(tmp_path, ["same"]).states == {"activation": "written"}
+
+
+def test_what_somebody_else_wrote_before_it_was_recorded_is_computed_again(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, ["same"])
+    journal.note("setup", "written", "run-1")
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup" / "sweep.json").write_text("of another sweep")
+    journal.note("setup", "recorded", "run-1")
+    assert Journal.open(tmp_path, ["same"]).states == {}
+
+
+def test_what_was_recorded_in_no_run_is_recorded_again(tmp_path: Path) -> None:
+    journal = left_behind(tmp_path, ["same"], gone())
+    told = json.loads(journal.path.read_text())
+    journal.path.write_text(json.dumps({**told, "runs": {}}))
+    assert Journal.open(tmp_path, ["same"]).states == {"activation": "written"}
+
+
+def test_a_sweep_of_another_user_is_still_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = left_behind(tmp_path, ["other"], gone())
+
+    def refused(process: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refused)
+    assert Journal.open(tmp_path, ["mine"]).cut_off == ()
+    assert other.path.exists()
 
 
 def test_a_journal_that_cannot_be_read_is_none(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from features.quarters import Quarters
 from models.cohorts import Cohort
-from models.cutpoints import Candidate
+from models.cutpoints import Candidate, CutFamily
+from models.held_out import HeldOut
 from models.label_clock import LabelClock
 from models.milestones import Milestone
 from models.rivals import rivals_by_event
@@ -72,6 +73,21 @@ def test_an_account_gives_one_row_drawn_at_random() -> None:
     ):
         row = frame.loc[(account, ["2024Q1", "2024Q2", "2024Q3"][block])]
         assert (row["score"], row["retained"], row["fold"]) == (value, outcome, fold)
+
+
+def test_a_date_is_drawn_from_the_quarters_that_are_swept() -> None:
+    trial = build_trial(cohort(world()), "primary", LATE, np.random.default_rng(0), (), ["2024Q1", "2024Q2"])
+    assert np.bincount(trial.block).min() > 120
+    assert len(trial.outcome) == 300
+
+
+def test_an_account_is_held_out_with_its_own_fold() -> None:
+    seen = cohort(world())
+    trial = build_trial(seen, "primary", LATE, np.random.default_rng(0))
+    family = CutFamily.of(trial.candidates, trial.block)
+    by_hand = HeldOut.of(family, trial.outcome, trial.fold).effects(clear=False)[0].estimate
+    result = run_trial(trial, seen, np.random.default_rng(1), (0.2, 0.6), 20)
+    assert result.effect("out_of_sample") == by_hand
 
 
 def test_the_date_is_drawn_without_knowing_who_leaves() -> None:

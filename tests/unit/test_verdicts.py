@@ -1,6 +1,8 @@
 """The verdict table cell by cell, the two questions, and the sentences."""
 
+import math
 from itertools import product
+from statistics import NormalDist
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,6 +21,7 @@ from reports.budget import (
     power_to_see_total_loss,
     powered,
     predicts,
+    shifted,
     smallest_detectable,
 )
 from reports.verdicts import RULES, Evidence, Verdict, reasons_to_watch, sentence, verdict
@@ -228,6 +231,23 @@ def test_false_alarms_stay_inside_the_budget_where_few_reach_and_nearly_all_of_t
         recent = risk_difference(rng.random(n) < 0.03, rng.random(n) < stay)
         alarms += changed(recent, expected, looks) == "shown"
     assert alarms / years <= 0.02  # of 1.3 %; as if the two sides were alike it is 3.7 %
+
+
+def test_of_an_interval_the_side_counts_that_faces_the_other() -> None:
+    recent, baseline, z = Interval(0.0, -0.06, 0.03), Interval(0.15, 0.11, 0.25), NormalDist().inv_cdf(0.975)
+    bar = critical_value(16)
+    between = difference(recent, baseline, 16)
+    assert between.value - between.lower == pytest.approx(bar * math.hypot(0.06, 0.10) / z)
+    assert between.upper - between.value == pytest.approx(bar * math.hypot(0.03, 0.04) / z)
+    both = shifted(baseline, recent)
+    assert both.value - both.lower == pytest.approx(math.hypot(0.06, 0.04))
+    assert both.upper - both.value == pytest.approx(math.hypot(0.03, 0.10))
+    assert smallest_detectable(recent, baseline, 16) == pytest.approx(bar * math.hypot(0.03, 0.04) / z)
+    needed = 200 * (0.03 / z) ** 2 / ((0.15 / bar) ** 2 - (0.04 / z) ** 2)
+    assert accounts_to_decide(recent, baseline, 200, 16) == math.ceil(needed)
+    by_minimum = NormalDist().cdf(0.04 / (0.03 / z) - NormalDist().inv_cdf(0.95))
+    assert power_to_see_total_loss(recent, None, 16, 0.04) == pytest.approx(by_minimum)
+    assert powered(0.5)
 
 
 def test_power_is_the_share_of_simulated_losses_that_are_called() -> None:

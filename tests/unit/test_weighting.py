@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from features.arrays import Flags
 from models.estimates import risk_difference
@@ -80,6 +81,29 @@ def test_rows_of_one_account_are_one_draw() -> None:
     assert twice.value == pytest.approx(once.value, abs=1e-6)
     assert (twice.lower, twice.upper) == pytest.approx((once.lower, once.upper), abs=1e-3)
     assert (twice.n_observations, twice.n_accounts) == (2 * once.n_observations, once.n_accounts)
+
+
+def test_of_groups_that_are_alike_the_interval_is_that_of_the_smaller_one() -> None:
+    # 15 of 21 who reached it and 9 of 30 others, whom nothing tells apart: a difference of two rates.
+    reached, outcome = np.arange(51) < 21, np.isin(np.arange(51), [*range(15), *range(21, 30)])
+    found = weighted_risk_difference(reached, outcome, pd.DataFrame({"x": np.ones(51)}), np.arange(51))
+    variance = (15 * 6 / 21) / 21**2 + (9 * 21 / 30) / 30**2
+    half = t.ppf(0.975, 20) * np.sqrt(variance * 51 / 50)
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(15 / 21 - 0.3, abs=1e-4)
+    assert found.estimate.upper - found.estimate.value == pytest.approx(half, rel=1e-3)
+
+
+def test_accounts_that_had_hardly_a_chance_to_be_where_they_are_count_for_more() -> None:
+    # 60 of 200 small and 210 of 300 large accounts reached it: each small one of them stands for 1 / 0.3 accounts.
+    large = np.arange(500) >= 200
+    reached = np.where(large, np.arange(500) < 410, np.arange(500) < 60)
+    found = weighted_risk_difference(
+        reached, np.arange(500) % 2 == 0, pd.DataFrame({"large": large}), np.arange(500)
+    )
+    assert found.overlap is not None
+    assert found.overlap.effective_reached == pytest.approx(500**2 / (60 / 0.09 + 210 / 0.49), rel=0.01)
+    assert found.overlap.effective_others == pytest.approx(500**2 / (140 / 0.49 + 90 / 0.09), rel=0.01)
 
 
 def test_without_overlap_there_is_no_figure_but_a_reason() -> None:

@@ -160,8 +160,19 @@ def test_tpe_has_one_answer_for_one_seed_interrupted_or_not(tmp_path: Path) -> N
 
     whole = found("a", 25)
     assert len(whole) == 25
+    assert len(set(whole)) > 10  # each trial has a seed of its own
     assert found("b", 12, 25) == whole
     assert found("c", 25, seed=8) != whole
+
+
+def test_the_sampler_is_told_which_definitions_may_not_be(tmp_path: Path) -> None:
+    judge = _judge()
+    ledger = Ledger(_tpe(judge, 12), str(tmp_path / "journal.log"))
+    points = search(ledger, judge, 1, _silent).points
+    with ledger.opened() as it:
+        told = [trial.constraints["violation"] for _, trial in sorted(it.trials().items())]
+    assert told == pytest.approx([judge.score(point).violation for point in points])
+    assert min(told) <= 0 < max(told)
 
 
 def test_several_processes_share_the_trials_of_tpe(address: str) -> None:

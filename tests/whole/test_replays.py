@@ -333,6 +333,11 @@ def test_a_page_says_what_was_restated_and_names_no_account(plain: Path, tmp_pat
             ("2025Q1", "2025-04-15"),
             "None is frozen yet: `milestones review 2025Q1 -w .*` freezes it as known at 2025-04-15",
         ),
+        (
+            ("2025Q2", "2025-07-01"),
+            "2025Q2 as known at 2025-07-01 cannot be made",
+        ),  # the instant at which it is over
+        (("latest", "2025-08-01"), "2025Q2 as known at 2025-08-01 cannot be made"),
         (("2025Q2", "2031-01-01"), "no table says when"),
         (("2025Q2", "soon"), "--known-at soon: is no date or time"),
         (("2025-06", "2025-08-01"), "'2025-06' is not a quarter: write it as 2024Q3"),
@@ -441,6 +446,7 @@ def test_a_damaged_file_is_told_in_words(plain: Path, tmp_path: Path) -> None:
 def test_what_is_frozen_knows_nothing_from_later(plain: Path) -> None:
     (seal,) = seals(Workspace(plain), "2025Q2")
     assert seal.framework_hash == load_framework(plain / "framework.yaml").hash
+    assert thaw(replace(seal, seed=5)).reviewer.seed == 5
     grounds = thaw(seal).reviewer.grounds
     assert grounds.data_through == KNOWN
     assert grounds.volumes["quarter"].max() == "2025Q2"
