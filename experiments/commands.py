@@ -155,7 +155,7 @@ def tune(
         console.say(line)
     for caveat in made["caveats"]:
         console.warn(f"warning: {caveat}")
-    console.say(f"figures and trials in {made['folder']}")
+    console.say(f"everything in {made['folder']}")
     console.result(made)
 
 

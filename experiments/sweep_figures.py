@@ -24,7 +24,7 @@ METHODS = {
     "at_landmark": "from the landmark on",
     "later_landmark": "the same quarters, from a later landmark on",
     "best": "best cut, on the accounts that chose it",
-    "crude": "at the landmark, as it is",
+    "crude": "as it is, of who was there",
     "stratified": "within accounts of the same size",
     "weighted": "weighted to the same customers",
     "after_prior_use": "after recency and prior use",
@@ -72,7 +72,8 @@ def cuts(record: Mapping[str, Any], grid: Mapping[str, Any], points: tuple[Curve
     other.yaxis.set_major_formatter(PercentFormatter(1))
     other.spines["top"].set_visible(False)
     _scale(below, np.asarray(grid["cut"], dtype=float))
-    below.set_xlabel(f"{record['feature']}: at least")
+    drawn = "" if record["landmark_days"] else " (one close of each account)"
+    below.set_xlabel(f"{record['feature']}: at least{drawn}")
     figure.suptitle(
         f"{record['milestone']}: {record['verdict'].replace('_', ' ')}", x=0.01, ha="left", fontsize=12
     )
@@ -154,10 +155,16 @@ def noise(
         record["phi"], color=VERMILLION, linewidth=2,
         label=f"observed: phi {record['phi']:.3f}, corrected p {record['p_corrected']:.3f}",
     )  # fmt: skip
+    figure.suptitle(
+        f"{record['milestone']}: noise and what was observed, n {record['n_accounts']:,}",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
     axes.set_xlabel("largest phi within quarters of all cuts")
     axes.set_ylabel("permutations")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper left", fontsize=8, frameon=False)
+    figure.legend(loc="outside lower left", fontsize=8, frameon=False)
     return figure
 
 
@@ -165,6 +172,16 @@ def _drawable(effect: Mapping[str, Any]) -> bool:
     """Of a state only what was measured at every close: figures side by side are of the same observations."""
     of_all = effect.get("as_of") != ONE_DATE
     return effect["name"] in METHODS and effect["measure"] == "risk_difference" and of_all
+
+
+def _at(effect: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """At which cut, where it is not the one that the picture is of."""
+    if effect["name"] == "forward":
+        cuts = [cut for of in (record["fresh_quarters"] or {}).values() for cut in of]
+        return f"\n(cuts {min(cuts):g} to {max(cuts):g})" if cuts else ""
+    if effect["cut"] is None:
+        return "\n(cuts of their own)"
+    return "" if effect["cut"] == record["shown_cut"] else f"\n(at {effect['cut']:g})"
 
 
 def _of_another(effect: Mapping[str, Any], record: Mapping[str, Any]) -> str:
@@ -175,22 +192,28 @@ def methods(record: Mapping[str, Any]) -> Figure:
     """Every estimate of the effect with its interval, from the least to be trusted on; the naive one hollow and labelled."""
     by_name = {effect["name"]: effect for effect in record["effects"] if _drawable(effect)}
     rows = [(words, by_name[name]) for name, words in METHODS.items() if name in by_name]
-    figure = Figure(figsize=(8, 0.55 * len(rows) + 1.3), layout="constrained")
+    figure = Figure(figsize=(8, 0.6 * len(rows) + 1.6), layout="constrained")
     axes = figure.subplots()
+    figure.suptitle(
+        f"{record['milestone']} >= {record['shown_cut']:g}: what it goes with, by method",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
     for place, (_, effect) in enumerate(reversed(rows)):
         value, lower, upper = (100 * effect[key] for key in ("value", "lower", "upper"))
         naive = effect["method"] == "naive"
         colour = GREY if naive or effect["in_definition"] else BLUE
         axes.plot([lower, upper], [place, place], color=colour, linestyle=":" if naive else "-")
         axes.plot([value], [place], "o", color=colour, markerfacecolor="white" if naive else colour)
-        said = f"{value:+.1f} ({lower:+.1f} to {upper:+.1f}), n {effect['n_accounts']:,}"
+        said = f"{value + 0:+.1f} ({lower:+.1f} to {upper:+.1f}), n {effect['n_accounts']:,}"
         axes.annotate(said, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    named = [words + _of_another(effect, record) for words, effect in reversed(rows)]
+    named = [words + _at(effect, record) + _of_another(effect, record) for words, effect in reversed(rows)]
     axes.set_yticks(range(len(rows)), named, fontsize=8)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(
-        f"points of {record['outcome']}, 95 % interval ({record['milestone']} >= {record['shown_cut']:g})\n"
+        f"points of {record['outcome']} where nothing else is said, 95 % interval\n"
         "grey: on accounts that took part in choosing the cut; blue: on others"
     )
     axes.spines[["top", "right"]].set_visible(False)

@@ -190,9 +190,10 @@ def _in_strata(launch: Launch, log: Log, cohort: Cohort) -> Cohort:
         return cohort
     known = known_before(log, launch.framework.data, cohort.milestone.kind)
     if name not in known:
-        raise UsageError(
-            f"--within {name}: choose one of {', '.join(known) or 'nothing: no table says what was so before'}"
+        remedy = (
+            f"choose one of {', '.join(known)}" if known else "no table says what accounts were like before"
         )
+        raise UsageError(f"--within {name}: {remedy}")
     strata = strata_at_begin(cohort.frame, log, cohort.milestone.rule.window_days, name)
     return replace(cohort, frame=cohort.frame.assign(**{STRATUM: strata}))
 

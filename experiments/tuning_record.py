@@ -166,7 +166,8 @@ def keep(made: Tuning) -> dict[str, Any]:
     record, table = _record(made), _trials_table(made.tried, made.front.placed)
     with set_aside(folder / "trials.parquet") as path:
         table.to_parquet(path, index=False)
-    drawn = figures.write({"pareto": pareto(record, table)}, folder)
+    pictures = {"pareto": pareto(record, table)} if record["pareto"] or record["current"] else {}
+    drawn = figures.write(pictures, folder, ("pareto",))
     write_text(folder / "tuning.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     try:
         run = _recorded(made, record, table, [*drawn, folder / "tuning.json"])
@@ -220,7 +221,7 @@ def _parameters(rule: Mapping[str, Any]) -> dict[str, object]:
 def _size_sentence(record: Mapping[str, Any]) -> str:
     """How many definitions there are, and how they are searched."""
     size, n_left_out = record["space"]["size"], len(record["left_out"])
-    left_out = f" ({n_left_out:,} more counts are not: with them too few would be left)" if n_left_out else ""
+    left_out = f" ({n_left_out:,} more counts were left out: they are known of too few)" if n_left_out else ""
     if record["sampler"] == "exhaustive":
         return f"{size:,} joint definitions, every one of them tried{left_out}."
     return (
@@ -244,7 +245,7 @@ def lines(made: Tuning, record: Mapping[str, Any]) -> list[str]:
         )
     said.append(f"{made.name}: {record['verdict']}. {record['sentence']}")
     said += [
-        f"  {one['words']}: phi {one['phi_chosen']:.3f}, fresh {_fresh_words(one)}, adoption {one['adoption']:.0%}"
+        f"  {one['words']}: phi {one['phi_chosen']:.3f}, fresh {_fresh_words(one)}, adoption {_adoption_words(one)}"
         for one in record["pareto"][:MOST_RUNS]
     ]
     return said
@@ -262,7 +263,13 @@ def note(first: str | None, record: Mapping[str, Any]) -> str:
 
 
 def _row(one: Mapping[str, Any]) -> str:
-    return f"| {one['words']} | {one['phi_chosen']:.3f} | {_fresh_words(one)} | {one['adoption']:.0%} |"
+    return f"| {one['words']} | {one['phi_chosen']:.3f} | {_fresh_words(one)} | {_adoption_words(one)} |"
+
+
+def _adoption_words(one: Mapping[str, Any]) -> str:
+    """Adoption where it was chosen and on fresh quarters."""
+    fresh = one["adoption_fresh"]
+    return f"{one['adoption']:.0%}" if fresh is None else f"{one['adoption']:.0%}, fresh {fresh:.0%}"
 
 
 def _fresh_words(one: Mapping[str, Any]) -> str:

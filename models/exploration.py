@@ -55,15 +55,18 @@ class Exploration:
     @property
     def sentence(self) -> str:
         """What the search found, and whether it says more than the cut in use."""
-        found, tried = self.result, self.result.family
+        found, grid = self.result, self.result.grid
         if found.verdict == "insufficient_data":
             return f"Beside its own score nothing could be explored. {found.finding}"
+        others = (
+            grid["candidate"][grid["candidate"] != self.trial.own.name] if grid else np.empty(0, dtype=object)
+        )
         text = (
-            f"Beside its own score {tried['candidates'] - 1:,} other candidates with {tried['cuts']:,} cuts were tried on"
+            f"Beside its own score {len(np.unique(others)):,} other candidates with {len(others):,} cuts were tried on"
             f" {found.n_accounts:,} accounts"
         )
         if self.trial.left_out:
-            text += f" ({len(self.trial.left_out):,} more are not: with them too few would be left)"
+            text += f" ({len(self.trial.left_out):,} more were left out: they are known of too few)"
         if found.best is None or found.p_corrected is None or found.operating_cut is None:
             return f"{text}: none is supported once all that was tried is corrected for."
         if found.best == self.trial.own.name:

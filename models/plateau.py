@@ -155,16 +155,22 @@ def phi_gain(
     return Estimate("phi_difference", value, lower, upper, len(cells), len(cells), level)
 
 
+_ENDINGS = {
+    "gradual": "; a convention, not a jump",
+    "cannot_tell": "; a jump or a convention, which cannot be told",
+}
+
+
 def operating_cut(
-    values: Floats, cuts: Floats, phi: Floats, band: tuple[float, float], *, gradual: bool
+    values: Floats, cuts: Floats, phi: Floats, band: tuple[float, float], *, verdict: str
 ) -> OperatingCut:
     """The cut to adopt: the roundest number in the plateau that a share of accounts within `band` reaches.
 
-    values: (n,); cuts, phi: (k,) the plateau, which is wide where accounts are few: roundness may cost no more than a
+    verdict: on the shape of the rise. values: (n,); cuts, phi: (k,) the plateau, which is wide where accounts are few: roundness may cost no more than a
     `SLIGHT` part of the phi that is to be had within the band. Of equally round numbers the one with the larger phi. Where
     no round number does, the cut of the plateau whose adoption is nearest to the band.
     """
-    ending = "; a convention, not a jump" if gradual else ""
+    ending = _ENDINGS.get(verdict, "")
     low, high = band
     adopted = np.array([_adoption(values, cut) for cut in cuts])
     least = (1 - SLIGHT) * phi[(adopted >= low) & (adopted <= high)].max(initial=-np.inf)

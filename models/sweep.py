@@ -273,7 +273,7 @@ def _supported(result: SweepResult, best: _Best, rng: np.random.Generator) -> Sw
     low, high = best.plateau if step else best.resamples.as_good_as(best.cut)
     rows = (family.owner == best.owner) & (family.cut >= low) & (family.cut <= high)
     operating = plateaus.operating_cut(
-        values, family.cut[rows], best.seen.phi[rows], task.band, gradual=not step
+        values, family.cut[rows], best.seen.phi[rows], task.band, verdict=shape.verdict
     )
     return replace(
         result,

@@ -57,8 +57,9 @@ class Swept:
         crude, operating = self.others.effects.get("crude"), self.result.operating_cut
         if crude is None or operating is None or operating.value == self.result.best_cut:
             return ""
+        when = "" if self.cohort.milestone.kind == "once" else " at every close"
         return (
-            f" It goes with {in_points(crude.value, crude.lower, crude.upper)} among the accounts that took part in"
+            f" It goes with {in_points(crude.value, crude.lower, crude.upper)}{when} among the accounts that took part in"
             " choosing it."
         )
 

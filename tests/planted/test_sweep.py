@@ -248,7 +248,7 @@ def test_the_permutation_maximum_is_that_of_every_shuffled_outcome() -> None:
     ],
 )
 def test_operating_cut(values: Floats, cuts: Floats, expected: float, reason: str) -> None:
-    chosen = operating_cut(values, cuts, np.linspace(0.17, 0.2, len(cuts)), (0.2, 0.6), gradual=True)
+    chosen = operating_cut(values, cuts, np.linspace(0.17, 0.2, len(cuts)), (0.2, 0.6), verdict="gradual")
     assert chosen.value == expected
     assert chosen.reason.startswith(reason)
     assert chosen.reason.endswith("a convention, not a jump")
@@ -268,13 +268,13 @@ def test_roundness_costs_an_operating_cut_no_more_than_a_slight_part(
 ) -> None:
     cuts = np.arange(48.0, 80.0)
     phi = np.array([phi_of.get(int(cut), 0.1) for cut in cuts])
-    assert operating_cut(np.arange(100.0), cuts, phi, (0.3, 0.6), gradual=True).value == expected
+    assert operating_cut(np.arange(100.0), cuts, phi, (0.3, 0.6), verdict="gradual").value == expected
 
 
 def test_operating_cut_of_a_rate_may_be_a_fraction() -> None:
     values = np.linspace(0.01, 1.0, 100)
     cuts = np.linspace(0.27, 0.33, 7)
-    chosen = operating_cut(values, cuts, np.ones(7), (0.2, 0.8), gradual=False)
+    chosen = operating_cut(values, cuts, np.ones(7), (0.2, 0.8), verdict="threshold")
     assert chosen.value == 0.3
     assert "convention" not in chosen.reason
 

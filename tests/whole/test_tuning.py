@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.pareto import pareto
 from experiments.studies import POINT
 from experiments.tracking import Store
 from features.document import parse_yaml
@@ -226,7 +225,7 @@ def test_a_milestone_that_nobody_reached_is_searched_all_the_same(workspace: Pat
         "custom_sla_rule_edited in 30 days",
     }
     assert all(0 < share <= 1 for share in made["left_out"].values())
-    said = f"({len(made['left_out'])} more counts are not: with them too few would be left)"
+    said = f"({len(made['left_out'])} more counts were left out: they are known of too few)"
     assert said in run("tune", "utilization", "-w", workspace, "--trials", 12).out
 
 
@@ -241,11 +240,7 @@ def test_too_few_accounts_are_a_result(tmp_path: Path) -> None:
     assert (record["verdict"], record["pareto"], record["n_trials"]) == ("insufficient_data", [], 0)
     # What was not measured is no number: not in the file, not in the picture, not in MLflow.
     assert (record["current"], record["recommended"], record["p_corrected"]) == (None, None, None)
-    trials = pd.read_parquet(place / "output" / "tuning" / name / "trials.parquet")
-    points = [
-        line for axes in pareto(record, trials).axes for line in axes.lines if line.get_marker() != "None"
-    ]
-    assert points == []
+    assert not (place / "output" / "tuning" / name / "pareto.png").exists()
     client = Store.of(place, load_framework(place / "framework.yaml").name).client
     (made,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     assert set(made.data.metrics) == {"n_accounts"}
