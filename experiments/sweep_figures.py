@@ -201,12 +201,12 @@ def methods(record: Mapping[str, Any]) -> Figure:
         fontsize=11,
     )
     for place, (_, effect) in enumerate(reversed(rows)):
-        value, lower, upper = (100 * effect[key] for key in ("value", "lower", "upper"))
+        value, lower, upper = (round(100 * effect[key], 1) + 0 for key in ("value", "lower", "upper"))
         naive = effect["method"] == "naive"
         colour = GREY if naive or effect["in_definition"] else BLUE
         axes.plot([lower, upper], [place, place], color=colour, linestyle=":" if naive else "-")
         axes.plot([value], [place], "o", color=colour, markerfacecolor="white" if naive else colour)
-        said = f"{value + 0:+.1f} ({lower:+.1f} to {upper:+.1f}), n {effect['n_accounts']:,}"
+        said = f"{value:+.1f} ({lower:+.1f} to {upper:+.1f}), n {effect['n_accounts']:,}"
         axes.annotate(said, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
     named = [words + _at(effect, record) + _of_another(effect, record) for words, effect in reversed(rows)]
     axes.set_yticks(range(len(rows)), named, fontsize=8)

@@ -143,7 +143,8 @@ def _landmarks(seen: Comparison) -> dict[str, Estimate | str]:
     for name, rows in (("at_landmark", seen.at_landmark), ("later_landmark", seen.later_landmark)):
         if rows is not None:
             effect = difference_in(rows) if enough(rows) else None
-            found[name] = effect or "too few accounts of one outcome, or on one side of the cut"
+            few = "too few accounts of one outcome, or on one side of the cut"
+            found[name] = effect or (few if len(rows) else "no cohort quarter can be judged from both yet")
     if isinstance(seen.lifetimes, Lifetimes):
         found["over_time"] = hazard_ratio(seen.lifetimes) or "too few leave, or all on one side of the cut"
     elif seen.lifetimes is not None:
@@ -230,7 +231,7 @@ def _said(found: Confounding) -> Iterator[Remark]:
         yield Remark("nothing", f"Nothing can be said of other explanations: {found.not_given['crude']}.")
         return
     yield from _of_effects(found)
-    for name in ("over_time", "stratified", "weighted", "after_prior_use"):
+    for name in ("later_landmark", "over_time", "stratified", "weighted", "after_prior_use"):
         if name in found.not_given:
             yield Remark("not_given", f"No effect {name.replace('_', ' ')}: {found.not_given[name]}.")
     if found.e_value is not None and found.e_value.limit > 1:
@@ -254,7 +255,7 @@ def _of_effects(found: Confounding) -> Iterator[Remark]:
         yield Remark(
             "landmark",
             f"On being retained: {_points(now)} from day {now.landmark_day} on, {_points(later)} from day"
-            f" {later.landmark_day} on, among accounts of the same quarters that are there then.",
+            f" {later.landmark_day} on, among accounts of the same quarters that are there and could leave then.",
         )
     if "over_time" in effects:
         ratio = effects["over_time"]

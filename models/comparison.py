@@ -14,7 +14,7 @@ from models.effects import Effect, Method, occasion, population
 from models.estimates import Estimate
 from models.framework import Framework
 from models.lifetimes import Lifetimes, days_to_reach, lifetimes_of
-from models.milestones import LINK_DAYS, RETAINED
+from models.milestones import LINK_DAYS, RETAINED, LevelsRule
 
 LATER_BY = pd.Timedelta(days=LINK_DAYS)
 
@@ -76,7 +76,7 @@ class Comparison:
             contexts=_contexts(cohort),
             at_landmark=landmarks and landmarks[0],
             later_landmark=landmarks and landmarks[1],
-            lifetimes=None if naive is None else _lifetimes(cohort, naive, framework, log, cut),
+            lifetimes=None if naive is None else _lifetimes(cohort, framework, log, known_at, cut),
         )
 
     @property
@@ -131,8 +131,8 @@ def _landmarks(
         cohort.frame[["account"]].merge(cohort.later, on="account", how="left").set_axis(cohort.frame.index)
     )
     quarters = cohort.frame["quarter"].unique()
-    matures = cohort.frame["quarter"].map({q: cohort.matures_at(q, "retained") + LATER_BY for q in quarters})
-    asked = _at_cut(cohort.frame[cohort.asked & (matures <= known_at)], cut)
+    mature = [q for q in quarters if cohort.matures_at(q, "retained") + LATER_BY <= known_at]
+    asked = _at_cut(cohort.frame[cohort.asked & cohort.frame["quarter"].isin(mature)], cut)
     now, later = (
         asked.assign(outcome=seen["retained"])[
             seen["alive"].eq(True) & seen["at_risk"].eq(True) & seen["retained"].notna()
@@ -143,15 +143,22 @@ def _landmarks(
 
 
 def _lifetimes(
-    cohort: Cohort, rows: pd.DataFrame, framework: Framework, log: Log, cut: float
+    cohort: Cohort, framework: Framework, log: Log, known_at: pd.Timestamp, cut: float
 ) -> Lifetimes | str:
+    frame = cohort.frame
     if framework.data.outcomes.kind == "silent":
         return "only silence says who left, and nobody reaches anything in silence"
+    if isinstance(cohort.milestone.rule, LevelsRule):
+        return "categories have no day on which they are reached"
     if log.events is None:
         return "the log has no events"
+    if (~frame["alive"] & (frame["status"] == "not_eligible")).any():
+        return "of who left it is not known whether they could use it, because they have no plan any more"
+    # Of everybody, whatever became of them by the landmark: who is followed from signup on is chosen by nothing later.
+    known = (frame["retained_known_from"] <= known_at) & frame["status"].isin(("reached", "not_reached"))
     days = cohort.milestone.rule.window_days + framework.data.outcomes.horizon_days
     reached = days_to_reach(framework.data, log, cohort.milestone, cut)
-    return lifetimes_of(rows, reached, log, framework.data, days)
+    return lifetimes_of(frame[known], reached, log, framework.data, days)
 
 
 def _contexts(cohort: Cohort) -> dict[str, dict[str, Any]]:
@@ -163,7 +170,7 @@ def _contexts(cohort: Cohort) -> dict[str, dict[str, Any]]:
         "landmark_day": None,
         "as_of": "every day from signup on",
         "horizon_days": days + cohort.horizon_days("retained"),
-        "population": "every sign-up that became a customer",
+        "population": "every sign-up that became a customer, as long as it could leave any month",
     }
     return {
         "naive": naive,

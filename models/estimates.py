@@ -50,7 +50,9 @@ class Estimate:
 
 def in_points(value: float, lower: float, upper: float) -> str:
     """A risk difference for people: "+3.2 points (+1.0 to +5.4)"."""
-    return f"{100 * value:+.1f} points ({100 * lower:+.1f} to {100 * upper:+.1f})"
+    # A zero has no sign, whichever side it was rounded from.
+    said, low, high = (f"{round(100 * number, 1) + 0:+.1f}" for number in (value, lower, upper))
+    return f"{said} points ({low} to {high})"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from features.arrays import Floats, Integers
 from features.attributes import FAR
 from features.declaration import Data
 from features.log import Log
-from features.outcomes import lives
+from features.outcomes import customer_spells, lives
 from features.states import States, holdings
 from features.volumes import days_to_count, days_to_steps
 from features.windows import DAY_US
@@ -33,12 +33,14 @@ class Lifetimes:
     """Accounts by the day, counted from signup; all arrays (n,).
 
     begins: when the account became a customer. reached: when it reached the milestone, infinite where it did not.
-    ends: when it left, infinite where that is not within the follow-up. stratum: who is compared with whom, from 0.
+    ends: when it left, infinite where that is not within the follow-up. until: from when on it could not leave from month
+    to month, infinite where it always could; it is followed up to there. stratum: who is compared with whom, from 0.
     """
 
     begins: Floats
     reached: Floats
     ends: Floats
+    until: Floats
     stratum: Integers
     follow_up_days: int
 
@@ -48,35 +50,48 @@ def days_to_reach(data: Data, log: Log, milestone: Milestone, at_least: float) -
     rule = milestone.rule
     if isinstance(rule, StepsRule):
         held = holdings(States.of(log, data), rule.state_tests, "a step") if rule.state_tests else {}
-        return days_to_steps(log, rule.all_events, held.values(), int(at_least), rule.window_days)
+        return days_to_steps(log, rule.all_events, held.values(), math.ceil(at_least), rule.window_days)
     if isinstance(rule, CountRule):
         return days_to_count(log, rule.events, at_least, rule.window_days)
-    return pd.Series(dtype=float)  # levels are of states
+    return pd.Series(dtype=float)  # levels are looked at on a date
 
 
 def lifetimes_of(
     rows: pd.DataFrame, reached: "pd.Series[float]", log: Log, data: Data, days: int
 ) -> Lifetimes:
-    """Follow accounts from signup through so many days, in their first life as customers.
+    """Follow accounts from signup through so many days, in their first life as customers that is not over at signup.
 
-    rows: account, quarter, one row each, all of them known that far; who never became a customer is left out.
+    rows: account, quarter, one row each, all of them known that far; who never became a customer is left out. A contract
+    over more than a month holds an account, whatever it does: it is followed until such a contract begins.
     """
     found = lives(log, data)
     first = pd.DataFrame({"account": found.account, "start": found.start, "end": found.end})
+    first = first[first["end"] >= log.accounts["signed_up_at"].loc[first["account"]].to_numpy()]
     first = first.sort_values("start", kind="stable").drop_duplicates("account").set_index("account")
+    first["until"] = _held_from(log, data).reindex(first.index)
     rows = rows[rows["account"].isin(first.index)]
     first = first.loc[rows["account"]]
     signed_up = log.accounts["signed_up_at"].loc[rows["account"]].to_numpy()
-    begins, ends = (
-        (first[at].to_numpy() - signed_up) / np.timedelta64(DAY_US, "us") for at in ("start", "end")
+    begins, ends, until = (
+        (first[at].to_numpy("datetime64[us]") - signed_up) / np.timedelta64(DAY_US, "us")
+        for at in ("start", "end", "until")
     )
     return Lifetimes(
         begins=np.maximum(begins, 0.0).astype(np.float64),
         reached=np.asarray(reached.reindex(rows["account"]).fillna(np.inf), dtype=np.float64),
         ends=np.where(first["end"].to_numpy() == FAR, np.inf, ends).astype(np.float64),
+        until=np.nan_to_num(until, nan=np.inf),
         stratum=np.unique(rows["quarter"].to_numpy(str), return_inverse=True)[1].astype(np.int64),
         follow_up_days=days,
     )
+
+
+def _held_from(log: Log, data: Data) -> "pd.Series[pd.Timestamp]":
+    """When the first contract over more than a month begins, of the accounts that have one; empty where no terms are known."""
+    if log.subscriptions is None or "term_months" not in log.subscriptions:
+        return pd.Series(dtype="datetime64[us]")
+    spells = customer_spells(log.subscriptions, data)
+    return spells[spells["term_months"] > 1].groupby("account")["started_at"].min()
 
 
 def hazard_ratio(seen: Lifetimes) -> Estimate | None:
@@ -88,11 +103,11 @@ def hazard_ratio(seen: Lifetimes) -> Estimate | None:
     """
     final = seen.follow_up_days - 1
     first = np.floor(seen.begins)
-    last = np.minimum(np.floor(seen.ends), final)
+    last = np.minimum(np.minimum(np.floor(seen.ends), final), np.ceil(seen.until) - 1)
     turn = np.maximum(
         np.minimum(np.floor(seen.reached), last), first - 1
     )  # the last day of not having reached
-    left = (seen.ends < seen.follow_up_days) & (first <= last)
+    left = (np.floor(seen.ends) <= last) & (first <= last)
     if left.sum() < FEWEST_OF_A_CLASS:
         return None
     cells = (int(seen.stratum.max()) + 1, seen.follow_up_days)

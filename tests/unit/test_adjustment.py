@@ -207,7 +207,12 @@ def test_every_effect_is_told_apart_by_its_method() -> None:
     rows = pd.DataFrame({"account": np.arange(1000), "reached": reached, "outcome": outcome})
     ends = np.where(outcome, np.inf, np.arange(1000) % 200)
     over_time = Lifetimes(
-        np.zeros(1000), np.where(reached, 10.0, np.inf), ends, np.zeros(1000, np.int64), 270
+        np.zeros(1000),
+        np.where(reached, 10.0, np.inf),
+        ends,
+        np.full(1000, np.inf),
+        np.zeros(1000, np.int64),
+        270,
     )
     seen = compared(
         reached, outcome, seats=seats, adjust_for=pd.DataFrame({"seats": seats}), prior=prior, naive=rows,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.duration.hazard_regression import PHReg
 
-from features.arrays import Floats
+from features.arrays import Floats, Integers
 from models.estimates import risk_ratio
 from models.lifetimes import Lifetimes, hazard_ratio
 
@@ -19,9 +19,13 @@ def lived(rng: np.random.Generator, n: int, ratio: float) -> Lifetimes:
     life = rng.exponential(800, n)
     turn = np.minimum(reached, life)
     ends = turn + (life - turn) / ratio
-    return Lifetimes(
-        np.zeros(n), np.where(reached < ends, reached, np.inf), ends, rng.integers(0, 3, n), DAYS
-    )
+    return followed(np.where(reached < ends, reached, np.inf), ends, rng.integers(0, 3, n))
+
+
+def followed(reached: Floats, ends: Floats, stratum: Integers) -> Lifetimes:
+    """Customers from signup on who may leave at any time."""
+    n = len(ends)
+    return Lifetimes(np.zeros(n), reached, ends, np.full(n, np.inf), stratum, DAYS)
 
 
 def changed(seen: Lifetimes, **parts: Any) -> Lifetimes:
@@ -107,8 +111,8 @@ def test_strata_are_compared_within() -> None:
     stratum = np.repeat([0, 1], n // 2)
     reached = np.where(rng.random(n) < np.where(stratum == 0, 0.8, 0.2), 0.0, np.inf)
     ends = rng.exponential(np.where(stratum == 0, 200, 2000))
-    within = hazard_ratio(Lifetimes(np.zeros(n), reached, ends, stratum.astype(np.int64), DAYS))
-    pooled = hazard_ratio(Lifetimes(np.zeros(n), reached, ends, np.zeros(n, np.int64), DAYS))
+    within = hazard_ratio(followed(reached, ends, stratum.astype(np.int64)))
+    pooled = hazard_ratio(followed(reached, ends, np.zeros(n, np.int64)))
     assert within is not None
     assert pooled is not None
     assert within.lower <= 1 <= within.upper
@@ -118,10 +122,40 @@ def test_strata_are_compared_within() -> None:
 @pytest.mark.parametrize("ends", [np.full(100, np.inf), np.where(np.arange(100) < 29, 100.0, np.inf)])
 def test_nothing_is_said_of_few_who_leave(ends: Floats) -> None:
     reached = np.where(np.arange(100) % 2, 5.0, np.inf)
-    assert hazard_ratio(Lifetimes(np.zeros(100), reached, ends, np.zeros(100, np.int64), DAYS)) is None
+    assert hazard_ratio(followed(reached, ends, np.zeros(100, np.int64))) is None
 
 
 def test_nothing_is_said_where_all_who_leave_are_of_one_kind() -> None:
     ends = np.where(np.arange(200) < 60, 100.0, np.inf)
     for reached in (np.where(ends < 200, 5.0, np.inf), np.where(ends < 200, np.inf, 5.0), np.full(200, 5.0)):
-        assert hazard_ratio(Lifetimes(np.zeros(200), reached, ends, np.zeros(200, np.int64), DAYS)) is None
+        assert hazard_ratio(followed(reached, ends, np.zeros(200, np.int64))) is None
+
+
+def test_a_contract_that_holds_whoever_has_reached_is_no_effect() -> None:
+    # Most of those who reach buy a year soon afterwards, and cannot leave before it is over.
+    held = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        seen = lived(rng, 2000, 1.0)
+        buys = np.isfinite(seen.reached) & (rng.random(2000) < 0.8)
+        until = np.where(buys, seen.reached + rng.uniform(0, 60, 2000), np.inf)
+        ends = np.where(until < seen.ends, np.maximum(seen.ends, 365.0), seen.ends)
+        found = hazard_ratio(changed(seen, ends=ends, until=until))
+        assert found is not None
+        held += found.lower <= 1 <= found.upper
+    assert held >= 35  # of 40 at 95 %
+
+
+def test_nobody_is_followed_beyond_what_holds_them() -> None:
+    rng = np.random.default_rng(6)
+    seen = lived(rng, 900, 0.6)
+    until = np.where(rng.random(900) < 0.3, 40.0, np.inf)
+    stopped = changed(seen, until=until)
+    # Who left on day 40 or later under such a contract is there to the end of day 39, and has not left.
+    gone = changed(seen, ends=np.where(until < seen.ends, 1e6, seen.ends), until=until)
+    assert hazard_ratio(stopped) == hazard_ratio(gone)
+    at_once = changed(seen, until=np.where(np.isfinite(until), 0.0, np.inf))
+    never = {
+        name: value[~np.isfinite(until)] for name, value in seen.__dict__.items() if name != "follow_up_days"
+    }
+    assert hazard_ratio(at_once) == hazard_ratio(Lifetimes(**never, follow_up_days=DAYS))
