@@ -11,6 +11,7 @@ from experiments.sweep_figures import cuts
 def record(current: float) -> dict[str, Any]:
     return {
         "milestone": "activation",
+        "landmark_days": 90,
         "verdict": "none",
         "feature": "activation",
         "plateau": None,
