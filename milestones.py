@@ -2,13 +2,14 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from experiments import commands as experiments_commands
 from features import commands as features_commands
 from features.errors import MilestonesError
+from features.version import code_version
 from models import commands as models_commands
 from reports import commands as reports_commands
 
@@ -17,11 +18,27 @@ STOPPED = "stopped; nothing half-written was left under a final name"
 
 app = typer.Typer(
     name="milestones",
-    help="Customer milestones: defined by data, swept honestly, reviewed every quarter.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"milestones {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print which code this is.")
+    ] = False,
+) -> None:
+    """Customer milestones: defined by data, swept honestly, reviewed every quarter."""
+
+
 for room in (models_commands, features_commands, experiments_commands, reports_commands):
     room.mount(app)
 

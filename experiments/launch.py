@@ -144,9 +144,14 @@ class Launch:
         match = re.fullmatch(r"([^=]+)=(.*)", self.variation.segment)
         columns = ["plan"] if "plan" in frame else []
         columns += [c for c in self.framework.data.fixed_at_signup if c in frame]
+        if not columns:
+            raise UsageError(
+                f"--segment {self.variation.segment}: nothing tells segments apart: subscriptions name no plan, and"
+                " data.fixed_at_signup lists no column of accounts"
+            )
         if not match or match[1] not in columns:
             raise UsageError(
-                f"--segment {self.variation.segment}: write column=value with one of: {', '.join(columns) or 'none is known here'}"
+                f"--segment {self.variation.segment}: write column=value with one of: {', '.join(columns)}"
                 " (the plan in force, and accounts columns listed under data.fixed_at_signup)"
             )
         chosen = frame[frame[match[1]].astype("string") == match[2]]

@@ -20,6 +20,7 @@ STANDING = {
     "re-tune": "Its threshold is due for a change.",
     "retire": "It no longer tells much, and may be given up.",
 }
+FLATTERED = "Its threshold was chosen on these very customers, which flatters it."
 LEAST_DIFFERENCE = 1e-6  # below it two rates cannot be told from their difference and their ratio
 
 
@@ -91,6 +92,11 @@ def _everyday(effects: Sequence[Mapping[str, Any]], later: str) -> str:
     difference, ratio = found.get("risk_difference"), found.get("risk_ratio")
     if difference is None:
         return ""
+    said = _of_hundred(difference, ratio, later)
+    return f"{said} {FLATTERED}" if any(e.get("in_definition") for e in plain) else said
+
+
+def _of_hundred(difference: float, ratio: float | None, later: str) -> str:
     if ratio is None or min(abs(difference), abs(ratio - 1)) < LEAST_DIFFERENCE:
         more = round(100 * difference)
         how = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else "as many"

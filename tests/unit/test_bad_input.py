@@ -15,6 +15,7 @@ import yaml
 
 import milestones
 from features.errors import DataError, StoreError, UsageError
+from features.version import code_version
 from tests.unit.small_log import Said, run, small_log, sources
 
 COMMANDS = (["check"], ["features"], ["train"], ["sweep"], ["review", "all"])
@@ -150,8 +151,7 @@ def test_without_a_framework_every_command_says_how_to_make_one(tmp_path: Path, 
         (["sweep", "--set", "data.outcomes.horizon_days=soon"], "--set would make a framework that cannot be used:\ndata.out"),
         (["train", "--outcome", "outcomes"], "needs a source for the table 'outcomes'"),
         (["train", "--outcome", "silent:soon"], "write kind or kind:days"),
-        (["train", "--segment", "zone=1"], "write column=value with one of"),
-        (["train", "--segment", "plan=gold"], "--segment plan=gold"),
+        (["train", "--segment", "plan=gold"], "--segment plan=gold: nothing tells segments apart: subscriptions name no plan"),
         (["train", "--features", "zzz*"], "matches none of"),
         (["train", "--estimator", "os:system"], "--estimator os:system"),
         (["review", "2031Q1"], "2031Q1 is no closed quarter of this log; it has 2024Q1 to"),
@@ -165,6 +165,12 @@ def test_wrong_usage_is_exit_code_2(made: Path, arguments: list[str], words: str
     assert said.code == 2
     assert words in said.words
     assert said.out == ""
+
+
+def test_the_program_says_which_code_it_is() -> None:
+    said = run("--version")
+    assert said.code == 0
+    assert said.out == f"milestones {code_version()}\n"
 
 
 def test_a_broken_file_is_not_blamed_on_the_options(workspace: Path) -> None:

@@ -11,7 +11,7 @@ from features.workspace import Workspace
 from models.framework import Framework
 from models.milestones import Milestone
 from models.versions import Version, current
-from reports.card import NOT_REVIEWED, TOO_LITTLE, evidence, render_card
+from reports.card import FLATTERED, NOT_REVIEWED, TOO_LITTLE, evidence, render_card
 from reports.comparison import changes, moved
 from reports.description import described, lines, meaning
 from tests.spec.drawn import data_for, table
@@ -243,6 +243,13 @@ def test_the_card_does_not_hide_what_the_review_thinks(place: Workspace, verdict
     review = reviewed(risk_difference=0.28)
     review["milestones"][0]["verdict"] = verdict
     assert said_of(place, review).endswith(said)
+
+
+def test_the_card_says_of_whom_the_threshold_was_chosen(place: Workspace) -> None:
+    review = reviewed(risk_difference=0.28)
+    assert FLATTERED not in said_of(place, review)
+    review["milestones"][0]["effects"][0]["in_definition"] = True
+    assert said_of(place, review).endswith(f"of 100 who do not. {FLATTERED}")
 
 
 def test_evidence_counts_customers_and_not_their_revenue(place: Workspace) -> None:

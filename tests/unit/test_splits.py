@@ -1,5 +1,6 @@
 """Who learns from whom: no account of the test fold, no label that was not known when the block began."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -124,6 +125,21 @@ def test_the_base_rate_ranks_nobody() -> None:
     assert base.value == 0.5
     for quarter in evaluation.discrimination.by_quarter("base_rate"):
         assert quarter.value == 0.5
+
+
+@pytest.mark.parametrize(("lower", "said"), [(0.01, "does as well: 0.700"), (-0.01, "has 0.700")])
+def test_as_well_as_what_beats_nothing_is_no_praise(lower: float, said: str) -> None:
+    predictions = world(3)[["account_id", "quarter", "known_from", "retained"]]
+    names = ("plain", "logistic", "recency", "base_rate", "plain_forward")
+    found = evaluate(predictions.assign(**dict.fromkeys(names, 0.5)), "plain", 0, n_resamples=50)
+    assert found.gain is not None
+    estimates = {**found.discrimination.estimates, "logistic": replace(found.gain, value=0.7)}
+    made = replace(
+        found,
+        discrimination=replace(found.discrimination, estimates=estimates),
+        gain=replace(found.gain, lower=lower, upper=0.02),
+    )
+    assert made.sentence.endswith(f" The logistic regression {said}.")
 
 
 def test_folds_do_not_depend_on_who_else_is_there() -> None:
