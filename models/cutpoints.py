@@ -61,11 +61,29 @@ def achievable_cuts(values: Floats, support: int) -> Floats:
     Of counts a cut is a value itself. Of rates it is the shortest decimal that splits the accounts as the value
     does: of 1, 1.2083 and 1.25 the cut at 1.2083 is 1.2.
     """
-    distinct, counts = np.unique(values, return_counts=True)
+    distinct, counts = _distinct(values)
     below = np.cumsum(counts) - counts
     supported = np.flatnonzero((below >= support) & (len(values) - below >= support))
     cuts: Floats = distinct[supported]
     return cuts if (cuts == np.round(cuts)).all() else _shortest(distinct[supported - 1], cuts)
+
+
+def _distinct(values: Floats) -> tuple[Floats, Integers]:
+    """The values that occur, ascending, and of how many accounts each is."""
+    whole = _as_counts(values)
+    if whole is None:
+        return np.unique(values, return_counts=True)
+    n_of = np.bincount(whole)
+    occurs = np.flatnonzero(n_of)
+    return occurs.astype(np.float64), n_of[occurs]
+
+
+def _as_counts(values: Floats) -> Integers | None:
+    """Values as whole numbers from 0 to n, None where they are none: counts are looked up, not sorted and searched."""
+    if not len(values) or values.min() < 0 or values.max() > len(values):
+        return None
+    whole = values.astype(np.int64)
+    return whole if np.array_equal(whole, values) else None
 
 
 def _shortest(above: Floats, upto: Floats) -> Floats:
@@ -157,7 +175,10 @@ def _thinned(values: Floats, cuts: Floats, most: int) -> Floats:
 
 
 def _bins(candidate: Candidate, cuts: Floats) -> Integers:
-    return np.searchsorted(cuts, candidate.values, side="right").astype(np.int64)
+    whole = _as_counts(candidate.values)
+    looked_up = candidate.values if whole is None else np.arange(whole.max() + 1)
+    bins = np.searchsorted(cuts, looked_up, side="right").astype(np.int64)
+    return bins if whole is None else bins[whole]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,6 +116,20 @@ def test_a_cut_of_a_rate_is_the_shortest_number_that_splits_alike() -> None:
     # 0.3 and the number just below it have no decimal of few digits between them
     close = np.array([0.0, np.nextafter(0.3, 0), 0.3])
     assert achievable_cuts(close, 1).tolist() == [0.2, 0.3]
+
+
+@pytest.mark.parametrize("below", [0, 1, 1000])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_counts_that_are_looked_up_have_the_cuts_of_those_that_are_searched(below: int, dtype: Any) -> None:
+    values = np.append(np.random.default_rng(0).negative_binomial(0.6, 0.07, 500), [500, 501]).astype(dtype)
+    moved = values - below  # with a value below zero, or above the number of accounts, they are sorted
+    family, other = (CutFamily.of([_candidate(of)], _blocks(502)) for of in (values, moved))
+    assert family.cuts[0].tolist() == (other.cuts[0] + below).tolist()
+    assert len(family.cuts[0]) > 10
+    for one, of in ((family, values), (other, moved)):
+        assert one.bins[0].tolist() == (of[:, None] >= one.cuts[0]).sum(axis=1).tolist()
+    assert achievable_cuts(values, 1).tolist() == np.unique(values)[1:].tolist()
+    assert achievable_cuts(np.array([0, 0.5, 1, 1.5]), 1).tolist() == [0.5, 1, 1.5]
 
 
 def test_the_gain_of_one_cut_over_another_is_paired_and_within_blocks() -> None:
