@@ -3,8 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 QUIET  := $(shell test -t 2 || echo --quiet) # pip draws its progress for a person, not into a log
-# Tests of one file stay in one process, because they share what takes long to make.
-CORES  := -n auto --maxprocesses 4 --dist loadfile
+CORES  := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder # who shares a worker: tests/conftest.py
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 

@@ -21,24 +21,29 @@ from reports.sparklines import sparkline
 Row: TypeAlias = Mapping[str, Any]
 
 
-def render(review: Row, decisions: Row | None = None, links: Row | None = None) -> str:
-    """The review as one HTML file; the same bytes for the same arguments.
-
-    `decisions` is what the meeting decided, {milestone: {decision, by, on, why}} or {milestone: text}, for
-    this quarter or under the names of quarters. `links` holds addresses by label, as text or as links.json
-    keeps them (path, server); one that is not http, https or a file beside the page is shown, not linked.
-    """
+def drawn(review: Row) -> Row:
+    """The review with its figures, which are most of the work: what a page is made of, whoever decides or links."""
     whole = complete(review)
-    methods = {row["method"] for milestone in whole["milestones"] for row in milestone["effects"]}
     for i, milestone in enumerate(whole["milestones"]):
         milestone |= {"key": f"m{i + 1}", "groups": _effects(milestone["effects"])}
         milestone["spark"] = Markup(sparkline(milestone))
         milestone["history_figure"] = _history(milestone, whole["annotations"])
         milestone["curve_figure"] = _curve(milestone)
         milestone["marks"] = figures.lettered(whole["annotations"], milestone["name"])
+    return {**whole, "drawings": _drawings(whole)}
+
+
+def html_of(whole: Row, decisions: Row | None = None, links: Row | None = None) -> str:
+    """A review that is `drawn` as one HTML file; the same bytes for the same arguments.
+
+    `decisions` is what the meeting decided, {milestone: {decision, by, on, why}} or {milestone: text}, for
+    this quarter or under the names of quarters. `links` holds addresses by label, as text or as links.json
+    keeps them (path, server); one that is not http, https or a file beside the page is shown, not linked.
+    """
+    methods = {row["method"] for milestone in whole["milestones"] for row in milestone["effects"]}
     return _TEMPLATES.get_template("review.html").render(
         review=whole,
-        drawings=_drawings(whole),
+        drawings=whole["drawings"],
         changes=_changes(whole),
         decided=_decided(whole, decisions or {}),
         links=_links(links or {}),

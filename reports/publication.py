@@ -18,7 +18,7 @@ from models.framework import Framework, load_framework
 from reports.edition import Edition, clock, closed, grounds_then, is_recorded, made_anew
 from reports.grounds import Grounds
 from reports.learned import Learned
-from reports.page import render
+from reports.page import drawn, html_of
 from reports.replay import replayed
 from reports.review import Reviewer, shown
 
@@ -117,8 +117,9 @@ def _publish_one(
     decisions = _decisions(workspace, reviewer.framework, over)
     _write(folder, edition)
     # Where the store is away, the page is there all the same, and of these numbers.
+    figures = drawn(review)
     write_text(folder / "links.json", "{}\n")
-    write_text(folder / "review.html", render(review, decisions, {}))
+    write_text(folder / "review.html", html_of(figures, decisions, {}))
     known_at = shown(edition.known_at)
     tags = {
         "quarter": quarter,
@@ -135,7 +136,7 @@ def _publish_one(
         for milestone in review["milestones"] if newest else ():
             links["milestones"][milestone["name"]] = _record_history(store, reviewer, milestone, tags)
         write_text(folder / "links.json", json.dumps(links, indent=1) + "\n")
-        write_text(folder / "review.html", render(review, decisions, links))
+        write_text(folder / "review.html", html_of(figures, decisions, links))
         _record(run, review, folder)
     return {
         "quarter": quarter,

@@ -9,6 +9,18 @@ import pytest
 REAL_DATA = Path(
     os.environ.get("MILESTONES_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
+PATIENCE_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first; what shares something that takes long to make is of one worker.
+
+    That is a file with its fixtures, and whatever runs on Spark: a cluster takes longer to start than most tests.
+    """
+    items.sort(key=lambda item: "whole" not in item.path.parts)
+    for item in items:
+        on_spark = "spark" in item.name.partition("[")[2]
+        item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,10 +57,21 @@ def _no_wish_of_the_user() -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which a simulated company of 700 accounts went through check, features, train, sweep, review."""
+    """A workspace in which a simulated company of 700 accounts went through check, features, train, sweep, review.
+
+    It is made once for all workers: a test that would change it works on a copy.
+    """
     from features.console import Console
+    from features.workspace import held
     from reports.demonstration import run_demo
 
-    root = tmp_path_factory.mktemp("company") / "demo"
-    run_demo(root, accounts=700, seed=3, console=Console(as_json=True))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    root, ready = folder / "company" / "demo", folder / "company" / "ready"
+    with held(folder / "company.lock", PATIENCE_SECONDS) as alone:
+        assert alone, f"nobody made {root} within {PATIENCE_SECONDS} seconds"
+        if not ready.exists():
+            run_demo(root, accounts=700, seed=3, console=Console(as_json=True))
+            ready.touch()
     return root

@@ -43,7 +43,7 @@ def table(found: Iterable[Entry]) -> str:
     lines = [f"{'what':<62} {'value':>10} {'baseline':>9} {'ratio':>6} {'target':>7}  runs"]
     for entry in found:
         baseline = "" if entry.baseline is None else f"{entry.baseline:.2f}"
-        ratio = "" if entry.ratio is None else f"{entry.ratio:.2f}"
+        ratio = "" if entry.ratio is None else f"{entry.ratio:.3g}"
         target = "" if entry.target is None else f"{entry.target:g}"
         missed = "  MISSED" if entry.met is False else ""
         value = f"{entry.value:.2f} {entry.unit}" if entry.unit else f"{entry.value:.1e}"

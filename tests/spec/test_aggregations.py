@@ -15,7 +15,12 @@ from features.specs import Aggregation, FeatureSpec, Group, Per
 from features.windows import EVER, Grid, Window, following, last
 from tests.spec.drawn import draw, feature
 
-pytestmark = pytest.mark.usefixtures("engine")
+# Spark needs a second for each question; test_engine.py asks it all features of the catalogue at once.
+ENGINES = ["duckdb", "postgres", pytest.param("spark", marks=pytest.mark.slow)]
+pytestmark = [
+    pytest.mark.usefixtures("engine"),
+    pytest.mark.parametrize("engine", ENGINES, indirect=True),
+]
 
 ACCOUNTS = """
 account_id | signed_up_at

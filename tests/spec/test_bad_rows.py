@@ -123,6 +123,9 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None
         open_log(data, tmp_path, now=NOW)
 
 
+@pytest.mark.parametrize(
+    "engine", ["duckdb", "postgres", pytest.param("spark", marks=pytest.mark.slow)], indirect=True
+)
 def test_declared_ways_of_writing_times(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reports import wording
-from reports.page import render
+from reports.page import drawn, html_of
 from reports.shape import complete
 from reports.sparklines import sparkline
 from tests.unit import sample_review
@@ -50,6 +50,10 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def render(review: Any, decisions: Any = None, links: Any = None) -> str:
+    return html_of(drawn(review), decisions, links)
 
 
 SAMPLES = {
