@@ -3,7 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 QUIET  := $(shell test -t 2 || echo --quiet) # pip draws its progress for a person, not into a log
-CORES  := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder # who shares a worker: tests/conftest.py
+# Tests of one file stay in one process, because they share what takes long to make; in the order of tests/conftest.py.
+CORES  := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 

@@ -13,14 +13,8 @@ PATIENCE_SECONDS = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first; what shares something that takes long to make is of one worker.
-
-    That is a file with its fixtures, and whatever runs on Spark: a cluster takes longer to start than most tests.
-    """
+    """What takes long begins first, so that no worker ends long after the others."""
     items.sort(key=lambda item: "whole" not in item.path.parts)
-    for item in items:
-        on_spark = "spark" in item.name.partition("[")[2]
-        item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)
