@@ -5,6 +5,8 @@ PYTHON ?= python3
 QUIET  := $(shell test -t 2 || echo --quiet) # pip draws its progress for a person, not into a log
 # Tests of one file stay in one process, because they share what takes long to make; in the order of tests/conftest.py.
 CORES  := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# The workers share the cores: threads of linear algebra in each would only be in each other's way.
+ALONE  := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
@@ -35,10 +37,10 @@ demo: setup ## simulate a company and run the whole platform on it, in build/dem
 	@$(BIN)/milestones demo build/demo
 
 test: setup ## the test suite
-	@$(BIN)/python -m pytest -m "not slow" $(CORES)
+	@$(ALONE) $(BIN)/python -m pytest -m "not slow" $(CORES)
 
 test-slow: setup ## the tests that take minutes
-	@$(BIN)/python -m pytest -m slow $(CORES)
+	@$(ALONE) $(BIN)/python -m pytest -m slow $(CORES)
 
 docs: setup ## write docs/features.md from the catalogue
 	@$(BIN)/python -m tests.features_page > docs/features.md
