@@ -152,6 +152,8 @@ def scoreboard(
         console.table(lines, list(lines[0]))
     console.say()
     console.say(f"{made.summary}.")
+    if made.failed:
+        console.say(board.advice(made))
     if out is not None:
         board.write_scoreboard(made, out)
         console.say(f"written to {out}")

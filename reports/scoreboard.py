@@ -164,6 +164,15 @@ def _record(one: Score) -> dict[str, Any]:
     }
 
 
+def advice(board: Scoreboard) -> str:
+    """What to do about bars that failed: of so many intervals some lie off by chance."""
+    numbers = ",".join(str(n) for n in dict.fromkeys(one.bar.number for one in board.failed))
+    return (
+        f"Of {len(board.scores)} intervals of 95 % some lie wholly on the wrong side by chance: measure what failed again,"
+        f" on more and other seeds (milestones scoreboard --bars {numbers} --seeds 200 --start {board.seeds[-1] + 1})."
+    )
+
+
 def as_markdown(board: Scoreboard) -> str:
     """The scoreboard as a page of two tables."""
     first, last = board.seeds[0], board.seeds[-1]

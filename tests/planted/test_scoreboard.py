@@ -225,6 +225,8 @@ def test_only_a_bar_that_fails_is_an_exit_code(
     few_bars(monkeypatch, good=good)
     said = run("scoreboard", "--seeds", 8, "--start", 70, "--json", "--out", tmp_path / "board.json")
     assert said.code == code
+    again = "milestones scoreboard --bars 1 --seeds 200 --start 78"
+    assert (again in run("scoreboard", "--seeds", 8, "--start", 70).out) is (not good)
     found = json.loads(said.out)
     assert found == json.loads((tmp_path / "board.json").read_text())
     assert (found["first_seed"], found["n_seeds"]) == (70, 8)
