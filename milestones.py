@@ -9,7 +9,6 @@ import typer
 from experiments import commands as experiments_commands
 from features import commands as features_commands
 from features.errors import MilestonesError
-from features.version import code_version
 from models import commands as models_commands
 from reports import commands as reports_commands
 
@@ -26,6 +25,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from features.version import code_version
+
         typer.echo(f"milestones {code_version()}")
         raise typer.Exit
 

@@ -13,6 +13,7 @@ from experiments.figures import BLUE, GREY, VERMILLION
 from experiments.figures import write as write_figures
 from experiments.sweep_json import ONE_DATE
 from features.arrays import Floats
+from models.estimates import rounded_points
 from models.plateau import CurvePoint
 from models.swept import Swept
 
@@ -201,7 +202,7 @@ def methods(record: Mapping[str, Any]) -> Figure:
         fontsize=11,
     )
     for place, (_, effect) in enumerate(reversed(rows)):
-        value, lower, upper = (round(100 * effect[key], 1) + 0 for key in ("value", "lower", "upper"))
+        value, lower, upper = (rounded_points(effect[key]) for key in ("value", "lower", "upper"))
         naive = effect["method"] == "naive"
         colour = GREY if naive or effect["in_definition"] else BLUE
         axes.plot([lower, upper], [place, place], color=colour, linestyle=":" if naive else "-")

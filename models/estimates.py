@@ -48,11 +48,16 @@ class Estimate:
         return {"value": self.value, "lower": self.lower, "upper": self.upper}
 
 
+def rounded_points(share: float) -> float:
+    """A share of 1 in points, to a tenth; a zero has no sign, whichever side it was rounded from."""
+    return round(100 * share, 1) + 0
+
+
 def in_points(value: float, lower: float, upper: float) -> str:
     """A risk difference for people: "+3.2 points (+1.0 to +5.4)"."""
-    # A zero has no sign, whichever side it was rounded from.
-    said, low, high = (f"{round(100 * number, 1) + 0:+.1f}" for number in (value, lower, upper))
-    return f"{said} points ({low} to {high})"
+    return (
+        f"{rounded_points(value):+.1f} points ({rounded_points(lower):+.1f} to {rounded_points(upper):+.1f})"
+    )
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,8 @@ class Evaluation:
         other = self.discrimination.estimates.get("logistic") if self.main != "logistic" else None
         as_well = ""
         if other is not None and other.value >= whole.value:
-            does = (
-                "does as well:" if self.gain.lower > 0 else "has"
-            )  # as well as what beats nothing is no praise
+            # To do as well as what beats nothing is no praise.
+            does = "does as well:" if self.gain.lower > 0 else "has"
             as_well = f" The logistic regression {does} {other.value:.3f}."
         compared = (
             f"{self.gain.value:+.3f} ({self.gain.lower:+.3f} to {self.gain.upper:+.3f}) against {rival}"

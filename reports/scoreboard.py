@@ -165,11 +165,11 @@ def _record(one: Score) -> dict[str, Any]:
 
 
 def advice(board: Scoreboard) -> str:
-    """What to do about bars that failed: of so many intervals some lie off by chance."""
+    """What to do about bars that failed: an interval may lie off by chance."""
     numbers = ",".join(str(n) for n in dict.fromkeys(one.bar.number for one in board.failed))
     return (
-        f"Of {len(board.scores)} intervals of 95 % some lie wholly on the wrong side by chance: measure what failed again,"
-        f" on more and other seeds (milestones scoreboard --bars {numbers} --seeds 200 --start {board.seeds[-1] + 1})."
+        "One interval of 95 % in twenty misses the truth by chance: measure what failed again, on more and other seeds"
+        f" (milestones scoreboard --bars {numbers} --seeds 200 --start {board.seeds[-1] + 1})."
     )
 
 
